@@ -1,0 +1,36 @@
+"""AlexNet (Krizhevsky, Sutskever and Hinton, 2012) in TensorFlow and Keras.
+
+    import alexnet_tf
+    model = alexnet_tf.build("paper")          # a plain Keras model, 60,965,224 parameters
+    x = alexnet_tf.preprocess(images, alexnet_tf.NetworkConfig().input)
+
+Names are loaded when they are first used, so that importing this package costs nothing.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "build": "alexnet_tf.networks.alexnet",
+    "preprocess": "pipelines.augment",
+    "Config": "alexnet_tf.config",
+    "NetworkConfig": "alexnet_tf.network_config",
+    "InputConfig": "pipelines.config",
+    "DataConfig": "pipelines.config",
+    "OptimizerConfig": "alexnet_tf.config",
+    "RunConfig": "alexnet_tf.config",
+}
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str):
+    """Loads a public name from its home on first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'alexnet_tf' has no attribute {name!r}; it has {__all__}.")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Lists the public names."""
+    return __all__

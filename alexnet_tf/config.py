@@ -1,0 +1,169 @@
+"""Every setting of a run, frozen and checked. Imports neither TensorFlow nor Keras.
+
+Flags, JSON files, checkpoints and tests all read these objects. The string under a field is its
+help text on the command line.
+"""
+
+import dataclasses
+import enum
+import math
+
+from alexnet_tf.network_config import NetworkConfig
+from pipelines.config import FREE, DataConfig
+
+
+class Schedule(enum.StrEnum):
+    """How the learning rate changes during a run."""
+
+    STEP = "step"
+    PLATEAU = "plateau"
+    AUTO2012 = "auto2012"
+    COSINE = "cosine"
+    CONSTANT = "constant"
+
+
+class StrategyName(enum.StrEnum):
+    """How a step is spread over devices."""
+
+    SINGLE = "single"
+    MIRRORED = "mirrored"
+
+
+class Precision(enum.StrEnum):
+    """The arithmetic of the network; weights are float32 always."""
+
+    FLOAT32 = "float32"
+    TF32 = "tf32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """The update rule of the paper's section 5, and the learning rate by step."""
+
+    learning_rate: float = 0.01
+    """Before the first drop."""
+    momentum: float = 0.9
+    """Part of the last update that is made again."""
+    weight_decay: float = 5e-4
+    """Added to a kernel's gradient as weight_decay * w, so that momentum sees it."""
+    bias_rate: float = 1.0
+    """Learning rate of the biases as a multiple of the kernels'; the 2012 program used 2."""
+    bias_decay: float = 0.0
+    """Weight decay of the biases; the 2012 program used none."""
+    schedule: Schedule = Schedule.STEP
+    """step divides at `drop_epochs`; plateau divides when the validation error stalls (the
+    paper's); auto2012 divides by 6.3 at 25, 50 and 75 % of the run; cosine falls to 0; constant."""
+    drop_epochs: tuple[float, ...] = (25, 50, 80)
+    """Epochs after which the step schedule divides the learning rate."""
+    drop_factor: float = 10.0
+    """What step and plateau divide the learning rate by."""
+    max_drops: int = dataclasses.field(default=3)
+    """How often plateau divides at most; the paper's run divided three times."""
+    patience_epochs: int = 5
+    """Evaluations without a new best that plateau waits for."""
+    warmup_epochs: float = 0.0
+    """The learning rate rises linearly from 0 during so many epochs, whatever the schedule."""
+
+    def __post_init__(self):
+        """Refuses rates that cannot train."""
+        for name in ("learning_rate", "drop_factor", "bias_rate"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"optimizer.{name}={value}: expected a positive number.")
+        for name in ("weight_decay", "bias_decay", "warmup_epochs"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"optimizer.{name}={value}: expected 0 or a positive number.")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"optimizer.momentum={self.momentum}: expected 0 to below 1.")
+        if list(self.drop_epochs) != sorted(set(self.drop_epochs)):
+            raise ValueError(
+                f"optimizer.drop_epochs={self.drop_epochs}: expected rising epochs, such as 25,50,80."
+            )
+        for name in ("max_drops", "patience_epochs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"optimizer.{name}={getattr(self, name)}: expected at least 1.")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """How long, where, and what is written down. Its flags bear no section name."""
+
+    strategy: StrategyName = dataclasses.field(default=StrategyName.SINGLE, metadata=FREE)
+    """single trains on one device; mirrored shares each batch among several devices."""
+    devices: tuple[str, ...] = dataclasses.field(default=(), metadata=FREE)
+    """Devices to use, such as gpu:0,gpu:1 or cpu:0,cpu:1 (logical ones are made); by default the
+    first GPU (single) or all GPUs (mirrored), and the CPU where there is none."""
+    run_dir: str = dataclasses.field(default="", metadata=FREE)
+    """Where the run lives: settings, metrics, events, checkpoints. Default: runs/<recipe>."""
+    steps: int = dataclasses.field(default=0, metadata=FREE)
+    """Train for so many steps (updates of the weights); instead of --epochs."""
+    epochs: float = dataclasses.field(default=90, metadata=FREE)
+    """Train for so many passes over the training set; the paper made about 90."""
+    global_batch_size: int = 128
+    """Examples per step, over all devices together."""
+    seed: int = 0
+    """Decides initial weights, order, augmentation and dropout; 0 to 4294967295."""
+    deterministic: bool = False
+    """Only use operations that repeat bit for bit; slower on GPUs."""
+    precision: Precision = Precision.FLOAT32
+    """float32 (exact), tf32, bfloat16 or float16 arithmetic; weights stay float32."""
+    steps_per_launch: int = dataclasses.field(default=0, metadata=FREE)
+    """Steps that the device makes without the host; 0 finds what lasts about a second. Changes
+    no result."""
+    log_every_steps: int = 20
+    """Steps between two lines of training metrics."""
+    evaluate_every_epochs: int = 1
+    """Epochs between two evaluations; the end of the run is always evaluated."""
+    save_every_seconds: float = dataclasses.field(default=600.0, metadata=FREE)
+    """Longest time between two checkpoints; each evaluation writes one as well."""
+    tensorboard: bool = dataclasses.field(default=True, metadata=FREE)
+    """Write events for TensorBoard into <run_dir>/events."""
+
+    def __post_init__(self):
+        """Refuses counts that are none."""
+        for name in ("global_batch_size", "log_every_steps", "evaluate_every_epochs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: expected at least 1.")
+        if self.steps < 0 or self.steps_per_launch < 0:
+            raise ValueError(
+                f"steps={self.steps}, steps_per_launch={self.steps_per_launch}: expected 0 or more."
+            )
+        if not (self.steps or self.epochs > 0):
+            raise ValueError(f"epochs={self.epochs}: expected a positive number, or --steps=N.")
+        if self.save_every_seconds <= 0:
+            raise ValueError(f"save_every_seconds={self.save_every_seconds}: expected more than 0.")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed={self.seed}: expected 0 to {2**32 - 1}.")
+        if len(set(self.devices)) != len(self.devices):
+            raise ValueError(f"devices={','.join(self.devices)}: expected each device once.")
+        if self.strategy == StrategyName.SINGLE and len(self.devices) > 1:
+            raise ValueError(
+                f"devices={','.join(self.devices)} with strategy=single: expected one device. "
+                "To train on several use --strategy=mirrored."
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """One run, whole: this is what a run directory stores as config.json."""
+
+    recipe: str = "quickstart"
+    """Named settings to start from."""
+    network: NetworkConfig = NetworkConfig()
+    data: DataConfig = DataConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    run: RunConfig = RunConfig()
+
+    @property
+    def run_dir(self) -> str:
+        """Where the run lives."""
+        return self.run.run_dir or f"runs/{self.recipe}"
+
+    def num_steps(self, num_examples: int) -> int:
+        """Steps of the whole run over a training set of `num_examples`."""
+        if self.run.steps:
+            return self.run.steps
+        return max(1, math.ceil(self.run.epochs * num_examples / self.run.global_batch_size))

@@ -1,0 +1,1 @@
+"""Time, files and events: the loop and what it keeps."""

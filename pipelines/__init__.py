@@ -1,0 +1,1 @@
+"""The data path: sources of examples, their order, decoding, augmentation, batches."""

@@ -1,0 +1,128 @@
+"""Settings of the data path. Imports no TensorFlow.
+
+The string under a field is its help text on the command line. `metadata` says whether a field may
+differ when a run is resumed: fields are "same" unless marked FREE.
+"""
+
+import dataclasses
+import enum
+import math
+
+FREE = {"resume": "free"}
+"""Marks a field that may change between the start of a run and its continuation."""
+
+
+class ChannelOrder(enum.StrEnum):
+    """The order in which a network expects the three colours."""
+
+    RGB = "rgb"
+    BGR = "bgr"
+
+
+class ResizeRule(enum.StrEnum):
+    """How a picture of any size becomes the square that windows are cut from."""
+
+    SHORTER_SIDE = "shorter_side"
+    WARP = "warp"
+
+
+class OnError(enum.StrEnum):
+    """What becomes of a picture that cannot be decoded."""
+
+    FAIL = "fail"
+    SKIP = "skip"
+
+
+class Cache(enum.StrEnum):
+    """Where decoded pictures are kept."""
+
+    NONE = "none"
+    MEMORY = "memory"
+
+
+class Views(enum.StrEnum):
+    """What an evaluation shows the network of each picture."""
+
+    CENTER = "center"
+    TEN = "ten"
+
+
+def is_color(levels) -> bool:
+    """Whether these are three levels from 0 to 255."""
+    return not isinstance(levels, str) and len(levels) == 3 and all(0 <= x <= 255 for x in levels)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class InputConfig:
+    """What a network expects to see; stored with its weights."""
+
+    size: int = 224
+    """Side of the square window that the network sees, in pixels."""
+    resize: int = 256
+    """Side of the square that windows are cut from, in pixels; at least `size`."""
+    mean: tuple[float, ...] | str = (127.30, 119.72, 104.91)
+    """Red, green and blue level that is subtracted, 0 to 255, as R,G,B (by default the means of
+    cuda-convnet2's mean image); dataset measures it on the training pictures, once."""
+    scale: float = 1.0
+    """Multiplies what is left after the mean is subtracted; the 2012 program used 1."""
+    channel_order: ChannelOrder = ChannelOrder.RGB
+    """rgb, or bgr for networks that came from Caffe."""
+    resize_rule: ResizeRule = ResizeRule.SHORTER_SIDE
+    """shorter_side scales it to `resize` and cuts the central square (paper, section 2);
+    warp squeezes the whole picture into the square, as Caffe's tools did."""
+
+    def __post_init__(self):
+        """Refuses sizes and colours that no picture can have."""
+        if self.size < 1:
+            raise ValueError(f"network.input.size={self.size}: expected at least 1 pixel.")
+        if self.resize < self.size:
+            raise ValueError(
+                f"network.input.resize={self.resize}: expected at least "
+                f"network.input.size={self.size}, since windows are cut from it. Raise resize."
+            )
+        if self.mean != "dataset" and not is_color(self.mean):
+            raise ValueError(
+                f"network.input.mean={self.mean!r}: expected three levels (red, green, blue) "
+                "from 0 to 255, or dataset."
+            )
+        if not (math.isfinite(self.scale) and self.scale > 0):
+            raise ValueError(f"network.input.scale={self.scale}: expected a positive number.")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Where the examples come from and what training does to them."""
+
+    source: str = "shapes"
+    """shapes (drawn by the program itself) or folder:DIR, where DIR holds train/<class>/* and
+    val/<class>/*, or just <class>/*."""
+    held_out: float = 0.1
+    """Part of a folder without its own val that is held out, 0 to 1, by a hash of the name."""
+    on_error: OnError = dataclasses.field(default=OnError.FAIL, metadata=FREE)
+    """fail stops at a picture that cannot be decoded and names it; skip leaves it out, counts it
+    and names it."""
+    cache: Cache = dataclasses.field(default=Cache.NONE, metadata=FREE)
+    """memory keeps the decoded squares in memory (resize * resize * 3 bytes each) after the
+    first pass; none decodes every time."""
+    mirror: bool = True
+    """Mirror half of the training pictures left to right (paper, section 4.1)."""
+    random_crop: bool = True
+    """Cut the training window at a random place; otherwise at the center."""
+    color_noise: float = 0.1
+    """Standard deviation of the noise along the principal colour axes, in units of each axis's own
+    standard deviation (paper, section 4.1); 0 turns it off."""
+    color_rescale: bool = True
+    """Divide by 1 + color_noise after adding the noise, as the 2012 program did."""
+
+    def __post_init__(self):
+        """Refuses sources that do not exist and numbers outside their range."""
+        kind, _, place = self.source.partition(":")
+        if not (self.source == "shapes" or (kind == "folder" and place)):
+            raise ValueError(
+                f"data.source={self.source!r}: expected shapes or folder:DIR. "
+                "For your own pictures use --data.source=folder:DIR."
+            )
+        if not 0 < self.held_out < 1:
+            raise ValueError(f"data.held_out={self.held_out}: expected a part between 0 and 1.")
+        if not 0 <= self.color_noise <= 1:
+            raise ValueError(f"data.color_noise={self.color_noise}: expected 0 to 1.")

@@ -1,0 +1,17 @@
+"""Splits the CPU into two logical devices before any test starts TensorFlow."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+import pytest
+import tensorflow as tf
+
+
+@pytest.fixture(scope="session", autouse=True)
+def two_devices():
+    """Two logical CPU devices, so that replicas and placement are tested for real."""
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    return ["CPU:0", "CPU:1"]
