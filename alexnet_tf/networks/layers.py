@@ -1,0 +1,297 @@
+"""The layers of 2012 that Keras lacks, or that it would run too slowly.
+
+Nothing here knows a network, a strategy or a file. Images are NHWC whatever `keras.json` says.
+"""
+
+import contextlib
+import threading
+import zlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from alexnet_tf.networks.lrn import local_response_norm
+
+Padding = tuple[tuple[int, int], tuple[int, int]]
+
+
+def named_seed(seed: int, name: str, number: int | tf.Tensor = 0) -> tf.Tensor:
+    """Makes the seed of a stateless draw out of what the draw may depend on.
+
+    Args:
+      seed: of the run, 0 to 2**32 - 1.
+      name: of what is drawn; equal names draw equal values, in every process.
+      number: int64 []; tells the draws of one name apart, such as the step.
+
+    Returns:
+      int64 [2].
+    """
+    word = np.uint64(zlib.crc32(name.encode()) << 32 | seed).astype(np.int64)
+    return tf.stack([tf.constant(word), tf.cast(number, tf.int64)])
+
+
+@keras.saving.register_keras_serializable("alexnet_tf")
+class NamedNormal(keras.initializers.Initializer):
+    """Draws normal values that depend on (seed, layer) alone: adding a layer changes no other.
+
+    Args:
+      stddev: standard deviation; the mean is 0 and nothing is cut off.
+      seed: of the run, 0 to 2**32 - 1.
+      layer_name: of the layer whose kernel this is.
+    """
+
+    def __init__(self, stddev: float, seed: int, layer_name: str):
+        """Keeps what the values depend on."""
+        if not 0 <= seed < 2**32:
+            raise ValueError(f"seed={seed}: expected 0 to {2**32 - 1}.")
+        self.stddev, self.seed, self.layer_name = stddev, seed, layer_name
+
+    def __call__(self, shape, dtype=None):
+        """Returns float values of `shape`, the same for every call."""
+        seed = named_seed(self.seed, f"initial/{self.layer_name}")
+        values = tf.random.stateless_normal(shape, seed, stddev=self.stddev, alg="philox")
+        return tf.cast(values, dtype or "float32")
+
+    def get_config(self):
+        """Returns the arguments of `__init__`."""
+        return {"stddev": self.stddev, "seed": self.seed, "layer_name": self.layer_name}
+
+
+@keras.saving.register_keras_serializable("alexnet_tf")
+class LocalResponseNorm(keras.layers.Layer):
+    """Divides each activation by the energy of its neighbors across channels (paper, section 3.3).
+
+    y[c] = x[c] / (bias + alpha * sum(x[c - radius : c + radius + 1] ** 2)) ** beta
+
+    Args:
+      radius: channels counted to each side; the paper's n = 5 is radius 2.
+      bias, alpha, beta: the paper's k, alpha, beta. alpha meets the raw sum; the 2012 program
+        divided it by n, so its run is alpha=2e-5.
+      groups: parts of the channels (the towers) that are normalised apart.
+
+    Call: float [N, H, W, C] -> the same shape.
+    """
+
+    def __init__(self, radius=2, bias=2.0, alpha=1e-4, beta=0.75, groups=1, **kwargs):
+        """Refuses a radius or groups below 1."""
+        super().__init__(**kwargs)
+        if radius < 1:
+            raise ValueError(f"radius={radius}: expected at least 1.")
+        if groups < 1:
+            raise ValueError(f"groups={groups}: expected at least 1.")
+        self.radius, self.bias, self.alpha, self.beta = radius, bias, alpha, beta
+        self.groups = groups
+
+    def build(self, input_shape):
+        """Refuses channels that the groups cannot share."""
+        _check_divides(self.groups, channels=input_shape[-1])
+
+    def call(self, x):
+        """Normalises in float32: there is no bfloat16 kernel, and XLA has no other (xla#43450)."""
+        wide = tf.cast(x, tf.float32)
+        y = local_response_norm(wide, self.radius, self.bias, self.alpha, self.beta, self.groups)
+        return tf.cast(y, x.dtype)
+
+    def compute_output_shape(self, input_shape):
+        """Returns the input's shape."""
+        return input_shape
+
+    def get_config(self):
+        """Returns the arguments of `__init__`."""
+        names = ("radius", "bias", "alpha", "beta", "groups")
+        return super().get_config() | {name: getattr(self, name) for name in names}
+
+
+@keras.saving.register_keras_serializable("alexnet_tf")
+class Convolution(keras.layers.Layer):
+    """Convolves groups of channels apart, with explicit zero padding.
+
+    Keras' own `Conv2D(groups=2)` trains several times slower on CPU and cannot be exported to every
+    format (Keras 3.15).
+
+    Args:
+      filters: channels of the output.
+      kernel_size: side of the square kernel.
+      stride: step of the kernel, down and right.
+      padding: rows and columns of zeros: ((top, bottom), (left, right)).
+      groups: parts of the channels that do not see each other; divides filters and input channels.
+      activation: name of a Keras activation, or None.
+      kernel_initializer, bias_initializer: as in Keras.
+
+    Call: float [N, H, W, C] -> float [N, H', W', filters]. Kernel: [k, k, C / groups, filters].
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: Padding = ((0, 0), (0, 0)),
+        groups: int = 1,
+        activation: str | None = None,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        **kwargs,
+    ):
+        """Refuses filters that the groups cannot share."""
+        super().__init__(**kwargs)
+        if min(filters, kernel_size, stride, groups) < 1:
+            raise ValueError(
+                f"filters={filters}, kernel_size={kernel_size}, stride={stride}, groups={groups}: "
+                "expected at least 1 of each."
+            )
+        _check_divides(groups, filters=filters)
+        self.filters, self.kernel_size, self.stride = filters, kernel_size, stride
+        self.padding = tuple((int(before), int(after)) for before, after in padding)
+        self.groups = groups
+        self.activation = keras.activations.get(activation)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+
+    def build(self, input_shape):
+        """Makes kernel and bias; refuses channels that the groups cannot share."""
+        _check_divides(self.groups, channels=input_shape[-1])
+        side, channels = self.kernel_size, input_shape[-1] // self.groups
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(side, side, channels, self.filters),
+            initializer=self.kernel_initializer,
+        )
+        self.bias = self.add_weight(
+            name="bias", shape=(self.filters,), initializer=self.bias_initializer
+        )
+
+    def call(self, x):
+        """Convolves each group of `x` with its own kernels."""
+        kernel = tf.convert_to_tensor(self.kernel)
+        if self.groups == 1:
+            y = self._convolve(x, kernel)
+        else:
+            parts = zip(
+                tf.split(x, self.groups, axis=-1),
+                tf.split(kernel, self.groups, axis=-1),
+                strict=True,
+            )
+            y = tf.concat([self._convolve(x, kernel) for x, kernel in parts], axis=-1)
+        return self.activation(tf.nn.bias_add(y, self.bias, data_format="NHWC"))
+
+    def _convolve(self, x, kernel):
+        """Convolves one group."""
+        padding = ((0, 0), *self.padding, (0, 0)) if any(map(any, self.padding)) else "VALID"
+        return tf.nn.conv2d(x, kernel, self.stride, padding, data_format="NHWC")
+
+    def compute_output_shape(self, input_shape):
+        """Returns (N, H', W', filters)."""
+        sides = [
+            None if side is None else (side + sum(pad) - self.kernel_size) // self.stride + 1
+            for side, pad in zip(input_shape[1:3], self.padding, strict=True)
+        ]
+        return (input_shape[0], *sides, self.filters)
+
+    def get_config(self):
+        """Returns the arguments of `__init__`."""
+        names = ("filters", "kernel_size", "stride", "padding", "groups")
+        serialized = {
+            "activation": keras.activations.serialize(self.activation),
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+        }
+        mine = {name: getattr(self, name) for name in names}
+        return super().get_config() | mine | serialized
+
+
+def _check_divides(groups: int, **counts: int) -> None:
+    """Raises ValueError unless `groups` divides the one count given by name."""
+    for name, count in counts.items():
+        if count % groups:
+            raise ValueError(
+                f"groups={groups}: expected a divisor of {name}={count}. Change one of the two."
+            )
+
+
+class DropPosition(NamedTuple):
+    """Which rows of which step's global batch a replica has in hand."""
+
+    seed: int
+    """Of the run, 0 to 2**32 - 1."""
+    step: int | tf.Tensor
+    """int64 [], counted from 1."""
+    first_row: int | tf.Tensor
+    """int []; the replica's first row in the global batch."""
+    num_rows: int
+    """Rows of the global batch."""
+
+
+_thread = threading.local()
+
+
+@contextlib.contextmanager
+def drop_position(position: DropPosition) -> Iterator[None]:
+    """Tells the Dropout layers called inside it, on this thread, whose masks to take."""
+    outer = getattr(_thread, "position", None)
+    _thread.position = position
+    try:
+        yield
+    finally:
+        _thread.position = outer
+
+
+@keras.saving.register_keras_serializable("alexnet_tf")
+class Dropout(keras.layers.Layer):
+    """Drops activations by their position in the training (paper, section 4.2).
+
+    Inside `drop_position` the mask of the whole global batch is a function of (seed, step, layer
+    name), and a replica takes its rows of it: neither replicas nor a restart change the mask.
+    Outside, as in `fit`, a Keras generator draws it.
+
+    Args:
+      rate: part of the activations that is dropped, 0 to below 1.
+      mode: `program` drops in training and multiplies by 1 - rate at test, as in 2012; `inverted`
+        divides what it keeps by 1 - rate in training and does nothing at test.
+
+    Call: float [N, ...] -> the same shape.
+    """
+
+    def __init__(self, rate=0.5, mode="program", **kwargs):
+        """Refuses rates and modes that mean nothing."""
+        super().__init__(**kwargs)
+        if not 0 <= rate < 1:
+            raise ValueError(f"rate={rate}: expected 0 to below 1.")
+        if mode not in ("program", "inverted"):
+            raise ValueError(f"mode={mode!r}: expected 'program' or 'inverted'.")
+        self.rate, self.mode = rate, str(mode)
+        self.generator = keras.random.SeedGenerator()
+
+    def build(self, input_shape):
+        """Makes no weights."""
+
+    def call(self, x, training=False):
+        """Drops in training, scales where the mode says so."""
+        keep = 1 - self.rate
+        if training:
+            x = x * tf.cast(self._draw(tf.shape(x)) >= self.rate, x.dtype)
+            return x / keep if self.mode == "inverted" else x
+        return x * keep if self.mode == "program" else x
+
+    def _draw(self, shape: tf.Tensor) -> tf.Tensor:
+        """Returns uniform numbers from 0 to below 1, float32, of `shape`."""
+        position = getattr(_thread, "position", None)
+        if position is None:
+            seed = tf.cast(self.generator.next(), tf.int64)
+            return tf.random.stateless_uniform(shape, seed, alg="philox")
+        seed = named_seed(position.seed, f"dropout/{self.name}", position.step)
+        rows = tf.concat([[position.num_rows], shape[1:]], axis=0)
+        draws = tf.random.stateless_uniform(rows, seed, alg="philox")
+        first = tf.concat([[tf.cast(position.first_row, tf.int32)], tf.zeros_like(shape[1:])], 0)
+        return tf.slice(draws, first, shape)
+
+    def compute_output_shape(self, input_shape):
+        """Returns the input's shape."""
+        return input_shape
+
+    def get_config(self):
+        """Returns the arguments of `__init__`."""
+        return super().get_config() | {"rate": self.rate, "mode": self.mode}
