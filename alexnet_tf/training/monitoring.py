@@ -1,0 +1,168 @@
+"""Where the numbers of a run go: metrics.jsonl and the console (events.py: TensorBoard).
+
+A sink has three methods. `write(line)` takes one flat dict per log event: "step" and "epoch", and
+tags such as "train/loss", "eval/top1_error", "time/images_per_second" (None where there is none).
+`progress(step, images_per_second, loss)` is called after each launch; `close()` once.
+"""
+
+import json
+import math
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import TextIO
+
+from alexnet_tf.training.events import Events
+
+__all__ = ["Console", "Events", "MetricsFile"]
+
+# Tag without its first part, and how people read it. Errors are fractions in the line.
+COLUMNS = {
+    "loss": lambda x: f"loss {x:.4f}",
+    "top1_error": lambda x: f"top-1 error {100 * x:5.2f} %",
+    "top5_error": lambda x: f"top-5 error {100 * x:5.2f} %",
+    "learning_rate": lambda x: f"lr {x:.3g}",
+    "images_per_second": lambda x: f"{x:.1f} images/s",
+    "data_wait": lambda x: f"data wait {100 * x:.1f} %",
+    "skipped": lambda x: f"skipped {x}" if x else "",
+}
+REDRAW_SECONDS = 0.1
+BAR_CELLS = 24
+
+
+class MetricsFile:
+    """Appends one JSON object a line; equal values give equal text.
+
+    Args:
+      path: of metrics.jsonl; made if missing.
+      keep_bytes: the file is cut to this length first: what the checkpoint that the run goes on
+        from had seen of it, 0 for a new run.
+    """
+
+    def __init__(self, path: str | os.PathLike, keep_bytes: int):
+        """Cuts the file and opens its end."""
+        path = Path(path)
+        size = path.stat().st_size if path.exists() else 0
+        if size < keep_bytes:
+            raise ValueError(
+                f"{path} has {size} bytes, expected keep_bytes={keep_bytes} or more: it was cut or "
+                "removed after the checkpoint. Put it back, or start again in a new run directory."
+            )
+        self._file = path.open("ab")
+        self._file.truncate(keep_bytes)
+
+    def write(self, line: dict) -> None:
+        """Appends the line; NaN and infinities, which JSON cannot hold, become null."""
+        text = json.dumps({key: _plain(value) for key, value in line.items()}, allow_nan=False)
+        self._file.write(text.encode() + b"\n")
+        self._file.flush()
+
+    def progress(self, step: int, images_per_second: float, loss: float) -> None:
+        """Nothing: the file holds log events only."""
+
+    def flush(self) -> int:
+        """Makes what was written survive a crash of the machine; returns its length in bytes."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return os.fstat(self._file.fileno()).st_size
+
+    def close(self) -> None:
+        """Ends the file."""
+        self._file.close()
+
+
+class Console:
+    """A progress bar on a terminal, and a plain line for each log event everywhere.
+
+    Args:
+      num_steps: of the whole run.
+      steps_per_epoch: need not be whole.
+      start_step: the step that this process goes on from.
+      stream: sys.stderr if None: standard output is kept for the last JSON line.
+    """
+
+    def __init__(
+        self,
+        num_steps: int,
+        steps_per_epoch: float,
+        start_step: int = 0,
+        stream: TextIO | None = None,
+    ):
+        """Looks whether the stream is a terminal."""
+        self._num_steps = num_steps
+        self._steps_per_epoch = steps_per_epoch
+        self._start_step = start_step
+        self._stream = sys.stderr if stream is None else stream
+        self._has_bar = self._stream.isatty() and os.environ.get("TERM") != "dumb"
+        self._bar = ""
+        self._first = None  # step and time of the first launch: before it come tracing and filling
+        self._drawn_at = -math.inf
+
+    def write(self, line: dict) -> None:
+        """Prints a log event, above the bar if there is one."""
+        text = self._where(line["step"], line["epoch"]) + "  " + _words(line)
+        if self._has_bar:
+            self._stream.write(f"\r\x1b[K{text}\n{self._bar}")
+        else:
+            self._stream.write(text + "\n")
+        self._stream.flush()
+
+    def progress(self, step: int, images_per_second: float, loss: float) -> None:
+        """Draws the bar anew; does nothing where there is no terminal."""
+        if not self._has_bar:
+            return
+        now = time.monotonic()
+        if self._first is None:
+            self._first = (step, now)
+        if now - self._drawn_at < REDRAW_SECONDS and step < self._num_steps:
+            return
+        self._drawn_at = now
+        full = BAR_CELLS * step // self._num_steps
+        parts = [
+            self._where(step, step / self._steps_per_epoch),
+            "[" + "=" * full + " " * (BAR_CELLS - full) + "]",
+            f"loss {loss:.4f}",
+            f"{images_per_second:.1f} images/s",
+            f"left {self._left(step, now)}",
+        ]
+        # One cell stays free: a full line would wrap, and "\r" would come back to its second half.
+        width = shutil.get_terminal_size().columns - 1
+        self._bar = "  ".join(parts)[:width]
+        self._stream.write(f"\r{self._bar}\x1b[K")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Leaves the bar standing and ends its line."""
+        if self._bar:
+            self._stream.write("\n")
+            self._stream.flush()
+            self._bar = ""
+
+    def _where(self, step: int, epoch: float) -> str:
+        steps = len(str(self._num_steps))
+        epochs = len(f"{self._num_steps / self._steps_per_epoch:.2f}")
+        return f"step {step:{steps}d}  epoch {epoch:{epochs}.2f}"
+
+    def _left(self, step: int, now: float) -> str:
+        first_step, first_time = self._first
+        if step == first_step:
+            return "?"
+        seconds = (self._num_steps - step) * (now - first_time) / (step - first_step)
+        hours, rest = divmod(round(seconds), 3600)
+        return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
+
+
+def _words(line: dict) -> str:
+    """A line without step and epoch, as "train  loss 1.2345  top-1 error 43.21 %"."""
+    values = {tag.partition("/")[2]: value for tag, value in line.items() if value is not None}
+    columns = [COLUMNS[name](values[name]) for name in COLUMNS if name in values]
+    kind = "eval " if any(tag.startswith("eval/") for tag in line) else "train"
+    return "  ".join([kind, *filter(None, columns)])
+
+
+def _plain(value: object) -> object:
+    """A NumPy scalar as Python's; a float that JSON cannot hold as None."""
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
