@@ -81,7 +81,7 @@ def parse(argv: Sequence[str], owner: type[Arguments], shared: Iterable[str] = (
     _show_help_if_asked(argv, [*own, *others], inspect.getdoc(owner) or "", default_of=_own_default)
     typed = _scan(argv, [*own, *others])
     for setting in own:
-        if setting.default is dataclasses.MISSING and not typed.get(setting.name):
+        if setting.default is dataclasses.MISSING and typed.get(setting.name, "") in ("", ()):
             raise UserError(_missing(setting))
     try:
         values = {x.path[-1]: typed[x.name] for x in own if x.name in typed}

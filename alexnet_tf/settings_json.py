@@ -66,14 +66,17 @@ def from_dict(owner: type[Frozen], stored: Mapping[str, Any], name: str = "") ->
         raise UserError(f"{name}={stored!r}: expected an object with named fields.")
     prefix = f"{name}." if name else ""
     kinds = typing.get_type_hints(owner)
-    fields = [field.name for field in dataclasses.fields(owner)]
+    fields = {field.name: field for field in dataclasses.fields(owner)}
     for field in stored:
         if field not in fields:
             raise UserError(expected_one_of(f"{prefix or 'settings '}field", field, fields))
+    for field in fields.values():
+        if field.default is dataclasses.MISSING and field.name not in stored:
+            raise UserError(f"{prefix}{field.name}: expected a value, found none.")
     values = {field: _typed(kinds[field], x, prefix + field) for field, x in stored.items()}
     try:
         return owner(**values)
-    except (TypeError, ValueError) as error:  # TypeError: a row without its name
+    except ValueError as error:
         raise UserError(str(error)) from error
 
 

@@ -1,0 +1,151 @@
+"""What every command shares: its own arguments, help, exit codes, the backend it needs."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+
+import pytest
+
+from alexnet_tf import flags
+from alexnet_tf.errors import RunFailed, UserError
+from alexnet_tf.recipes import recipe
+from alexnet_tf.settings import POSITIONAL
+from pipelines.config import OnError, Views
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Answers for pictures."""
+
+    model: str
+    """What answers."""
+    views: Views = Views.CENTER
+    """What is seen."""
+    json: bool = False
+    """For programs."""
+    images: tuple[str, ...] = dataclasses.field(default=(), metadata=POSITIONAL)
+    """Files."""
+
+
+SHARED = ("data.source", "data.on_error", "devices", "strategy", "network.input")
+
+
+def test_a_command_gets_its_own_arguments_and_what_was_typed_of_a_run():
+    typed = "--model=m a.jpg --data.on_error=skip --json b.jpg --views=ten --devices=cpu:1"
+    call = flags.parse(typed.split(), Arguments, SHARED)
+    assert call.arguments == Arguments(
+        model="m", views=Views.TEN, json=True, images=("a.jpg", "b.jpg")
+    )
+    stored = recipe("paper")
+    config = call.override(stored)
+    assert config.data == dataclasses.replace(stored.data, on_error=OnError.SKIP)
+    assert config.run == dataclasses.replace(stored.run, devices=("cpu:1",))
+    assert config.network == stored.network
+
+
+def test_words_after_two_dashes_are_no_flags():
+    call = flags.parse(["--model=m", "--", "--odd.jpg"], Arguments)
+    assert call.arguments.images == ("--odd.jpg",)
+
+
+@pytest.mark.parametrize(
+    "typed, message",
+    [
+        ("", "model: expected a value. Add --model=VALUE"),
+        ("--model=", "model: expected a value."),
+        ("--model=m --seed=3", "--seed=3: expected one of this command's flags."),
+        ("--model=m --views=twelve", "views=twelve: expected one of center, ten."),
+    ],
+)
+def test_a_command_refuses_what_it_does_not_take(typed, message):
+    with pytest.raises(UserError, match=message):
+        flags.parse(typed.split(), Arguments, SHARED)
+
+
+def test_pictures_without_a_default_have_to_be_given():
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Needed:
+        images: tuple[str, ...] = dataclasses.field(metadata=POSITIONAL)
+
+    with pytest.raises(UserError, match="images: expected at least one."):
+        flags.parse([], Needed)
+
+
+@pytest.mark.parametrize("asked", ["--help", "-h"])
+def test_help_shows_every_flag_with_its_text_and_fits(asked, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as stop:
+        flags.parse_config(["--recipe=paper", asked], "Trains.")
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    assert max(len(line) for line in shown.splitlines()) <= 80
+    words = " ".join(shown.split())
+    for setting in flags.CONFIG_FLAGS.values():
+        assert setting.help in words
+        assert f"--{setting.name}=" in shown or f"--[no]{setting.name}\n" in shown
+    assert "--optimizer.schedule=step|plateau|auto2012|cosine|constant" in shown
+    assert "--recipe=quickstart|imagenette|paper" in shown
+    assert "(default: folder:imagenet)" in words  # the default under this recipe
+
+
+def test_help_of_a_command_shows_its_own_and_the_shared_flags(capsys):
+    with pytest.raises(SystemExit):
+        flags.parse(["--help"], Arguments, SHARED)
+    shown = capsys.readouterr().out
+    for part in ("IMAGES...", "Answers for pictures.", "--model=TEXT", "(required)", "--views="):
+        assert part in shown
+    for part in ("--views=center|ten", "--[no]json", "--data.source=TEXT", "--network.input.size="):
+        assert part in shown
+    assert "--seed" not in shown
+
+
+@pytest.mark.parametrize(
+    "error, code",
+    [(UserError("steps=x: no."), 2), (RunFailed("step=3: no."), 1), (KeyboardInterrupt(), 130)],
+)
+def test_our_errors_become_one_line_and_an_exit_code(error, code, capsys):
+    def main(argv):
+        raise error
+
+    with pytest.raises(SystemExit) as stop:
+        flags.run_command(main)
+    assert stop.value.code == code
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_other_errors_keep_their_traceback():
+    def main(argv):
+        raise ValueError("of Keras")
+
+    with pytest.raises(ValueError, match="of Keras"):
+        flags.run_command(main)
+
+
+def test_another_keras_backend_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    with pytest.raises(UserError, match="KERAS_BACKEND=jax: expected tensorflow"):
+        flags.parse_config([], "Trains.")
+    monkeypatch.delenv("KERAS_BACKEND")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    (tmp_path / "keras.json").write_text('{"backend": "torch"}')
+    with pytest.raises(UserError, match="keras.json=torch: expected tensorflow"):
+        flags.parse_config([], "Trains.")
+    (tmp_path / "keras.json").write_text("{")
+    assert flags.parse_config([], "Trains.") == recipe("quickstart")
+
+
+def test_a_wrong_flag_answers_with_exit_code_2_before_tensorflow_is_loaded():
+    code = (
+        "import sys; from alexnet_tf import flags\n"
+        "try: flags.run_command(lambda argv: flags.parse_config(argv, 'Trains.'))\n"
+        "finally: print(sorted({'tensorflow', 'keras', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--stepz=3"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert (done.returncode, done.stdout) == (2, "[]\n")
+    assert done.stderr.count("\n") == 1 and "Did you mean --steps?" in done.stderr

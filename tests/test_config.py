@@ -1,0 +1,139 @@
+"""The settings: their texts, their JSON, what may differ at resume."""
+
+import dataclasses
+import json
+
+import pytest
+
+from alexnet_tf import settings_json
+from alexnet_tf.config import Config, OptimizerConfig, RunConfig, StrategyName
+from alexnet_tf.errors import UserError
+from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.networks.family import NETWORKS, network
+from alexnet_tf.recipes import RECIPES, recipe
+from alexnet_tf.settings import DOORS, differences, from_text, settings_of, to_text, value_at
+from pipelines.config import DataConfig, InputConfig
+
+
+@pytest.mark.parametrize("setting", settings_of(Config), ids=lambda setting: setting.name)
+def test_every_setting_has_a_text_under_it(setting):
+    assert setting.help.endswith(".")
+
+
+def test_the_table_of_layers_is_the_only_setting_that_is_no_flag():
+    assert [x.name for x in settings_of(Config) if not x.is_flag] == ["network.layers"]
+
+
+def test_names_are_those_of_the_command_line():
+    names = [setting.name for setting in settings_of(Config)]
+    assert {"recipe", "seed", "run_dir", "data.source", "network.input.size"} <= set(names)
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_typed_text_gives_back_every_value_of_a_recipe(name):
+    config = recipe(name)
+    for setting in settings_of(Config):
+        if setting.is_flag:
+            value = value_at(config, setting.path)
+            assert from_text(setting.name, setting.kind, to_text(value)) == value
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_bears_its_own_name_and_its_command(name):
+    assert recipe(name).recipe == name
+    assert "python -m alexnet_tf.train" in RECIPES[name].__doc__
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_of_the_family_bears_its_own_name(name):
+    assert network(name).name == name
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_settings_survive_json_and_are_written_alike_twice(name):
+    config = recipe(name)
+    text = json.dumps(settings_json.to_json(config))
+    read = settings_json.from_json(json.loads(text))
+    assert read == config
+    assert json.dumps(settings_json.to_json(read)) == text
+
+
+def test_a_mean_that_is_measured_and_devices_survive_json():
+    config = Config(
+        network=NetworkConfig(input=InputConfig(mean="dataset")),
+        run=RunConfig(strategy=StrategyName.MIRRORED, devices=("cpu:0", "cpu:1")),
+    )
+    assert settings_json.from_json(settings_json.to_json(config)) == config
+
+
+def test_a_network_alone_survives_json():
+    stored = json.loads(json.dumps(settings_json.to_dict(network("small"))))
+    assert settings_json.from_dict(NetworkConfig, stored) == network("small")
+
+
+def test_a_missing_field_takes_its_default():
+    assert settings_json.from_json({"schema_version": 1}) == Config()
+
+
+WRONG_JSON = [
+    ({"schema_version": 7}, "schema_version=7: expected 1"),
+    ({"schema_version": None}, "schema_version=None: expected 1"),
+    ({"sede": 1}, "settings field=sede: expected one of recipe"),
+    ({"data": {"sorce": "shapes"}}, "data.field=sorce: .*Did you mean source?"),
+    ({"data": 3}, "data=3: expected an object"),
+    ({"run": {"seed": 1.5}}, "run.seed=1.5: expected a value of type int"),
+    ({"run": {"seed": True}}, "run.seed=True: expected a value of type int"),
+    ({"run": {"seed": -1}}, "seed=-1: expected 0 to 4294967295"),
+    ({"run": {"devices": "cpu:0"}}, "run.devices='cpu:0': expected a list"),
+    ({"optimizer": {"schedule": "cosin"}}, "optimizer.schedule=cosin: .*Did you mean cosine?"),
+    ({"network": {"layers": [{"kind": "cnv"}]}}, "network.layers.kind=cnv: .*Did you mean conv?"),
+    ({"network": {"layers": [{"kind": "pool"}]}}, "network.layers.name: expected a value"),
+    (
+        {"network": {"layers": [{"kind": "conv", "name": "x", "pad": [1]}]}},
+        "network.layers.filters: expected a value",
+    ),
+]
+
+
+@pytest.mark.parametrize("stored, message", WRONG_JSON)
+def test_wrong_json_is_refused_by_the_name_of_the_field(stored, message):
+    with pytest.raises(UserError, match=message):
+        settings_json.from_json({"schema_version": 1, **stored})
+
+
+def test_equal_settings_have_no_differences():
+    assert differences(recipe("paper"), recipe("paper")) == []
+
+
+def test_a_difference_names_the_flag_and_both_values():
+    old = Config()
+    new = dataclasses.replace(
+        old,
+        data=DataConfig(mirror=False),
+        optimizer=OptimizerConfig(drop_epochs=(30.0, 60.0)),
+        run=RunConfig(seed=1, global_batch_size=64),
+    )
+    assert differences(old, new) == [
+        "data.mirror: true -> false",
+        "optimizer.drop_epochs: 25,50,80 -> 30,60",
+        "global_batch_size: 128 -> 64",
+        "seed: 0 -> 1",
+    ]
+
+
+def test_free_settings_and_names_of_recipes_may_differ():
+    old = Config(recipe="paper")
+    run = RunConfig(run_dir="elsewhere", epochs=5, steps_per_launch=7, tensorboard=False)
+    named = dataclasses.replace(old.network, name="other")
+    new = dataclasses.replace(old, recipe="other", run=run, network=named)
+    assert differences(old, new) == []
+    assert set(DOORS) <= {setting.name for setting in settings_of(Config)}
+
+
+def test_only_the_rows_of_layers_that_differ_are_named():
+    old = NetworkConfig()
+    rows = (dataclasses.replace(old.layers[0], stride=2), *old.layers[1:])
+    (line,) = differences(Config(), Config(network=dataclasses.replace(old, layers=rows)))
+    assert line.startswith("network.layers: Conv(name='conv1'") and "stride=2" in line
+    assert "conv2" not in line
