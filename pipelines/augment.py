@@ -1,0 +1,163 @@
+"""Windows and noise: pure functions of tensors, their randomness included.
+
+The host cuts and mirrors uint8 windows; `preprocess` and `ten_views` run on the device. Every
+random draw is a function of (seed, epoch, example) and of the operation's own stream.
+"""
+
+import enum
+
+import tensorflow as tf
+
+from pipelines.config import ChannelOrder, InputConfig
+
+AUGMENTATION_VERSION = 1
+"""Stored in checkpoints; rises when the same seed gives other windows or noise."""
+
+# Principal components of ImageNet's colours, 0-255 RGB (Krizhevsky's, as stored in cuda-convnet2's
+# input_meta). The paper's lambda are eigenvalues in the text, standard deviations in his program;
+# eigenvalues of such levels would shift colours by thousands.
+COLOR_STDEVS = (121.7801, 37.0939, 19.7208)
+COLOR_AXES = (  # rows are components, columns R, G, B
+    (-0.56351, -0.57618, -0.59200),
+    (-0.71258, -0.02354, 0.70120),
+    (0.41796, -0.81698, 0.39731),
+)
+
+_EPOCH_SHIFT = 40  # bits for the example's index beside the epoch
+
+
+class Stream(enum.IntEnum):
+    """Keeps the draws of one example apart; a number once given stays."""
+
+    CROP = 1
+    MIRROR = 2
+    COLOR = 3
+
+
+def example_seed(stream: Stream, seed: int, epoch: tf.Tensor, example: tf.Tensor) -> tf.Tensor:
+    """Folds all that a draw depends on into the seed of a stateless operation.
+
+    Args:
+      stream: of the operation.
+      seed: of the run, 0 to 2**32 - 1.
+      epoch: int64 scalar, from 0 to 2**23 - 1.
+      example: int64 scalar, index below 2**40.
+
+    Returns:
+      int64 [2], different for different arguments.
+    """
+    run = tf.constant((int(stream) << 32) | seed, tf.int64)
+    return tf.stack([run, tf.bitwise.left_shift(epoch, _EPOCH_SHIFT) + example])
+
+
+def random_crop(image: tf.Tensor, size: int, seed: tf.Tensor) -> tf.Tensor:
+    """Cuts a square window from a uniformly random place (paper, section 4.1).
+
+    Args:
+      image: uint8 [H, W, 3], both sides at least `size`.
+      size: side of the window in pixels.
+      seed: int64 [2]; equal seeds cut equal windows.
+
+    Returns:
+      uint8 [size, size, 3].
+    """
+    places = tf.shape(image)[:2] - size + 1
+    top, left = tf.unstack(_uniform_below(places, seed))
+    return tf.ensure_shape(image[top : top + size, left : left + size], [size, size, 3])
+
+
+def _uniform_below(limits: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Draws an int32 from 0 to limit - 1 for each int32 limit."""
+    bits = tf.random.stateless_uniform(
+        tf.shape(limits), seed, None, None, tf.uint32, alg="philox"
+    )  # the remainder's bias is limit / 2**32
+    return tf.cast(tf.cast(bits, tf.int64) % tf.cast(limits, tf.int64), tf.int32)
+
+
+def center_crop(images: tf.Tensor, size: int) -> tf.Tensor:
+    """Cuts the central window: [..., H, W, C] -> [..., size, size, C]."""
+    height, width = images.shape[-3], images.shape[-2]
+    top, left = (height - size) // 2, (width - size) // 2
+    return images[..., top : top + size, left : left + size, :]
+
+
+def random_mirror(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Mirrors left to right with probability 1/2.
+
+    Args:
+      image: uint8 [H, W, 3].
+      seed: int64 [2]; equal seeds decide alike.
+
+    Returns:
+      uint8 [H, W, 3].
+    """
+    draw = tf.random.stateless_uniform([], seed, dtype=tf.float32, alg="philox")
+    return tf.cond(draw < 0.5, lambda: tf.reverse(image, [1]), lambda: image)
+
+
+def color_shift(stdev: float, seed: tf.Tensor) -> tf.Tensor:
+    """Draws the colour noise of one picture, the same for all its pixels (paper, section 4.1).
+
+    Args:
+      stdev: of the noise along each principal axis, in units of that axis's own.
+      seed: int64 [2]; equal seeds draw equal noise.
+
+    Returns:
+      float32 [3]: what to add to red, green and blue, of 0 to 255.
+    """
+    draw = tf.random.stateless_normal([3], seed, stddev=stdev, alg="philox")
+    return tf.linalg.matvec(tf.constant(COLOR_AXES), draw * COLOR_STDEVS, transpose_a=True)
+
+
+def ten_views(images: tf.Tensor, size: int) -> tf.Tensor:
+    """Cuts four corners, the center, and their reflections (paper, section 4.1).
+
+    Args:
+      images: [N, R, R, 3] of any type, R at least `size`.
+      size: side of the views in pixels.
+
+    Returns:
+      [N * 10, size, size, 3] of the same type; the ten views of a picture stand together, so
+      that [N * 10, K] outputs reshape to [N, 10, K].
+    """
+    rest_y, rest_x = images.shape[1] - size, images.shape[2] - size
+    places = [(0, 0), (0, rest_x), (rest_y, 0), (rest_y, rest_x), (rest_y // 2, rest_x // 2)]
+    views = [images[:, y : y + size, x : x + size] for y, x in places]
+    views += [tf.reverse(view, [2]) for view in views]
+    return tf.reshape(tf.stack(views, axis=1), [-1, size, size, images.shape[3]])
+
+
+def preprocess(
+    images: tf.Tensor,
+    config: InputConfig,
+    shift: tf.Tensor | None = None,
+    divide_by: float = 1.0,
+) -> tf.Tensor:
+    """Turns pictures into what a network expects; the first thing that runs on the device.
+
+    Args:
+      images: uint8 [N, H, W, 3], RGB.
+      config: mean, scale and channel order.
+      shift: float32 [N, 3], colour noise to add to each picture in RGB; none if omitted.
+      divide_by: the 2012 program divided by 1.1 after it had added noise of 0.1, in training
+        only, so that training and test keep the same spread.
+
+    Returns:
+      float32 [N, H, W, 3]: (images - mean + shift) / divide_by * scale, in the channel order of
+      the config.
+
+    Raises:
+      ValueError: the mean still has to be measured.
+    """
+    if config.mean == "dataset":
+        raise ValueError(
+            "network.input.mean=dataset: expected three levels; measure them first "
+            "with pipelines.dataset.dataset_mean."
+        )
+    x = tf.cast(images, tf.float32) - tf.constant(config.mean, tf.float32)
+    if shift is not None:
+        x += shift[:, tf.newaxis, tf.newaxis, :]
+    factor = config.scale / divide_by
+    if factor != 1.0:
+        x *= factor
+    return x if config.channel_order == ChannelOrder.RGB else tf.reverse(x, [-1])

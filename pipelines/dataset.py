@@ -1,0 +1,168 @@
+"""The chains: source -> Batches of uint8 windows. Everything random is a function of positions."""
+
+import sys
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from pipelines import augment
+from pipelines.config import DataConfig, InputConfig, Views
+from pipelines.decode import squares
+from pipelines.order import Share, order, shared_position
+from pipelines.sources import Source
+
+PADDING = -1
+"""Stands for the index in rows that only fill up a batch."""
+
+
+class Batch(NamedTuple):
+    """Examples for one replica, as they leave the host.
+
+    A picture that cannot be decoded keeps its place: zeros, mask False, its own index.
+    """
+
+    image: tf.Tensor  # uint8 [N, h, w, 3], RGB
+    shift: tf.Tensor  # float32 [N, 3], colour noise to add, in levels of 0 to 255
+    label: tf.Tensor  # int32 [N]
+    mask: tf.Tensor  # bool [N], whether the row counts
+    index: tf.Tensor  # int64 [N], example; PADDING in padding
+
+
+def train_dataset(
+    source: Source,
+    data: DataConfig,
+    inputs: InputConfig,
+    seed: int,
+    first_position: int,
+    rows_per_replica: int,
+    num_replicas: int = 1,
+    share: Share | None = None,
+) -> tf.data.Dataset:
+    """Streams augmented Batches without end, one for each replica, in order of position.
+
+    Args:
+      source: numbered examples.
+      data: which augmentations.
+      inputs: sizes of window and square.
+      seed: of the run, 0 to 2**32 - 1.
+      first_position: (step - 1) * global_batch_size of the first step to make.
+      rows_per_replica: examples in a Batch.
+      num_replicas: in this process; replica r of a step gets its Batch number r.
+      share: this worker's part of the global batch, where there are several workers.
+
+    Returns:
+      A dataset of Batches with static shapes, `inputs.size` pixels square.
+    """
+    share = share or Share()
+    position = shared_position(first_position, rows_per_replica * num_replicas, share)
+    example = _train_example(squares(source, inputs), data, inputs, seed)
+    ds = tf.data.Dataset.range(sys.maxsize)  # rows of this worker, over all epochs
+    ds = ds.map(position).map(order(source.num_examples, seed))  # -> (epoch, example)
+    ds = ds.map(example, tf.data.AUTOTUNE)  # seeded by epoch and example: any order of work
+    ds = ds.batch(rows_per_replica, drop_remainder=True)
+    return _finished(ds)
+
+
+def eval_dataset(
+    source: Source,
+    data: DataConfig,
+    inputs: InputConfig,
+    batch_examples: int,
+    num_replicas: int = 1,
+    views: Views = Views.CENTER,
+) -> tf.data.Dataset:
+    """Streams every example once, in order of index; the last Batches are filled with padding.
+
+    Args:
+      source: numbered examples.
+      data: not used yet: nothing is augmented.
+      inputs: sizes of window and square.
+      batch_examples: examples in a Batch.
+      num_replicas: the number of Batches is a multiple of it.
+      views: center yields windows of `inputs.size`; ten yields the squares of `inputs.resize`,
+        from which `augment.ten_views` cuts on the device.
+
+    Returns:
+      A finite dataset of Batches with static shapes.
+    """
+    side = inputs.size if views == Views.CENTER else inputs.resize
+    square = squares(source, inputs)
+
+    def example(index: tf.Tensor) -> Batch:
+        image, label, good = square(index)
+        return Batch(augment.center_crop(image, side), tf.zeros([3]), label, good, index)
+
+    empty = Batch(
+        tf.zeros([side, side, 3], tf.uint8),
+        tf.zeros([3]),
+        tf.constant(0),
+        tf.constant(False),
+        tf.constant(PADDING, tf.int64),
+    )
+    ds = tf.data.Dataset.range(source.num_examples)
+    ds = ds.map(example, tf.data.AUTOTUNE)
+    num_rows = -source.num_examples % (batch_examples * num_replicas)
+    ds = ds.concatenate(tf.data.Dataset.from_tensors(empty).repeat(num_rows))
+    ds = ds.batch(batch_examples, drop_remainder=True)
+    return _finished(ds)
+
+
+def dataset_mean(source: Source, inputs: InputConfig) -> tuple[float, float, float]:
+    """Measures the mean colour of all squares, exactly; pictures that fail are left out.
+
+    Args:
+      source: numbered examples, the training split.
+      inputs: side and rule of the square.
+
+    Returns:
+      Red, green and blue, 0 to 255.
+
+    Raises:
+      ValueError: no picture can be decoded.
+    """
+    square = squares(source, inputs)
+
+    def color_sum(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        image, _, good = square(index)
+        rows = tf.reduce_sum(tf.cast(image, tf.int32), axis=0)  # at most 255 * resize
+        return tf.reduce_sum(tf.cast(rows, tf.int64), axis=0), tf.cast(good, tf.int64)
+
+    ds = tf.data.Dataset.range(source.num_examples)
+    ds = ds.map(color_sum, tf.data.AUTOTUNE)
+    zero = (tf.zeros([3], tf.int64), tf.constant(0, tf.int64))
+    total, seen = ds.reduce(zero, lambda so_far, one: (so_far[0] + one[0], so_far[1] + one[1]))
+    if not int(seen):
+        raise ValueError(
+            f"None of the {source.num_examples} training pictures can be decoded; "
+            f"the first is {source.name(0)}."
+        )
+    return tuple(int(channel) / (int(seen) * inputs.resize**2) for channel in total)
+
+
+def _train_example(square, data: DataConfig, inputs: InputConfig, seed: int):
+    """Makes the function (epoch, example) -> a Batch of one without the leading axis."""
+
+    def example(epoch: tf.Tensor, index: tf.Tensor) -> Batch:
+        def stream(which: augment.Stream) -> tf.Tensor:
+            return augment.example_seed(which, seed, epoch, index)
+
+        image, label, good = square(index)
+        if data.random_crop:
+            image = augment.random_crop(image, inputs.size, stream(augment.Stream.CROP))
+        else:
+            image = augment.center_crop(image, inputs.size)
+        if data.mirror:
+            image = augment.random_mirror(image, stream(augment.Stream.MIRROR))
+        shift = tf.zeros([3])
+        if data.color_noise:
+            shift = augment.color_shift(data.color_noise, stream(augment.Stream.COLOR))
+        return Batch(image, shift, label, good, index)
+
+    return example
+
+
+def _finished(ds: tf.data.Dataset) -> tf.data.Dataset:
+    """Fixes what every chain ends with: the order kept, and work ahead of the device."""
+    options = tf.data.Options()
+    options.deterministic = True
+    return ds.with_options(options).prefetch(tf.data.AUTOTUNE)

@@ -1,0 +1,180 @@
+"""Encoded bytes -> a uint8 square, inside the graph: what a network's windows are cut from.
+
+Takes JPEG (RGB, greyscale, CMYK), PNG and BMP, whatever the file is called. The header is read
+first, so that a picture that claims an absurd size is refused before memory is taken.
+"""
+
+import tensorflow as tf
+
+from pipelines.config import InputConfig, ResizeRule
+from pipelines.sources import Source
+
+MAX_PIXELS = 100_000_000
+"""Larger pictures are refused. The largest of ImageNet has 41 million."""
+
+_JPEG, _PNG, _BMP = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM"
+
+# TF 2.21 fails to word some of its errors when the bytes are quoted in them.
+_UNDECODABLE = (tf.errors.OpError, UnicodeDecodeError)
+
+
+def picture_size(encoded: tf.Tensor) -> tf.Tensor:
+    """Reads height and width from the header of a picture.
+
+    Args:
+      encoded: string scalar, a whole file.
+
+    Returns:
+      int64 [2]: height and width in pixels, as the file claims them.
+
+    Raises:
+      tf.errors.InvalidArgumentError: when run on what is neither JPEG, PNG nor BMP without a
+        palette.
+    """
+
+    def starts_with(magic: bytes) -> tf.Tensor:
+        return tf.strings.substr(encoded, 0, len(magic)) == magic
+
+    def png() -> tf.Tensor:
+        words = tf.io.decode_raw(tf.strings.substr(encoded, 16, 8), tf.int32, little_endian=False)
+        return tf.cast(tf.reverse(words, [0]), tf.int64)
+
+    def bmp() -> tf.Tensor:
+        bits = tf.io.decode_raw(tf.strings.substr(encoded, 28, 2), tf.uint16)[0]
+        # Below 24 bits levels are places in a palette, which TF 2.21 takes for levels of grey.
+        with tf.control_dependencies([tf.debugging.Assert(bits >= 24, ["BMP with a palette"])]):
+            words = tf.io.decode_raw(tf.strings.substr(encoded, 18, 8), tf.int32)
+        return tf.abs(tf.cast(tf.reverse(words, [0]), tf.int64))  # a negative height: top row first
+
+    def jpeg() -> tf.Tensor:
+        return tf.cast(tf.io.extract_jpeg_shape(encoded)[:2], tf.int64)
+
+    def other() -> tf.Tensor:
+        with tf.control_dependencies([tf.debugging.Assert(False, ["not a JPEG, PNG or BMP"])]):
+            return tf.zeros([2], tf.int64)
+
+    kinds = [(starts_with(_JPEG), jpeg), (starts_with(_PNG), png), (starts_with(_BMP), bmp)]
+    size = tf.case(kinds, default=other)
+    return tf.ensure_shape(size, [2])
+
+
+def decode(encoded: tf.Tensor) -> tf.Tensor:
+    """Decodes a picture of any size; transparency is dropped, 16 bits become 8.
+
+    Args:
+      encoded: string scalar, a whole JPEG, PNG or BMP file.
+
+    Returns:
+      uint8 [H, W, 3], RGB.
+
+    Raises:
+      tf.errors.InvalidArgumentError: when run on damaged bytes, or on a header that claims more
+        than MAX_PIXELS.
+    """
+    height, width = tf.unstack(picture_size(encoded))
+    sane = (height > 0) & (width > 0) & (height <= MAX_PIXELS // tf.maximum(width, 1))
+    with tf.control_dependencies([tf.debugging.Assert(sane, ["size", height, width])]):
+        encoded = tf.identity(encoded)
+    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    return tf.ensure_shape(image, [None, None, 3])
+
+
+def to_square(image: tf.Tensor, side: int, rule: ResizeRule) -> tf.Tensor:
+    """Makes a square of a picture of any size.
+
+    `shorter_side` cuts the central square and then scales it. Scaling first and cutting then, as
+    the paper's section 2 words it, is the same to within half a pixel of the picture, but takes
+    unbounded memory for a long strip. `warp` scales both sides, whatever they are.
+
+    An axis that shrinks is averaged by area; one that grows is interpolated by bicubic (Keys,
+    a = -0.5, half-pixel centers). Rounding is to the nearest level, ties to even.
+
+    Args:
+      image: uint8 [H, W, 3].
+      side: of the square in pixels.
+      rule: how both sides come to be equal.
+
+    Returns:
+      uint8 [side, side, 3].
+    """
+    if rule == ResizeRule.SHORTER_SIDE:
+        image = central_square(image)
+    size = tf.shape(image)[:2]
+    within = tf.minimum(size, side)
+    x = tf.cond(
+        tf.reduce_any(size > side),
+        lambda: tf.image.resize(image, within, "area"),
+        lambda: tf.cast(image, tf.float32),
+    )
+    x = tf.cond(
+        tf.reduce_any(size < side),
+        lambda: tf.image.resize(x, (side, side), "bicubic"),
+        lambda: x,
+    )
+    x = tf.clip_by_value(tf.round(x), 0.0, 255.0)  # bicubic overshoots at edges
+    return tf.ensure_shape(tf.cast(x, tf.uint8), [side, side, 3])
+
+
+def central_square(image: tf.Tensor) -> tf.Tensor:
+    """Cuts the largest central square, [H, W, C] -> [S, S, C]; an odd rest goes right or below."""
+    height, width = tf.unstack(tf.shape(image)[:2])
+    side = tf.minimum(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return image[top : top + side, left : left + side]
+
+
+def squares(source: Source, inputs: InputConfig):
+    """Makes the function index -> decoded square, which survives pictures that cannot be decoded.
+
+    Args:
+      source: numbered examples.
+      inputs: side and rule of the square.
+
+    Returns:
+      A function of an int64 scalar that returns the square (uint8 [R, R, 3]), the label (int32)
+      and whether the example is good (bool). Of a bad one, unreadable or not decodable, square
+      and label are zeros.
+    """
+    side = inputs.resize
+
+    def attempt(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        encoded, label = source.read(index)
+        return to_square(decode(encoded), side, inputs.resize_rule), label, tf.constant(True)
+
+    def square(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        bad = (tf.zeros([side, side, 3], tf.uint8), tf.constant(0), tf.constant(False))
+        ds = tf.data.Dataset.from_tensors(index).map(attempt).ignore_errors()
+        ds = ds.concatenate(tf.data.Dataset.from_tensors(bad))  # reached when the attempt failed
+        return ds.take(1).get_single_element()
+
+    return square
+
+
+def explain(source: Source, index: int) -> str:
+    """Says in a few words why an example cannot be used; meant for `source.name(index)` before it.
+
+    Args:
+      source: numbered examples.
+      index: of the example.
+
+    Returns:
+      The reason, without a period; "it can be decoded now" when nothing is wrong.
+    """
+    try:
+        encoded, _ = source.read(tf.constant(index, tf.int64))
+    except tf.errors.NotFoundError:
+        return "the file is gone"
+    except tf.errors.OpError:
+        return "the file cannot be read"
+    num_bytes = int(tf.strings.length(encoded))
+    try:
+        height, width = picture_size(encoded).numpy()
+    except _UNDECODABLE:
+        return f"its {num_bytes} bytes do not begin like a JPEG, PNG or true-colour BMP picture"
+    if height * width > MAX_PIXELS:
+        return f"it claims {width} x {height} pixels; at most {MAX_PIXELS} are taken"
+    try:
+        decode(encoded)
+    except _UNDECODABLE:
+        return f"its {num_bytes} bytes are damaged, cut short or of an unknown variety"
+    return "it can be decoded now"

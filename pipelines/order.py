@@ -1,0 +1,95 @@
+"""The order of training: position -> (epoch, example), by arithmetic alone.
+
+A position counts rows over all steps: `(step - 1) * global_batch_size + row`. No remainder is
+dropped, so a batch may hold the end of one epoch and the start of the next. Resuming needs the
+next position and nothing else; replicas and workers take rows of the same global batch.
+"""
+
+import dataclasses
+import math
+
+import tensorflow as tf
+
+ORDER_VERSION = 1
+"""Stored in checkpoints; rises when the same seed gives another order."""
+
+_ORDER_STREAM = 1  # first word of the permutation's seed
+_ROUNDS = 16  # tf.random.experimental.index_shuffle fixes 4: consecutive epochs then correlate
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """One worker's part of every global batch: the rows of `index` among `count` equal parts."""
+
+    index: int = 0
+    count: int = 1
+
+    def __post_init__(self):
+        """Refuses parts that do not exist."""
+        if not 0 <= self.index < self.count:
+            raise ValueError(f"share {self.index} of {self.count}: expected 0 <= index < count.")
+
+
+def shuffled(epoch: tf.Tensor, place: tf.Tensor, num_examples: int, seed: int) -> tf.Tensor:
+    """Finds which example stands at a place of an epoch's permutation.
+
+    Args:
+      epoch: int64 scalar, from 0.
+      place: int64 scalar, 0 to `num_examples` - 1.
+      num_examples: size of the training set.
+      seed: of the run, 0 to 2**32 - 1.
+
+    Returns:
+      int64 scalar, 0 to `num_examples` - 1; within an epoch each exactly once.
+    """
+    epoch_word = tf.cast(epoch, tf.uint32)
+    words = tf.stack([tf.constant(_ORDER_STREAM, tf.uint32), tf.cast(seed, tf.uint32), epoch_word])
+    last = tf.constant(num_examples - 1, tf.int64)
+    return tf.raw_ops.RandomIndexShuffle(index=place, seed=words, max_index=last, rounds=_ROUNDS)
+
+
+def order(num_examples: int, seed: int):
+    """Makes the function position -> (epoch, example) of a run.
+
+    Args:
+      num_examples: size of the training set, at least 1.
+      seed: of the run, 0 to 2**32 - 1.
+
+    Returns:
+      A function of an int64 scalar that returns two: the epoch, from 0, and the example's index.
+    """
+
+    def epoch_and_example(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        epoch, place = position // num_examples, position % num_examples
+        return epoch, shuffled(epoch, place, num_examples, seed)
+
+    return epoch_and_example
+
+
+def shared_position(first: int, share_examples: int, share: Share):
+    """Makes the function that turns a worker's own count of rows into positions.
+
+    Args:
+      first: position at which the first global batch begins.
+      share_examples: rows that the worker takes from each global batch.
+      share: which of the equal parts those are.
+
+    Returns:
+      A function of an int64 scalar (rows this worker has passed) that returns the position.
+    """
+
+    def position(row: tf.Tensor) -> tf.Tensor:
+        batch, place = row // share_examples, row % share_examples
+        return first + (batch * share.count + share.index) * share_examples + place
+
+    return position
+
+
+def epoch_of_step(step: int, num_examples: int, global_batch_size: int) -> int:
+    """Finds the epoch, from 0, in which a step's first row lies; steps count from 1."""
+    return (step - 1) * global_batch_size // num_examples
+
+
+def last_step_of_epoch(epoch: int, num_examples: int, global_batch_size: int) -> int:
+    """Finds the step that completes an epoch (from 0): evaluation and schedules hang on it."""
+    return math.ceil((epoch + 1) * num_examples / global_batch_size)
