@@ -80,7 +80,7 @@ class OptimizerConfig:
             raise ValueError(f"optimizer.momentum={self.momentum}: expected 0 to below 1.")
         if list(self.drop_epochs) != sorted(set(self.drop_epochs)):
             raise ValueError(
-                f"optimizer.drop_epochs={self.drop_epochs}: expected rising epochs, such as 25,50,80."
+                f"optimizer.drop_epochs={self.drop_epochs}: expected rising epochs, as 25,50,80."
             )
         for name in ("max_drops", "patience_epochs"):
             if getattr(self, name) < 1:

@@ -1,0 +1,72 @@
+"""Sums over examples, and the ratios made of them once, at the end."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+class Counts(NamedTuple):
+    """Sums over examples: add freely over steps, replicas and workers; divide once.
+
+    All are float64 scalars: exact for counts, and ties share credit, so top1 need not be whole.
+    """
+
+    seen: tf.Tensor
+    """Examples that counted."""
+    skipped: tf.Tensor
+    """Examples that could not be decoded and kept their place, unlearned."""
+    loss: tf.Tensor
+    """Summed cross-entropy, in nats."""
+    top1: tf.Tensor
+    """Examples whose class had the highest score."""
+    top5: tf.Tensor
+    """Examples whose class was among the five highest scores."""
+
+
+def zero() -> Counts:
+    """Counts of nothing."""
+    return Counts(*[tf.zeros([], tf.float64)] * len(Counts._fields))
+
+
+def count(scores: tf.Tensor, losses: tf.Tensor, batch) -> Counts:
+    """Counts of one batch.
+
+    Args:
+      scores: float32 [N, K], logits or probabilities.
+      losses: float32 [N].
+      batch: a pipelines.dataset.Batch; where its mask is False an example is padding (index -1),
+        or could not be decoded.
+    """
+    mask = tf.cast(batch.mask, tf.float64)
+    return Counts(
+        seen=tf.reduce_sum(mask),
+        skipped=tf.reduce_sum(tf.cast(~batch.mask & (batch.index >= 0), tf.float64)),
+        loss=tf.reduce_sum(tf.where(batch.mask, tf.cast(losses, tf.float64), 0)),
+        top1=tf.reduce_sum(credit(scores, batch.label, 1) * mask),
+        top5=tf.reduce_sum(credit(scores, batch.label, 5) * mask),
+    )
+
+
+def credit(scores: tf.Tensor, label: tf.Tensor, k: int) -> tf.Tensor:
+    """How far each label is among the k highest scores; classes of equal score share the places.
+
+    Returns:
+      float64 [N] from 0 to 1, as the 2012 program counted (spec 2.5).
+    """
+    own = tf.gather(scores, label, axis=1, batch_dims=1)[:, None]
+    above = tf.reduce_sum(tf.cast(scores > own, tf.float64), axis=1)
+    equal = tf.reduce_sum(tf.cast(scores == own, tf.float64), axis=1)
+    # A label whose score is NaN equals nothing, itself included: no credit.
+    return tf.math.divide_no_nan(tf.clip_by_value(k - above, 0, equal), equal)
+
+
+def ratios(counts: Counts, num_classes: int) -> dict[str, float | int | None]:
+    """What people read: mean loss, and errors as fractions; top5_error is None when K <= 5."""
+    seen = max(float(counts.seen), 1.0)
+    return {
+        "loss": float(counts.loss) / seen,
+        "top1_error": 1 - float(counts.top1) / seen,
+        "top5_error": 1 - float(counts.top5) / seen if num_classes > 5 else None,
+        "seen": int(counts.seen),
+        "skipped": int(counts.skipped),
+    }

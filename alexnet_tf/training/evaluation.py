@@ -1,0 +1,109 @@
+"""Every example of a set exactly once, summed over replicas, divided once."""
+
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from alexnet_tf.config import Config
+from alexnet_tf.errors import UserError
+from alexnet_tf.training import counts, steps
+from pipelines import decode
+from pipelines.config import OnError, Views
+from pipelines.dataset import eval_dataset
+
+TEN_VIEW_SHARE = 8
+"""A batch of ten views holds so many times fewer pictures."""
+
+
+class Evaluator:
+    """Evaluates a network on one set, as often as asked; the graph is built once.
+
+    Args:
+      model: made inside the strategy's scope.
+      source: a pipelines Source.
+      config: of the run; `run.global_batch_size` pictures are seen at once.
+      strategy: who computes.
+      views: center, or the paper's ten.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        source,
+        config: Config,
+        strategy: tf.distribute.Strategy,
+        views: Views = Views.CENTER,
+    ):
+        """Builds the dataset and the graph of one batch."""
+        self._source, self._config = source, config
+        replicas = strategy.num_replicas_in_sync
+        rows = max(1, config.run.global_batch_size // replicas)
+        if views == Views.TEN:
+            rows = max(1, rows // TEN_VIEW_SHARE)
+        self._dataset = strategy.distribute_datasets_from_function(
+            lambda context: eval_dataset(
+                source, config.data, config.network.input, rows, replicas, views
+            )
+        )
+
+        @tf.function
+        def sums(batch):
+            parts = strategy.run(
+                lambda batch: steps.eval_step(model, config, batch, views), (batch,)
+            )
+            total = counts.Counts(*[strategy.reduce("sum", part, axis=None) for part in parts])
+            return total, undecoded(strategy, batch)
+
+        self._sums = sums
+
+    def __call__(self) -> dict[str, float | int | None]:
+        """Sees every example once.
+
+        Returns:
+          loss (nats), top1_error and top5_error (fractions; None when K <= 5), seen, skipped.
+
+        Raises:
+          UserError: a picture cannot be decoded and `data.on_error` is fail.
+        """
+        total = counts.Counts(*np.zeros(len(counts.Counts._fields)))
+        for batch in self._dataset:
+            sums, lost = self._sums(batch)
+            report(lost.numpy(), self._source, self._config.data.on_error)
+            total = counts.Counts(*[a + float(b) for a, b in zip(total, sums, strict=True)])
+        result = counts.ratios(total, len(self._source.classes))
+        if result["seen"] + result["skipped"] != self._source.num_examples:
+            raise RuntimeError(
+                f"seen={result['seen']} and skipped={result['skipped']} do not add up to "
+                f"num_examples={self._source.num_examples}."
+            )
+        return result
+
+
+def undecoded(strategy: tf.distribute.Strategy, batch) -> tf.Tensor:
+    """Indices of the examples of a distributed batch that could not be decoded: int64 [any]."""
+    parts = zip(
+        strategy.experimental_local_results(batch.mask),
+        strategy.experimental_local_results(batch.index),
+        strict=True,
+    )
+    return tf.concat([tf.boolean_mask(i, ~mask & (i >= 0)) for mask, i in parts], axis=0)
+
+
+def report(lost: np.ndarray, source, on_error: OnError) -> None:
+    """Names the examples that could not be decoded: as an error, or on standard error.
+
+    Raises:
+      UserError: there is one and `on_error` is fail.
+    """
+    for index in lost:
+        what = (
+            f"{source.name(int(index))!r} cannot be decoded: {decode.explain(source, int(index))}"
+        )
+        if on_error == OnError.FAIL:
+            raise UserError(
+                f"data.source: {what}. Mend or remove the file, or train without it: "
+                "--data.on_error=skip."
+            )
+        print(f"skipped: {what}", file=sys.stderr, flush=True)

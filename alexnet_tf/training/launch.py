@@ -1,0 +1,131 @@
+"""Several steps in one call of one graph, for every strategy."""
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from alexnet_tf.config import Config
+from alexnet_tf.training import counts, evaluation, steps
+from alexnet_tf.training.counts import Counts
+from alexnet_tf.training.state import TrainState
+from alexnet_tf.training.steps import Scale
+from pipelines.dataset import train_dataset
+
+
+class Carried(NamedTuple):
+    """What one launch hands to the next; a checkpoint keeps it, so launches leave no trace."""
+
+    sums: Counts
+    """Since the last line of training metrics."""
+    scale: Scale
+    """The loss scale of float16."""
+
+
+class Report(NamedTuple):
+    """What a launch has to say about its steps, beside what it carries on."""
+
+    bad_step: int
+    """The first step whose loss was not finite; 0 where all were."""
+    lost: np.ndarray
+    """int64 [any]; examples that could not be decoded."""
+    seconds: float
+    """Of the whole launch."""
+    waited_seconds: float | None
+    """Of it, spent waiting for data; measured in the graph. None for a deterministic run, whose
+    graphs may not look at a clock (TF 2.21)."""
+
+
+class Launcher:
+    """Makes steps without the host in between.
+
+    Args:
+      state: network and optimizer, built inside the strategy's scope.
+      config: of the run.
+      strategy: who computes.
+      source: the training Source.
+      first_position: of the first example to come (contracts: step - 1 times batch size).
+    """
+
+    def __init__(self, state: TrainState, config: Config, strategy, source, first_position: int):
+        """Starts reading, and builds the graph when it is first called."""
+        rows = config.run.global_batch_size // strategy.num_replicas_in_sync
+        dataset = strategy.distribute_datasets_from_function(
+            lambda context: train_dataset(
+                source, config.data, config.network.input, config.run.seed, first_position, rows
+            )
+        )
+        self._has_clock = not config.run.deterministic
+        self._graph = _graph(state, config, strategy, iter(dataset))
+
+    def __call__(
+        self, first_step: int, rates: list[float], carried: Carried
+    ) -> tuple[Carried, Report]:
+        """Makes one step for each learning rate.
+
+        Args:
+          first_step: from 1.
+          rates: learning rates of the steps.
+          carried: what the last launch returned.
+        """
+        began = time.monotonic()
+        carried, bad_step, lost, waited = self._graph(
+            tf.constant(first_step, tf.int64), tf.constant(rates, tf.float32), carried
+        )
+        lost = lost.numpy()  # waits for the device
+        seconds = time.monotonic() - began
+        waited = float(waited) if self._has_clock else None
+        return carried, Report(int(bad_step), lost, seconds, waited)
+
+
+def _graph(state: TrainState, config: Config, strategy, iterator):
+    """The tf.function behind a Launcher; one graph for any number of steps."""
+    signature = Carried(
+        Counts(*[tf.TensorSpec([], tf.float64)] * len(Counts._fields)),
+        Scale(tf.TensorSpec([], tf.float32), tf.TensorSpec([], tf.int64)),
+    )
+
+    def now():
+        return tf.zeros([], tf.float64) if config.run.deterministic else tf.timestamp()
+
+    def one_step(batch, step, scale):
+        return steps.train_step(state, config, batch, step, scale)
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([], tf.int64), tf.TensorSpec([None], tf.float32), signature]
+    )
+    def launch(first_step, rates, carried):
+        waited = tf.zeros([], tf.float64)
+        bad_step = tf.zeros([], tf.int64)
+        lost = tf.zeros([0], tf.int64)
+        for i in tf.range(tf.shape(rates)[0]):
+            tf.autograph.experimental.set_loop_options(
+                shape_invariants=[(lost, tf.TensorShape([None]))]
+            )
+            asked = now()
+            with tf.control_dependencies([asked]):
+                batch = next(iterator)
+            with tf.control_dependencies(strategy.experimental_local_results(batch.mask)):
+                waited += now() - asked
+            step = first_step + tf.cast(i, tf.int64)
+            state.optimizer.learning_rate.assign(rates[i])
+            parts, scales = strategy.run(one_step, (batch, step, carried.scale))
+            new = [strategy.reduce("sum", part, axis=None) for part in parts]
+            sums = Counts(*[a + b for a, b in zip(carried.sums, new, strict=True)])
+            scale = Scale(*[strategy.experimental_local_results(part)[0] for part in scales])
+            carried = Carried(sums, scale)
+            if bad_step == 0 and not tf.math.is_finite(sums.loss):
+                bad_step = step
+            lost = tf.concat([lost, evaluation.undecoded(strategy, batch)], axis=0)
+        return carried, bad_step, lost, waited
+
+    return launch
+
+
+def carried(sums: tuple[float, ...], loss_scale: float, good_steps: int) -> Carried:
+    """What stands in a checkpoint, as tensors."""
+    return Carried(
+        counts.Counts(*[tf.constant(x, tf.float64) for x in sums]),
+        Scale(tf.constant(loss_scale, tf.float32), tf.constant(good_steps, tf.int64)),
+    )

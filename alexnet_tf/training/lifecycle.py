@@ -1,0 +1,179 @@
+"""What happens to a run from outside: two processes, signals, other settings, a full disk."""
+
+import fcntl
+import json
+import os
+import pathlib
+import platform
+import shutil
+import signal
+import threading
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from alexnet_tf import __version__, settings_json
+from alexnet_tf.config import Config
+from alexnet_tf.errors import RunFailed, UserError
+from alexnet_tf.settings import differences
+from alexnet_tf.networks.alexnet import INIT_VERSION
+from pipelines.augment import AUGMENTATION_VERSION
+from pipelines.order import ORDER_VERSION
+
+
+class Lock:
+    """Keeps a second process out of a run directory; the system releases it when we die."""
+
+    def __init__(self, run_dir: pathlib.Path):
+        """Takes the lock.
+
+        Raises:
+          UserError: another process has it, or the directory cannot be written.
+        """
+        try:
+            run_dir.mkdir(parents=True, exist_ok=True)
+            self._file = open(run_dir / "lock", "a", encoding="utf-8")  # noqa: SIM115
+        except OSError as error:
+            raise UserError(
+                f"run_dir={str(run_dir)!r} cannot be written: {error.strerror}. Expected a "
+                "directory that this user may write; name another with --run_dir."
+            ) from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise UserError(
+                f"run_dir={str(run_dir)!r} is in use by another process; expected one run in a "
+                "directory. Wait for it, or name another with --run_dir."
+            ) from None
+
+    def release(self) -> None:
+        """Lets another process in."""
+        self._file.close()
+
+
+class Signals:
+    """Turns SIGTERM and Ctrl-C into a wish that the loop reads between two launches."""
+
+    CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
+
+    def __init__(self):
+        """No wish yet."""
+        self.exit_code: int | None = None
+
+    def __enter__(self) -> "Signals":
+        """Listens, where Python permits it: in the main thread."""
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._note) for number in self.CODES}
+        else:
+            self._before = {}
+        return self
+
+    def __exit__(self, *unused) -> None:
+        """Gives the signals back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame) -> None:
+        self.exit_code = self.CODES[number]
+
+
+def versions() -> dict[str, str | int]:
+    """What decides whether two runs are bit-identical; stored in every checkpoint."""
+    return {
+        "alexnet_tf": __version__,
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0,
+        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+        "order_version": ORDER_VERSION,
+        "augmentation_version": AUGMENTATION_VERSION,
+        "init_version": INIT_VERSION,
+    }
+
+
+def check_versions(stored: dict) -> str | None:
+    """A remark on a run that goes on under other versions, None where they are the same.
+
+    Raises:
+      UserError: the order or the augmentation was another one then.
+    """
+    now = versions()
+    for name in ("order_version", "augmentation_version"):
+        if stored[name] != now[name]:
+            raise UserError(
+                f"{name}={stored[name]} in the checkpoint, expected {now[name]}. Go on with "
+                f"alexnet_tf {stored['alexnet_tf']}, or start anew in another --run_dir."
+            )
+    changed = [f"{k} {stored.get(k)} -> {now[k]}" for k in now if stored.get(k) != now[k]]
+    if changed:
+        return f"the end will not be bit-identical to an undisturbed run: {', '.join(changed)}"
+    return None
+
+
+def check_same_run(run_dir: pathlib.Path, config: Config, data: dict) -> None:
+    """Writes what a run is about into its directory, or compares it with what is there.
+
+    Raises:
+      UserError: the directory holds a run with other settings or other data.
+    """
+    settings_path, data_path = run_dir / "config.json", run_dir / "data.json"
+    if settings_path.exists():
+        stored = settings_json.from_json(json.loads(settings_path.read_text(encoding="utf-8")))
+        changed = differences(stored, config)
+        if changed:
+            raise UserError(
+                f"run_dir={str(run_dir)!r} holds a run with other settings: {'; '.join(changed)}. "
+                "Expected the same. Use them, or name another --run_dir."
+            )
+    if data_path.exists():
+        stored = json.loads(data_path.read_text(encoding="utf-8"))
+        changed = [
+            f"{name}: {stored[name]} -> {data[name]}" for name in data if stored[name] != data[name]
+        ]
+        if changed:
+            raise UserError(
+                f"data.source={config.data.source!r} has changed since the run in "
+                f"{str(run_dir)!r} began: {'; '.join(changed)}. Restore the data, or name another "
+                "--run_dir."
+            )
+    write_text(settings_path, json.dumps(settings_json.to_json(config), indent=1))
+    write_text(data_path, json.dumps(data, indent=1))
+
+
+def check_space(run_dir: pathlib.Path, needed: int) -> None:
+    """Refuses to start a run whose checkpoints would not fit.
+
+    Raises:
+      UserError: with both figures.
+    """
+    free = shutil.disk_usage(run_dir).free
+    if free < needed:
+        raise UserError(
+            f"run_dir={str(run_dir)!r} has {free / 1e6:.0f} MB free, expected {needed / 1e6:.0f} "
+            "MB for the checkpoints. Make room, or name a --run_dir on another disk."
+        )
+
+
+def write_text(path: pathlib.Path, text: str) -> None:
+    """Replaces a small file whole.
+
+    Raises:
+      RunFailed: the disk does not take it.
+    """
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        with open(unfinished, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError as error:
+        raise RunFailed(
+            f"{str(path)!r} could not be written: {error.strerror}. Make room or permit writing, "
+            "and run the same command again."
+        ) from error

@@ -1,0 +1,223 @@
+"""From a Config to a finished run directory: what `python -m alexnet_tf.train` does."""
+
+import dataclasses
+import json
+import pathlib
+import sys
+
+import numpy as np
+import tensorflow as tf
+
+from alexnet_tf.config import Config
+from alexnet_tf.errors import UserError
+from alexnet_tf.training import checkpoint, lifecycle, schedules
+from alexnet_tf.training.events import Events
+from alexnet_tf.training.monitoring import Console, MetricsFile
+from alexnet_tf.training.state import Progress
+from alexnet_tf.training.strategy import describe, make_strategy
+from alexnet_tf.training.trainer import Trainer
+from pipelines.config import Cache
+from pipelines.dataset import dataset_mean, train_dataset
+from pipelines.sources import Source, open_source
+
+NUM_SHOWN = 16
+"""Pictures of the first batch that TensorBoard shows."""
+
+
+def run(config: Config, callbacks=()) -> tuple[int, dict]:
+    """Trains a run to its end, or goes on with it.
+
+    Args:
+      config: as resolved from flags.
+      callbacks: Keras callbacks.
+
+    Returns:
+      the exit code (0, 130 or 143) and the result (BUILD.md, "JSON").
+
+    Raises:
+      UserError: a mistake in the settings or in the data.
+      RunFailed: the loss is not finite, or a file cannot be written.
+    """
+    strategy = make_strategy(config.run)
+    run_dir = pathlib.Path(config.run_dir)
+    config, sources, data = _open_data(config)
+    lock = lifecycle.Lock(run_dir)
+    with lifecycle.Signals() as signals:
+        try:
+            _check_length(run_dir, config, sources[0].num_examples)
+            lifecycle.check_same_run(run_dir, config, data)
+            lifecycle.write_text(run_dir / "classes.txt", "\n".join(sources[0].classes))
+            return _train(config, strategy, sources, run_dir, callbacks, signals)
+        finally:
+            lock.release()
+
+
+def _train(config, strategy, sources, run_dir, callbacks, signals) -> tuple[int, dict]:
+    """Restores or starts, trains, and writes result.json at the end."""
+    trainer = Trainer(config, strategy, sources, run_dir, callbacks)
+    progress = trainer.state.progress
+    if progress.step >= trainer.num_steps and progress.evaluated_step == progress.step:
+        print(
+            f"run_dir={str(run_dir)!r} is finished at step {progress.step}. Train longer with "
+            "--epochs or --steps, or elsewhere with --run_dir.",
+            file=sys.stderr,
+        )
+        return 0, json.loads((run_dir / "result.json").read_text(encoding="utf-8"))
+    _announce(trainer, strategy, run_dir)
+    sinks = Sinks(trainer)
+    try:
+        exit_code = trainer.run(sinks, signals)
+    finally:
+        sinks.close()
+    result = _result(trainer, run_dir)
+    if exit_code == 0:
+        lifecycle.write_text(run_dir / "result.json", json.dumps(result))
+    return exit_code, result
+
+
+class Sinks:
+    """Everything that is written about a run while it goes on.
+
+    Args:
+      trainer: with its progress restored; what was written after that point is cut away.
+    """
+
+    def __init__(self, trainer: Trainer):
+        """Opens the files."""
+        config, progress = trainer.config, trainer.state.progress
+        self._metrics = MetricsFile(trainer.run_dir / "metrics.jsonl", progress.metrics_bytes)
+        console = Console(trainer.num_steps, 1 / trainer.epoch_of(1), progress.step)
+        self._sinks = [self._metrics, console]
+        self._first_kernel = f"{config.network.layers[0].name}/kernel"
+        self._events = None
+        if config.run.tensorboard:
+            self._events = Events(trainer.run_dir, progress.step, progress.evaluated_step)
+            self._sinks.append(self._events)
+            self._introduce(trainer)
+
+    def _introduce(self, trainer: Trainer) -> None:
+        """Shows TensorBoard the settings, the graph and a batch as the network sees it."""
+        config = trainer.config
+        self._events.hparams(config)
+        model = trainer.state.model
+        self._events.graph(model, tf.TensorSpec([None, *model.input_shape[1:]], tf.float32))
+        first = train_dataset(
+            trainer.train_source, config.data, config.network.input, config.run.seed, 0, NUM_SHOWN
+        )
+        batch = next(iter(first))
+        shown = np.asarray(batch.image, np.float32) + batch.shift[:, None, None].numpy()
+        self._events.images("train/batch", np.clip(shown, 0, 255).astype(np.uint8), 1)
+
+    def write(self, line: dict) -> None:
+        """Writes one line everywhere."""
+        for sink in self._sinks:
+            sink.write(line)
+
+    def progress(self, step: int, images_per_second: float, loss: float) -> None:
+        """Says how far the run is, between two lines."""
+        for sink in self._sinks:
+            sink.progress(step, images_per_second, loss)
+
+    def show_weights(self, arrays: dict, step: int) -> None:
+        """Draws filters and histograms for TensorBoard."""
+        if self._events:
+            first = self._first_kernel
+            self._events.filters(arrays[first], step)
+            self._events.histograms(
+                {name: x for name, x in arrays.items() if not name.endswith("/momentum")}, step
+            )
+
+    def flush(self) -> int:
+        """Brings everything to the disk; returns the length of metrics.jsonl in bytes."""
+        if self._events:
+            self._events.flush()
+        return self._metrics.flush()
+
+    def close(self) -> None:
+        """Closes the files."""
+        for sink in self._sinks:
+            sink.close()
+
+
+def _open_data(config: Config) -> tuple[Config, tuple[Source, Source], dict]:
+    """Opens both splits, and takes from them what the settings leave to the data.
+
+    Returns:
+      the Config with num_classes and mean known; the Sources; what data.json stores.
+    """
+    try:
+        train, val = (
+            open_source(config.data, split, config.run.seed) for split in ("train", "val")
+        )
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    network, num_classes = config.network, len(train.classes)
+    if network.num_classes not in (0, num_classes):
+        raise UserError(
+            f"network.num_classes={network.num_classes}: expected {num_classes}, the number of "
+            f"classes in data.source={config.data.source!r}. Leave it out."
+        )
+    if config.data.cache == Cache.MEMORY:
+        from pipelines.sources.memory import in_memory
+
+        train, val = in_memory(train, network.input), in_memory(val, network.input)
+    mean = network.input.mean
+    if mean == "dataset":
+        mean = dataset_mean(train, network.input)
+    inputs = dataclasses.replace(network.input, mean=mean)
+    network = dataclasses.replace(network, num_classes=num_classes, input=inputs)
+    data = {
+        f"{split}_{name}": getattr(source, name)
+        for split, source in (("train", train), ("val", val))
+        for name in ("num_examples", "digest")
+    }
+    return dataclasses.replace(config, network=network), (train, val), data
+
+
+def _check_length(run_dir: pathlib.Path, config: Config, num_examples: int) -> None:
+    """Refuses another length where the learning rate of every step depends on it."""
+    last = checkpoint.read_last(run_dir / "checkpoints")
+    if last is None or not schedules.needs_length(config.optimizer.schedule):
+        return
+    before, now = last.config.num_steps(num_examples), config.num_steps(num_examples)
+    if before != now:
+        raise UserError(
+            f"steps={now}: the run in {str(run_dir)!r} was begun for {before} steps, and "
+            f"optimizer.schedule={config.optimizer.schedule} depends on that. Expected the same "
+            "length; for another one name another --run_dir."
+        )
+
+
+def _announce(trainer: Trainer, strategy, run_dir: pathlib.Path) -> None:
+    """Says where, what and how long, on standard error."""
+    config, progress = trainer.config, trainer.state.progress
+    source = trainer.train_source
+    begun = f"going on after step {progress.step}" if progress.step else "a new run"
+    lines = [
+        f"{config.recipe}: {begun} in {run_dir}, {describe(strategy)}",
+        f"{config.network.name} network, {trainer.state.model.count_params():,} parameters; "
+        f"{source.num_examples:,} training examples of {len(source.classes)} classes from "
+        f"{config.data.source}; {trainer.num_steps:,} steps of "
+        f"{config.run.global_batch_size} = {trainer.epoch_of(trainer.num_steps):.1f} epochs",
+    ]
+    if trainer.remark:
+        lines.append(trainer.remark)
+    print("\n".join(lines), file=sys.stderr, flush=True)
+
+
+def _result(trainer: Trainer, run_dir: pathlib.Path) -> dict:
+    """The last line of standard output, and result.json."""
+    progress: Progress = trainer.state.progress
+    evaluation = trainer.evaluation or {}
+    return {
+        "run_dir": str(run_dir),
+        "step": progress.step,
+        "epoch": round(trainer.epoch_of(progress.step), 4),
+        "top1_error": evaluation.get("top1_error"),
+        "top5_error": evaluation.get("top5_error"),
+        "seen": progress.seen,
+        "skipped": progress.skipped,
+        "images_per_second": round(
+            trainer.timer.steps_per_second() * trainer.config.run.global_batch_size, 2
+        ),
+    }

@@ -1,0 +1,64 @@
+"""The learning rate of every step, as plain arithmetic. Imports no TensorFlow.
+
+Only the plateau schedule has a state, which the checkpoint keeps.
+"""
+
+import dataclasses
+import math
+
+from alexnet_tf.config import OptimizerConfig, Schedule
+
+AUTO2012_BASE, AUTO2012_PIECES = 250.0, 4
+"""The later runs of 2012: three drops by 250 ** (1 / 3) = 6.30 (cuda-convnet2 wiki, dexp)."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plateau:
+    """What the plateau schedule remembers between evaluations."""
+
+    drops: int = 0
+    best_error: float = math.inf
+    waited: int = 0
+    """Evaluations since the last best error."""
+
+    def after(self, error: float, config: OptimizerConfig) -> "Plateau":
+        """The state once an evaluation has found `error`, a fraction (paper, section 5)."""
+        if error < self.best_error:
+            return dataclasses.replace(self, best_error=error, waited=0)
+        if self.waited + 1 >= config.patience_epochs and self.drops < config.max_drops:
+            return dataclasses.replace(self, drops=self.drops + 1, waited=0)
+        return dataclasses.replace(self, waited=self.waited + 1)
+
+
+def needs_length(schedule: Schedule) -> bool:
+    """Whether the schedule depends on how long the run is; such a run cannot be prolonged."""
+    return schedule in (Schedule.COSINE, Schedule.AUTO2012)
+
+
+def learning_rate(
+    config: OptimizerConfig, step: int, num_steps: int, steps_per_epoch: float, plateau: Plateau
+) -> float:
+    """The learning rate of one step.
+
+    Args:
+      config: base rate and schedule.
+      step: from 1.
+      num_steps: of the whole run.
+      steps_per_epoch: examples / global batch size; need not be whole.
+      plateau: its state; other schedules ignore it.
+    """
+    done = step - 1  # updates that lie behind
+    epoch = done / steps_per_epoch
+    rate = config.learning_rate
+    if config.schedule == Schedule.STEP:
+        rate /= config.drop_factor ** sum(epoch >= drop for drop in config.drop_epochs)
+    elif config.schedule == Schedule.PLATEAU:
+        rate /= config.drop_factor**plateau.drops
+    elif config.schedule == Schedule.AUTO2012:
+        piece = min(done * AUTO2012_PIECES // num_steps, AUTO2012_PIECES - 1)
+        rate /= AUTO2012_BASE ** (piece / (AUTO2012_PIECES - 1))
+    elif config.schedule == Schedule.COSINE:
+        rate *= 0.5 * (1 + math.cos(math.pi * done / num_steps))
+    if epoch < config.warmup_epochs:
+        rate *= step / (config.warmup_epochs * steps_per_epoch)
+    return rate

@@ -1,0 +1,114 @@
+"""Everything that a killed run needs to go on as if nothing had happened."""
+
+import dataclasses
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from alexnet_tf.config import Config, Precision
+from alexnet_tf.networks.alexnet import alexnet
+from alexnet_tf.training import counts, optimizer
+from alexnet_tf.training.schedules import Plateau
+
+FIRST_LOSS_SCALE = 2.0**15
+"""Of float16 training; it doubles after 2,000 good steps and halves after a bad one."""
+
+
+@dataclasses.dataclass
+class Progress:
+    """How far a run has come: plain numbers, stored in a checkpoint as JSON."""
+
+    step: int = 0
+    """Updates made; the next step is step + 1."""
+    evaluated_step: int = 0
+    """The last step that was evaluated."""
+    sums: tuple[float, ...] = (0.0,) * len(counts.Counts._fields)
+    """Counts since the last line of training metrics."""
+    seen: int = 0
+    """Examples learned since the start."""
+    skipped: int = 0
+    """Examples left out since the start because they could not be decoded."""
+    best_step: int = 0
+    """Step of the best evaluation, 0 before the first."""
+    best_error: float = 1.0
+    """Its top-1 error, a fraction."""
+    plateau: Plateau = Plateau()
+    loss_scale: float = FIRST_LOSS_SCALE
+    good_steps: int = 0
+    """Steps since the loss scale last changed."""
+    metrics_bytes: int = 0
+    """Length of metrics.jsonl when this was stored."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as a dict that JSON can hold."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Progress":
+        """Reads what `to_json` wrote."""
+        plateau = Plateau(**values["plateau"])
+        return cls(**values | {"plateau": plateau, "sums": tuple(values["sums"])})
+
+
+class TrainState:
+    """The network, its optimizer and the progress of one run."""
+
+    def __init__(self, config: Config, strategy: tf.distribute.Strategy):
+        """Builds the network and all slots of the optimizer inside the strategy's scope."""
+        precision = str(config.run.precision)
+        if config.run.precision == Precision.TF32:
+            precision = "float32"  # a mode of the device, not a dtype
+        with strategy.scope():
+            self.model = alexnet(config.network, config.run.seed, precision)
+            self.optimizer = optimizer.optimizer(config.optimizer)
+            self.optimizer.build(self.model.trainable_variables)
+        self.progress = Progress()
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Weights and momentum by name: `conv1/kernel`, `conv1/kernel/momentum`, ..."""
+        return {name: np.asarray(variable) for name, variable in self._variables().items()}
+
+    def assign(self, arrays: dict[str, np.ndarray]) -> None:
+        """Sets every weight and momentum.
+
+        Raises:
+          ValueError: a name or a shape does not match.
+        """
+        assign(self._variables(), arrays)
+
+    def _variables(self) -> dict[str, keras.Variable]:
+        weights = named_weights(self.model)
+        slots = zip(weights, self.optimizer.momentums, strict=True)
+        return weights | {f"{name}/momentum": slot for name, slot in slots}
+
+
+def named_weights(model: keras.Model) -> dict[str, keras.Variable]:
+    """The weights of a network by the names that files use: `conv1/kernel`, `conv1/bias`, ..."""
+    return {
+        f"{layer.name}/{variable.name}": variable
+        for layer in model.layers
+        for variable in layer.trainable_variables
+    }
+
+
+def assign(variables: dict[str, keras.Variable], arrays: dict[str, np.ndarray]) -> None:
+    """Sets variables from arrays of the same names and shapes, all of them or none.
+
+    Raises:
+      ValueError: a name or a shape does not match.
+    """
+    missing, unknown = variables.keys() - arrays.keys(), arrays.keys() - variables.keys()
+    if missing or unknown:
+        raise ValueError(
+            f"weights do not fit: missing {sorted(missing)}, unknown {sorted(unknown)}. "
+            "Expected those of the same network."
+        )
+    for name, variable in variables.items():
+        if tuple(variable.shape) != arrays[name].shape:
+            raise ValueError(
+                f"{name} has shape {arrays[name].shape}, expected {tuple(variable.shape)}."
+            )
+    for name, variable in variables.items():
+        variable.assign(arrays[name])

@@ -1,0 +1,99 @@
+"""What one replica does in one step. No logging, files or clock; the only division of a loss."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from alexnet_tf.config import Config, Precision
+from alexnet_tf.networks.layers import DropPosition, drop_position
+from alexnet_tf.training.counts import Counts, count
+from alexnet_tf.training.state import TrainState
+from pipelines.augment import preprocess, ten_views
+from pipelines.config import Views
+from pipelines.dataset import Batch
+
+
+class Scale(NamedTuple):
+    """The loss scale of float16, and how many steps it has been right for."""
+
+    value: tf.Tensor
+    """float32 []; a power of two."""
+    good_steps: tf.Tensor
+    """int64 []."""
+
+
+GOOD_STEPS_TO_DOUBLE = 2000
+"""As in Keras' LossScaleOptimizer, which looks at one replica alone (Keras 3.15)."""
+
+
+def train_step(
+    state: TrainState, config: Config, batch: Batch, step: tf.Tensor, scale: Scale
+) -> tuple[Counts, Scale]:
+    """Updates the weights once. Run it with strategy.run on every replica.
+
+    Args:
+      state: built inside the strategy's scope.
+      config: of the run.
+      batch: this replica's rows of the global batch.
+      step: int64 [], from 1; decides the dropout masks.
+      scale: used by float16 alone.
+
+    Returns:
+      the sums over this replica's rows, and the next loss scale.
+    """
+    data, run = config.data, config.run
+    variables = state.model.trainable_variables
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    first_row = tf.cast(replica, tf.int64) * batch.image.shape[0]
+    images = preprocess(
+        batch.image,
+        config.network.input,
+        shift=batch.shift,
+        divide_by=1 + data.color_noise if data.color_rescale else 1.0,
+    )
+    with tf.GradientTape() as tape:
+        with drop_position(DropPosition(run.seed, step, first_row, run.global_batch_size)):
+            logits = state.model(images, training=True)  # [N, K], N of this replica
+        losses = cross_entropy(batch.label, logits)
+        learned = tf.where(batch.mask, losses, 0.0)  # a bad example keeps its place, unlearned
+        loss = tf.reduce_sum(learned) / run.global_batch_size  # replicas sum to the global mean
+        if run.precision == Precision.FLOAT16:
+            loss *= scale.value
+    gradients = tape.gradient(loss, variables)
+    if run.precision == Precision.FLOAT16:
+        gradients, scale = _unscale(state, gradients, scale)
+    state.optimizer.apply_gradients(zip(gradients, variables, strict=True))  # sums over replicas
+    return count(logits, losses, batch), scale
+
+
+def eval_step(model, config: Config, batch: Batch, views: Views) -> Counts:
+    """Sums over one replica's batch; of ten views the probabilities are averaged (spec 2.5)."""
+    if views == Views.CENTER:
+        logits = model(preprocess(batch.image, config.network.input), training=False)
+        return count(logits, cross_entropy(batch.label, logits), batch)
+    size, num_views = config.network.input.size, 10
+    images = ten_views(batch.image, size)  # [N, 10, size, size, 3]
+    images = tf.reshape(images, [-1, size, size, 3])
+    logits = model(preprocess(images, config.network.input), training=False)
+    probabilities = tf.reshape(tf.nn.softmax(logits), [-1, num_views, logits.shape[1]])
+    mean = tf.reduce_mean(probabilities, axis=1)  # [N, K]
+    own = tf.gather(mean, batch.label, axis=1, batch_dims=1)
+    return count(mean, -tf.math.log(own), batch)
+
+
+def cross_entropy(label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Multinomial logistic loss in nats: int32 [N] and float32 [N, K] -> float32 [N]."""
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(label, logits)
+
+
+def _unscale(state: TrainState, gradients: list, scale: Scale) -> tuple[list, Scale]:
+    """Divides by the loss scale, and leaves the weights alone where any replica overflowed."""
+    finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in gradients])
+    bad = tf.distribute.get_replica_context().all_reduce("sum", 1.0 - tf.cast(finite, tf.float32))
+    is_good = tf.equal(bad, 0)
+    state.optimizer.hold(~is_good)
+    gradients = [tf.where(is_good, g / scale.value, tf.zeros_like(g)) for g in gradients]
+    good_steps = tf.where(is_good, scale.good_steps + 1, tf.zeros_like(scale.good_steps))
+    is_time = good_steps >= GOOD_STEPS_TO_DOUBLE
+    value = tf.where(is_good, tf.where(is_time, scale.value * 2, scale.value), scale.value / 2)
+    return gradients, Scale(value, tf.where(is_time, tf.zeros_like(good_steps), good_steps))

@@ -1,0 +1,87 @@
+"""From --strategy and --devices to a tf.distribute.Strategy; the only file that names devices."""
+
+import tensorflow as tf
+
+from alexnet_tf.config import Precision, RunConfig, StrategyName
+from alexnet_tf.errors import UserError
+
+MOST_CPUS = 64
+"""Logical CPU devices that we make at most."""
+
+
+def make_strategy(run: RunConfig) -> tf.distribute.Strategy:
+    """Prepares the devices and returns the strategy of a run.
+
+    Call it before anything is placed on a device: logical CPUs can only be made before that.
+
+    Raises:
+      UserError: a device does not exist, or a strategy cannot use it.
+    """
+    kind, indices = _parse_devices(run)
+    _prepare(run, kind, indices)
+    names = [f"{kind.upper()}:{index}" for index in indices]
+    if run.strategy == StrategyName.SINGLE:
+        return tf.distribute.OneDeviceStrategy(names[0])
+    return tf.distribute.MirroredStrategy(
+        names, cross_device_ops=None if kind == "gpu" else tf.distribute.ReductionToOneDevice()
+    )
+
+
+def describe(strategy: tf.distribute.Strategy) -> str:
+    """One line about where a run takes place."""
+    device = tf.DeviceSpec.from_string(strategy.extended.worker_devices[0])
+    kind = (device.device_type or "CPU").upper()
+    count = strategy.num_replicas_in_sync
+    what = f"one {kind}" if count == 1 else f"{count} {kind} replicas"
+    none = "" if tf.config.list_physical_devices("GPU") else "; TensorFlow sees no GPU here"
+    return f"training on {what}{none}"
+
+
+def _parse_devices(run: RunConfig) -> tuple[str, list[int]]:
+    """The kind of device, "cpu" or "gpu", and the indices to use."""
+    num_gpus = len(tf.config.list_physical_devices("GPU"))
+    if not run.devices:
+        if not num_gpus:
+            return "cpu", [0]
+        return "gpu", list(range(num_gpus if run.strategy == StrategyName.MIRRORED else 1))
+    kinds, indices = set(), []
+    for device in run.devices:
+        kind, _, index = device.lower().partition(":")
+        if kind not in ("cpu", "gpu") or not index.isdecimal():
+            raise UserError(
+                f"devices={device!r}: expected names such as cpu:0 or gpu:1, with commas between."
+            )
+        kinds.add(kind)
+        indices.append(int(index))
+    if len(kinds) > 1:
+        raise UserError(
+            f"devices={','.join(run.devices)}: expected devices of one kind, cpu or gpu."
+        )
+    kind = kinds.pop()
+    most = num_gpus if kind == "gpu" else MOST_CPUS
+    if max(indices) >= most:
+        raise UserError(
+            f"devices={','.join(run.devices)}: expected indices below {most}, the number of "
+            f"{kind.upper()}s {'that TensorFlow sees' if kind == 'gpu' else 'allowed'}."
+        )
+    return kind, indices
+
+
+def _prepare(run: RunConfig, kind: str, indices: list[int]) -> None:
+    """Logical CPUs, GPU memory, arithmetic: all that has to be set before the first operation."""
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    needed = max(indices) + 1
+    if kind == "cpu" and needed > len(tf.config.get_logical_device_configuration(cpu) or [0]):
+        logical = [tf.config.LogicalDeviceConfiguration() for _ in range(needed)]
+        try:
+            tf.config.set_logical_device_configuration(cpu, logical)
+        except RuntimeError:
+            raise UserError(
+                f"devices={','.join(run.devices)}: expected to be asked before TensorFlow has "
+                "started in this process. Start a new one."
+            ) from None
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+    tf.config.experimental.enable_tensor_float_32_execution(run.precision == Precision.TF32)
+    if run.deterministic:
+        tf.config.experimental.enable_op_determinism()

@@ -1,0 +1,298 @@
+"""The loop: when to step, evaluate, save, log, stop. One loop for all strategies.
+
+Where a launch ends decides no result: events that count (log lines, evaluations) hang on steps,
+sums travel through launches unchanged, and order, augmentation and dropout are functions of the
+step.
+"""
+
+import pathlib
+import time
+
+import keras
+
+from alexnet_tf.config import Config, Schedule
+from alexnet_tf.errors import RunFailed, UserError
+from alexnet_tf.training import checkpoint, counts, lifecycle, schedules
+from alexnet_tf.training.evaluation import Evaluator, report
+from alexnet_tf.training.launch import Launcher, carried
+from alexnet_tf.training.state import Progress, TrainState
+from pipelines.order import last_step_of_epoch
+
+LAUNCH_SECONDS = 1.0
+"""How long a launch should last at most, where a step is shorter than that."""
+
+
+class Trainer:
+    """One run in one directory, from wherever it stands to its end.
+
+    Args:
+      config: resolved: `network.num_classes` and `network.input.mean` are known.
+      strategy: who computes; everything with variables is built inside its scope.
+      sources: the training and the validation Source.
+      run_dir: an existing directory that this process has locked.
+      callbacks: Keras callbacks, driven as `fit` would drive them, a launch being a batch.
+
+    Attributes:
+      state: network, optimizer and progress; restored, where the directory holds a checkpoint.
+      remark: a sentence about what differs since that checkpoint, or None.
+      evaluation: what the last evaluation found, None before the first.
+    """
+
+    def __init__(self, config: Config, strategy, sources, run_dir: pathlib.Path, callbacks=()):
+        """Builds the network and restores the last checkpoint, where there is one."""
+        self.config, self.strategy, self.run_dir = config, strategy, run_dir
+        self.train_source, self.val_source = sources
+        self.num_steps = config.num_steps(self.train_source.num_examples)
+        replicas, batch_size = strategy.num_replicas_in_sync, config.run.global_batch_size
+        if batch_size % replicas:
+            raise UserError(
+                f"global_batch_size={batch_size}: expected a multiple of {replicas}, the number "
+                "of replicas. Change it, or --devices."
+            )
+        self.state = TrainState(config, strategy)
+        self.remark = self._restore()
+        self.callbacks = keras.callbacks.CallbackList(list(callbacks), model=self.state.model)
+        self._evaluator = Evaluator(self.state.model, self.val_source, config, strategy)
+        self.evaluation: dict | None = None
+        self._open_epoch: int | None = None
+        self._training: dict = {}
+        self.timer = Timer()
+
+    def run(self, sinks, signals: lifecycle.Signals) -> int:
+        """Trains until the end, or until a signal comes.
+
+        Args:
+          sinks: a monitoring.Sinks: where lines and pictures go.
+          signals: read between launches.
+
+        Returns:
+          the exit code: 0 at the end of the run, 130 or 143 after a signal.
+
+        Raises:
+          RunFailed: the loss is not finite, or the disk does not take a checkpoint.
+          UserError: an example cannot be decoded and `data.on_error` is fail.
+        """
+        self._sinks, progress = sinks, self.state.progress
+        self._launch = Launcher(
+            self.state,
+            self.config,
+            self.strategy,
+            self.train_source,
+            progress.step * self.config.run.global_batch_size,
+        )
+        lifecycle.check_space(self.run_dir, checkpoint.needed_bytes(self.state.arrays()))
+        self.timer.start()
+        self.state.model.stop_training = False
+        self.callbacks.on_train_begin()
+        while True:
+            is_due = self._is_evaluation_due()
+            if is_due:
+                self._evaluate()
+            if self._open_epoch is not None and self._ends_epoch(progress.step):
+                self.callbacks.on_epoch_end(self._open_epoch, self._epoch_logs())
+                self._open_epoch = None
+            if is_due:
+                self._save()
+            if progress.step >= self.num_steps or self.state.model.stop_training:
+                break
+            if signals.exit_code:
+                self._save()
+                return signals.exit_code
+            self._make_steps()
+            if self.timer.seconds_since_save() > self.config.run.save_every_seconds:
+                self._save()
+        self.callbacks.on_train_end()
+        return 0
+
+    def epoch_of(self, step: int) -> float:
+        """Passes over the training set behind a step."""
+        return step * self.config.run.global_batch_size / self.train_source.num_examples
+
+    def _make_steps(self) -> None:
+        """Makes the steps up to the next event, or as many as last about a second."""
+        progress = self.state.progress
+        event = self._next_event()
+        num_steps = min(event - progress.step, self._fitting_steps())
+        first, last = progress.step + 1, progress.step + num_steps
+        if self._open_epoch is None:
+            self._open_epoch = self._epochs_done(progress.step)
+            self.callbacks.on_epoch_begin(self._open_epoch)
+        self.callbacks.on_train_batch_begin(first - 1)
+        rates = [self._learning_rate(step) for step in range(first, last + 1)]
+        state = carried(progress.sums, progress.loss_scale, progress.good_steps)
+        state, said = self._launch(first, rates, state)
+        report(said.lost, self.train_source, self.config.data.on_error)
+        if said.bad_step:
+            raise RunFailed(
+                f"step={said.bad_step}: the loss is not finite. The last good checkpoint was "
+                "kept; lower --optimizer.learning_rate or raise --optimizer.warmup_epochs."
+            )
+        progress.step = last
+        progress.sums = tuple(float(x) for x in state.sums)
+        progress.loss_scale = float(state.scale.value)
+        progress.good_steps = int(state.scale.good_steps)
+        self.timer.add(num_steps, said.seconds, said.waited_seconds)
+        speed = self.timer.steps_per_second() * self.config.run.global_batch_size
+        sums = counts.Counts(*progress.sums)
+        self._sinks.progress(last, speed, sums.loss / max(sums.seen, 1))
+        if last == event:
+            self._log_training(rates[-1])
+        self.callbacks.on_train_batch_end(last - 1)
+
+    def _fitting_steps(self) -> int:
+        """How many steps last about as long as a launch should."""
+        return self.config.run.steps_per_launch or max(
+            1, int(LAUNCH_SECONDS * self.timer.steps_per_second())
+        )
+
+    def _next_event(self) -> int:
+        """The next step after which the host has something to do that counts."""
+        step, every = self.state.progress.step, self.config.run.log_every_steps
+        return min((step // every + 1) * every, self._epoch_end_after(step), self.num_steps)
+
+    def _epoch_end_after(self, step: int) -> int:
+        """The first step after `step` that completes an epoch."""
+        n, batch_size = self.train_source.num_examples, self.config.run.global_batch_size
+        return last_step_of_epoch(self._epochs_done(step), n, batch_size)
+
+    def _epochs_done(self, step: int) -> int:
+        """Epochs completed by a step; the one in hand bears the same number, from 0."""
+        return step * self.config.run.global_batch_size // self.train_source.num_examples
+
+    def _ends_epoch(self, step: int) -> bool:
+        return step > 0 and self._epoch_end_after(step - 1) == step
+
+    def _is_evaluation_due(self) -> bool:
+        """Whether this step ends an epoch that is evaluated, or the run, and was not yet."""
+        progress = self.state.progress
+        if progress.step == 0 or progress.evaluated_step == progress.step:
+            return False
+        every = self.config.run.evaluate_every_epochs
+        is_time = self._ends_epoch(progress.step) and not self._epochs_done(progress.step) % every
+        return is_time or progress.step >= self.num_steps
+
+    def _learning_rate(self, step: int) -> float:
+        return schedules.learning_rate(
+            self.config.optimizer,
+            step,
+            self.num_steps,
+            1 / self.epoch_of(1),
+            self.state.progress.plateau,
+        )
+
+    def _log_training(self, rate: float) -> None:
+        """Writes a line about the steps since the last one, and starts new sums."""
+        progress = self.state.progress
+        sums = counts.Counts(*progress.sums)
+        progress.seen += int(sums.seen)
+        progress.skipped += int(sums.skipped)
+        self._training = values = counts.ratios(sums, len(self.train_source.classes))
+        progress.sums = Progress.sums
+        line = {f"train/{name}": value for name, value in values.items()}
+        self._write(line | {"train/learning_rate": rate} | self.timer.lap(values["seen"]))
+
+    def _evaluate(self) -> None:
+        """Evaluates, lets the plateau schedule know, and remembers the best."""
+        progress = self.state.progress
+        began = time.monotonic()
+        self.callbacks.on_test_begin()
+        result = self._evaluator()
+        self.callbacks.on_test_end(result)
+        progress.evaluated_step = progress.step
+        self.evaluation = result
+        if self.config.optimizer.schedule == Schedule.PLATEAU:
+            progress.plateau = progress.plateau.after(result["top1_error"], self.config.optimizer)
+        if not progress.best_step or result["top1_error"] < progress.best_error:
+            progress.best_step, progress.best_error = progress.step, result["top1_error"]
+        seconds = time.monotonic() - began
+        self.timer.leave_out(seconds)
+        line = {f"eval/{name}": value for name, value in result.items()}
+        self._write(line | {"time/seconds": self.timer.seconds(), "time/evaluation": seconds})
+        self._sinks.show_weights(self.state.arrays(), progress.step)
+
+    def _epoch_logs(self) -> dict:
+        """What Keras callbacks expect: the last training line, evaluations under val_."""
+        evaluation = self.evaluation or {}
+        return self._training | {f"val_{name}": value for name, value in evaluation.items()}
+
+    def _write(self, values: dict) -> None:
+        step = self.state.progress.step
+        line = {"step": step, "epoch": self.epoch_of(step)} | values
+        self._sinks.write({name: value for name, value in line.items() if value is not None})
+
+    def _save(self) -> None:
+        """Writes a checkpoint; the metrics up to here are on the disk before it."""
+        began = time.monotonic()
+        self.state.progress.metrics_bytes = self._sinks.flush()
+        checkpoint.save(
+            self.run_dir / "checkpoints",
+            self.state.arrays(),
+            self.config,
+            self.train_source.classes,
+            self.state.progress.to_json(),
+            lifecycle.versions(),
+        )
+        self.timer.saved()
+        self.timer.leave_out(time.monotonic() - began)
+
+    def _restore(self) -> str | None:
+        """Continues from the last checkpoint; returns a remark where versions differ."""
+        checkpoint.clean(self.run_dir / "checkpoints")
+        last = checkpoint.read_last(self.run_dir / "checkpoints")
+        if last is None:
+            return None
+        remark = lifecycle.check_versions(last.versions)
+        self.state.assign(last.arrays())
+        self.state.progress = Progress.from_json(last.progress)
+        return remark
+
+
+class Timer:
+    """How fast the steps are; nothing here decides a result."""
+
+    def start(self) -> None:
+        """Begins to measure."""
+        self._started = self._lap_started = self._saved = time.monotonic()
+        self._lap_waited = 0.0
+        self._steps, self._seconds = 0, 0.0
+        self._is_built = False
+
+    def add(self, num_steps: int, seconds: float, waited: float | None) -> None:
+        """Notes a launch; the first one is mostly the building of the graph and does not count."""
+        self._has_waits = waited is not None
+        self._lap_waited += waited or 0.0
+        if self._is_built:
+            self._steps, self._seconds = self._steps + num_steps, self._seconds + seconds
+        self._is_built = True
+
+    def leave_out(self, seconds: float) -> None:
+        """Takes time that was not training out of the lap in hand."""
+        self._lap_started += seconds
+
+    def lap(self, seen: int) -> dict[str, float]:
+        """Speed and waiting since the last lap."""
+        now = time.monotonic()
+        lasted = max(now - self._lap_started, 1e-9)
+        line = {
+            "time/seconds": now - self._started,
+            "time/images_per_second": seen / lasted,
+            "time/data_wait": self._lap_waited / lasted if self._has_waits else None,
+        }
+        self._lap_started, self._lap_waited = now, 0.0
+        return line
+
+    def steps_per_second(self) -> float:
+        """Over all launches but the first; 1 before there is a second."""
+        return self._steps / self._seconds if self._steps else 1.0
+
+    def seconds(self) -> float:
+        """Since the start of this process's part of the run."""
+        return time.monotonic() - self._started
+
+    def saved(self) -> None:
+        """Notes that a checkpoint was written."""
+        self._saved = time.monotonic()
+
+    def seconds_since_save(self) -> float:
+        """Since the last checkpoint."""
+        return time.monotonic() - self._saved
