@@ -1,0 +1,55 @@
+"""Packaging. The packages are listed by hand: `find_packages` would ship the tests."""
+
+import pathlib
+import re
+
+from setuptools import setup
+
+ROOT = pathlib.Path(__file__).parent
+VERSION = re.search(
+    r'^__version__ = "(.+)"$',
+    (ROOT / "alexnet_tf" / "__init__.py").read_text(encoding="utf-8"),
+    re.MULTILINE,
+)
+README = ROOT / "README.md"
+
+setup(
+    name="alexnet-tf",
+    version=VERSION.group(1),
+    description="AlexNet (Krizhevsky, Sutskever and Hinton, 2012) in TensorFlow and Keras",
+    long_description=README.read_text(encoding="utf-8") if README.exists() else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE", "NOTICE"],
+    packages=[
+        "alexnet_tf",
+        "alexnet_tf.networks",
+        "alexnet_tf.serving",
+        "alexnet_tf.training",
+        "pipelines",
+        "pipelines.sources",
+    ],
+    package_data={"alexnet_tf": ["py.typed"], "pipelines": ["py.typed"]},
+    python_requires=">=3.11,<3.14",
+    # Lower bounds are versions that the tests passed with.
+    install_requires=[
+        "absl-py>=2.1",
+        "keras>=3.12,<3.17",
+        "numpy>=1.26",
+        "tensorboard>=2.20",
+        "tensorflow>=2.20,<2.22",
+        "tensorflow-datasets>=4.9.10",
+    ],
+    extras_require={
+        "gpu": ["tensorflow[and-cuda]>=2.20,<2.22"],
+        "test": ["pillow>=11", "pytest>=8.4", "ruff>=0.17,<0.18", "scikit-learn>=1.6"],
+        "bench": ["torch>=2.13"],
+    },
+    classifiers=[
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)
