@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import TextIO
 
+from alexnet_tf.errors import UserError
 from alexnet_tf.training.events import Events
 
 __all__ = ["Console", "Events", "MetricsFile"]
@@ -46,7 +47,7 @@ class MetricsFile:
         path = Path(path)
         size = path.stat().st_size if path.exists() else 0
         if size < keep_bytes:
-            raise ValueError(
+            raise UserError(
                 f"{path} has {size} bytes, expected keep_bytes={keep_bytes} or more: it was cut or "
                 "removed after the checkpoint. Put it back, or start again in a new run directory."
             )
