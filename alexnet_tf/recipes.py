@@ -45,7 +45,7 @@ def imagenette() -> Config:
         ),
         data=DataConfig(source="folder:imagenette-224"),
         optimizer=OptimizerConfig(schedule=Schedule.COSINE),
-        run=RunConfig(epochs=20, global_batch_size=64),
+        run=RunConfig(epochs=14, global_batch_size=64),
     )
 
 

@@ -16,8 +16,8 @@ import tensorflow as tf
 from alexnet_tf import __version__, settings_json
 from alexnet_tf.config import Config
 from alexnet_tf.errors import RunFailed, UserError
-from alexnet_tf.settings import differences
 from alexnet_tf.networks.alexnet import INIT_VERSION
+from alexnet_tf.settings import differences
 from pipelines.augment import AUGMENTATION_VERSION
 from pipelines.order import ORDER_VERSION
 

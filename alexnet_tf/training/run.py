@@ -5,23 +5,19 @@ import json
 import pathlib
 import sys
 
-import numpy as np
-import tensorflow as tf
+import keras
 
 from alexnet_tf.config import Config
 from alexnet_tf.errors import UserError
 from alexnet_tf.training import checkpoint, lifecycle, schedules
 from alexnet_tf.training.events import Events
 from alexnet_tf.training.monitoring import Console, MetricsFile
-from alexnet_tf.training.state import Progress
+from alexnet_tf.training.state import Progress, named_weights
 from alexnet_tf.training.strategy import describe, make_strategy
 from alexnet_tf.training.trainer import Trainer
 from pipelines.config import Cache
-from pipelines.dataset import dataset_mean, train_dataset
+from pipelines.dataset import dataset_mean
 from pipelines.sources import Source, open_source
-
-NUM_SHOWN = 16
-"""Pictures of the first batch that TensorBoard shows."""
 
 
 def run(config: Config, callbacks=()) -> tuple[int, dict]:
@@ -88,25 +84,11 @@ class Sinks:
         self._metrics = MetricsFile(trainer.run_dir / "metrics.jsonl", progress.metrics_bytes)
         console = Console(trainer.num_steps, 1 / trainer.epoch_of(1), progress.step)
         self._sinks = [self._metrics, console]
-        self._first_kernel = f"{config.network.layers[0].name}/kernel"
         self._events = None
         if config.run.tensorboard:
             self._events = Events(trainer.run_dir, progress.step, progress.evaluated_step)
             self._sinks.append(self._events)
-            self._introduce(trainer)
-
-    def _introduce(self, trainer: Trainer) -> None:
-        """Shows TensorBoard the settings, the graph and a batch as the network sees it."""
-        config = trainer.config
-        self._events.hparams(config)
-        model = trainer.state.model
-        self._events.graph(model, tf.TensorSpec([None, *model.input_shape[1:]], tf.float32))
-        first = train_dataset(
-            trainer.train_source, config.data, config.network.input, config.run.seed, 0, NUM_SHOWN
-        )
-        batch = next(iter(first))
-        shown = np.asarray(batch.image, np.float32) + batch.shift[:, None, None].numpy()
-        self._events.images("train/batch", np.clip(shown, 0, 255).astype(np.uint8), 1)
+            self._events.introduce(config, trainer.state.model, trainer.train_source)
 
     def write(self, line: dict) -> None:
         """Writes one line everywhere."""
@@ -118,14 +100,10 @@ class Sinks:
         for sink in self._sinks:
             sink.progress(step, images_per_second, loss)
 
-    def show_weights(self, arrays: dict, step: int) -> None:
+    def show_weights(self, model: keras.Model, step: int) -> None:
         """Draws filters and histograms for TensorBoard."""
         if self._events:
-            first = self._first_kernel
-            self._events.filters(arrays[first], step)
-            self._events.histograms(
-                {name: x for name, x in arrays.items() if not name.endswith("/momentum")}, step
-            )
+            self._events.weights(named_weights(model), step)
 
     def flush(self) -> int:
         """Brings everything to the disk; returns the length of metrics.jsonl in bytes."""

@@ -208,7 +208,7 @@ class Trainer:
         self.timer.leave_out(seconds)
         line = {f"eval/{name}": value for name, value in result.items()}
         self._write(line | {"time/seconds": self.timer.seconds(), "time/evaluation": seconds})
-        self._sinks.show_weights(self.state.arrays(), progress.step)
+        self._sinks.show_weights(self.state.model, progress.step)
 
     def _epoch_logs(self) -> dict:
         """What Keras callbacks expect: the last training line, evaluations under val_."""
