@@ -35,7 +35,7 @@ setup(
     install_requires=[
         "absl-py>=2.1",
         "keras>=3.12,<3.17",
-        "numpy>=1.26",
+        "numpy>=2.0",
         "tensorboard>=2.20",
         "tensorflow>=2.20,<2.22",
         "tensorflow-datasets>=4.9.10",
