@@ -61,7 +61,9 @@ class Call(Generic[Arguments]):
         return override(config, self.typed)
 
 
-def parse(argv: Sequence[str], owner: type[Arguments], shared: Iterable[str] = ()) -> Call:
+def parse(
+    argv: Sequence[str], owner: type[Arguments], shared: Iterable[str] = ()
+) -> Call[Arguments]:
     """Reads the command line of a command that has arguments of its own.
 
     Prints the help and exits with 0 if it is asked for.
@@ -285,7 +287,7 @@ def _show_help_if_asked(
 
 def _own_default(setting: Setting) -> Any:
     """Gives the default of a command's own argument; shared settings are the run's own."""
-    return None if CONFIG_FLAGS.get(setting.name) == setting else setting.default
+    return "the run's own" if CONFIG_FLAGS.get(setting.name) == setting else setting.default
 
 
 def _default_in(argv: Sequence[str]) -> Callable[[Setting], Any]:

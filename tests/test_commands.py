@@ -97,6 +97,7 @@ def test_help_of_a_command_shows_its_own_and_the_shared_flags(capsys):
         assert part in shown
     for part in ("--views=center|ten", "--[no]json", "--data.source=TEXT", "--network.input.size="):
         assert part in shown
+    assert "(default: the run's own)" in " ".join(shown.split())
     assert "--seed" not in shown
 
 
