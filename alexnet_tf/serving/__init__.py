@@ -1,1 +1,1 @@
-"""What an exported model takes and returns."""
+"""What an exported model takes and returns, and the directory that holds it."""

@@ -1,0 +1,76 @@
+"""Writes a trained network for serving: python -m alexnet_tf.export --run_dir=DIR --output=DIR.
+
+The output is a SavedModel that plain TensorFlow loads without this package; its signatures stand
+in `serving/classifier.py`, its files in `serving/savedmodel.py`. An older export at the same place
+is replaced once the new one is complete; anything else there is refused. The last line of standard
+output is one JSON object: output, run_dir, step, top1_error (a fraction; null where the checkpoint
+was not evaluated), num_classes.
+"""
+
+import dataclasses
+import enum
+import json
+from collections.abc import Sequence
+
+from alexnet_tf import flags, settings_json
+from alexnet_tf.config import RunConfig
+from alexnet_tf.training import checkpoint
+
+
+class Which(enum.StrEnum):
+    """One of the checkpoints of a run."""
+
+    BEST = "best"
+    LAST = "last"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Writes the network of a run as a SavedModel, which takes encoded pictures of any size.
+
+    It loads in plain TensorFlow, in TensorFlow Serving and in `python -m alexnet_tf.predict`.
+    """
+
+    run_dir: str
+    """The run whose network is written."""
+    output: str
+    """Directory to write; an older export there is replaced, anything else refused."""
+    checkpoint: Which = Which.BEST
+    """best (lowest validation error; the last where none was evaluated) or last."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command and returns its exit code."""
+    arguments = flags.parse(argv, Arguments).arguments
+    stored = checkpoint.load(arguments.run_dir, str(arguments.checkpoint))
+
+    from alexnet_tf.serving import classifier, savedmodel  # TensorFlow starts only here
+    from alexnet_tf.training.strategy import make_strategy
+
+    output = savedmodel.prepare(arguments.output)
+    make_strategy(RunConfig())  # for what it prepares: memory on demand, exact float32
+    network = stored.config.network
+    trained = classifier.trained(network, stored.weights(), stored.classes)
+    about = description(stored)
+    savedmodel.save(trained, output, about)
+    result = {"output": arguments.output, "run_dir": arguments.run_dir, "step": stored.step}
+    result |= {"top1_error": about["top1_error"], "num_classes": len(stored.classes)}
+    print(json.dumps(result), flush=True)
+    return 0
+
+
+def description(stored: checkpoint.Checkpoint) -> dict:
+    """What an export says about the checkpoint it was made from; values that JSON has."""
+    is_best = stored.step == stored.progress["best_step"]
+    return {
+        "step": stored.step,
+        "top1_error": stored.progress["best_error"] if is_best else None,
+        "recipe": stored.config.recipe,
+        "network": settings_json.to_dict(stored.config.network),
+        "classes": list(stored.classes),
+        "trained_with": stored.versions,
+    }
+
+
+if __name__ == "__main__":
+    flags.run_command(main)

@@ -1,0 +1,143 @@
+"""A trained network that takes encoded pictures and gives names: what an export contains.
+
+Everything between a file's bytes and a class's name is inside the graph, the decoder's limit on
+the number of pixels too, so that plain TensorFlow serves it without this package.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.networks.alexnet import alexnet
+from alexnet_tf.training import state
+from pipelines import augment, decode
+from pipelines.config import InputConfig
+
+TOP = 5
+"""Most classes in an answer; fewer where the network knows fewer."""
+
+
+class Classifier(tf.Module):
+    """Pictures in, probabilities out; each attribute is one signature of the export.
+
+    serving_default(image_bytes): string [N], each a whole JPEG, PNG or BMP file of any size. Gives
+      probabilities      float32 [N, K], in the order of `classes`
+      top_classes        string [N, min(5, K)], the likeliest first
+      top_probabilities  float32 [N, min(5, K)]
+      readable           bool [N]
+      A picture that cannot be decoded, or claims more than `decode.MAX_PIXELS`, must not spoil
+      the answers of the others: servers put the requests of many callers into one batch. Its row
+      is not `readable`: its probabilities are 0, its names empty.
+    images(images): uint8 [N, size, size, 3] RGB, windows of the side that the network sees. Gives
+      the same but `readable`, and logits float32 [N, K].
+    classes(): gives classes, string [K].
+
+    Args:
+      model: single-device float32 network from preprocessed windows to logits [N, K].
+      inputs: what the network expects to see, its mean measured.
+      classes: K names.
+
+    Raises:
+      ValueError: there is not one name for each output.
+    """
+
+    def __init__(self, model: keras.Model, inputs: InputConfig, classes: Sequence[str]):
+        """Makes the three functions; nothing is traced yet."""
+        super().__init__(name="classifier")
+        if len(classes) != model.output_shape[-1]:
+            raise ValueError(
+                f"classes has {len(classes)} names, expected {model.output_shape[-1]}, one for "
+                "each output of the network."
+            )
+        # The plain variables alone: an export must not need Keras to be read.
+        self.weights = [weight.value for weight in model.weights]
+        names = [name.encode(errors="surrogateescape") for name in classes]  # as folders have them
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+        def serving_default(image_bytes):
+            images, readable = windows(image_bytes, inputs)
+            answers = answer(model(augment.preprocess(images, inputs), training=False), names)
+            return {
+                name: tf.where(readable[:, tf.newaxis], x, tf.zeros_like(x))  # of strings: empty
+                for name, x in answers.items()
+            } | {"readable": readable}
+
+        window = tf.TensorSpec([None, inputs.size, inputs.size, 3], tf.uint8, name="images")
+
+        @tf.function(input_signature=[window])
+        def images(images):
+            logits = model(augment.preprocess(images, inputs), training=False)
+            return answer(logits, names) | {"logits": logits}
+
+        @tf.function(input_signature=[])
+        def class_names():
+            return {"classes": tf.constant(names)}
+
+        self.serving_default, self.images, self.classes = serving_default, images, class_names
+
+
+def trained(
+    network: NetworkConfig, weights: Mapping[str, np.ndarray], classes: Sequence[str]
+) -> Classifier:
+    """Builds the classifier of a checkpoint, in float32 whatever it was trained in.
+
+    Args:
+      network: resolved: number of classes and mean are known.
+      weights: by name: `conv1/kernel`, ...; all of the network's, no others.
+      classes: names, in the order of the labels.
+    """
+    model = alexnet(network)
+    state.assign(state.named_weights(model), dict(weights))
+    return Classifier(model, network.input, classes)
+
+
+def windows(image_bytes: tf.Tensor, inputs: InputConfig) -> tuple[tf.Tensor, tf.Tensor]:
+    """Decodes pictures and cuts their central windows, as evaluation does.
+
+    Args:
+      image_bytes: string [N], encoded pictures; N may be 0.
+      inputs: sizes of window and square.
+
+    Returns:
+      uint8 [N, size, size, 3], and bool [N]: whether the picture could be decoded; zeros where not.
+    """
+    num_images = tf.size(image_bytes, out_type=tf.int64)
+    ds = tf.data.Dataset.range(num_images)
+    # A map of tf.data, not tf.map_fn: it decodes on all cores, and holds no more whole pictures
+    # than there are cores. get_single_element makes a plain stateless function of it.
+    ds = ds.map(decode.squares(Given(image_bytes), inputs), tf.data.AUTOTUNE, deterministic=True)
+    ds = ds.map(lambda square, _, readable: (augment.center_crop(square, inputs.size), readable))
+    ds = ds.batch(tf.maximum(num_images, 1))
+    nothing = (tf.zeros([0, inputs.size, inputs.size, 3], tf.uint8), tf.zeros([0], tf.bool))
+    ds = ds.concatenate(tf.data.Dataset.from_tensors(nothing))  # reached when N is 0
+    return ds.take(1).get_single_element()
+
+
+class Given:
+    """Pictures that are at hand, as something that the decoder reads from (`pipelines.sources`).
+
+    Args:
+      image_bytes: string [N], encoded pictures.
+    """
+
+    def __init__(self, image_bytes: tf.Tensor):
+        """Keeps them."""
+        self._image_bytes = image_bytes
+
+    def read(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns one of them, and 0 in the place of the label."""
+        return self._image_bytes[index], tf.constant(0)
+
+
+def answer(logits: tf.Tensor, names: Sequence[bytes]) -> dict[str, tf.Tensor]:
+    """Turns logits, float32 [N, K], into probabilities and the likeliest names."""
+    probabilities = tf.nn.softmax(logits)
+    top, indices = tf.math.top_k(probabilities, min(TOP, len(names)))
+    return {
+        "probabilities": probabilities,
+        "top_classes": tf.gather(tf.constant(names), indices),
+        "top_probabilities": top,
+    }
