@@ -1,6 +1,7 @@
 """TensorBoard: what the run directory's events/train and events/eval hold."""
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tensorboard.plugins.histogram import metadata as histogram_metadata
 from tensorboard.plugins.hparams import api as hparams_api
 
 from alexnet_tf.config import Config
+from alexnet_tf.errors import RunFailed
 from alexnet_tf.settings import settings_of, to_text, value_at
 from alexnet_tf.training import pictures
 from pipelines.dataset import train_dataset
@@ -41,14 +43,23 @@ class Events:
       keep_train_step: records of later steps, and one that a kill tore, are cut out of
         events/train first. 0, a new run, empties both folders.
       keep_eval_step: the same for events/eval.
+
+    Raises:
+      RunFailed: the folder cannot be written.
     """
 
     def __init__(self, run_dir: str | os.PathLike, keep_train_step: int, keep_eval_step: int):
         """Cuts the files and opens new ones behind them."""
         events = Path(run_dir) / "events"
         is_new = keep_train_step == 0
-        self._train = _Folder(events / "train", None if is_new else keep_train_step)
-        self._eval = _Folder(events / "eval", None if is_new else keep_eval_step)
+        try:
+            self._train = _Folder(events / "train", None if is_new else keep_train_step)
+            self._eval = _Folder(events / "eval", None if is_new else keep_eval_step)
+        except (OSError, tf.errors.OpError) as error:
+            raise RunFailed(
+                f"{str(events)!r} could not be written: {error}. Make room or permit writing, and "
+                "run the same command again, or with --tensorboard=false."
+            ) from error
 
     def write(self, line: dict) -> None:
         """Writes a log event's numbers under their tags; what is None is left out."""
@@ -69,7 +80,7 @@ class Events:
           source: the training examples.
         """
         self.hparams(config)
-        self.graph(model, tf.TensorSpec(model.input.shape, model.input.dtype))
+        self.graph(model)
         self._train.write(BATCH_TAG, 0, lambda: _write_batch(BATCH_TAG, _first(config, source)))
 
     def weights(self, values: Mapping[str, Values], step: int) -> None:
@@ -86,13 +97,9 @@ class Events:
         """Writes the settings, under the names of their flags, for the table of runs."""
         self._eval.write(HPARAMS_TAG, 0, lambda: hparams_api.hparams(by_flag(config)))
 
-    def graph(self, function: Callable, *inputs: tf.TensorSpec) -> None:
-        """Writes the graph of a model or another function, traced on `inputs`."""
-
-        def write():
-            tf.summary.graph(tf.function(function).get_concrete_function(*inputs).graph)
-
-        self._train.write(GRAPH_TAG, 0, write)
+    def graph(self, model: keras.Model) -> None:
+        """Writes the graph of the forward pass."""
+        self._train.write(GRAPH_TAG, 0, lambda: tf.summary.graph(_graph_by_layer(model)))
 
     def images(self, tag: str, images: np.ndarray, step: int) -> None:
         """Writes the first 16 of uint8 [N, H, W, 3] as one sheet, under training."""
@@ -156,12 +163,13 @@ def cut(folder: Path, keep_step: int | None) -> dict[str, int]:
     Returns:
       The last step left of each tag.
     """
+    new = folder / "rewritten"  # TensorBoard would read a file with "tfevents" in its name
+    new.unlink(missing_ok=True)
     seen = set()
     for path in sorted(folder.glob("*tfevents*")):
         if keep_step is None:
             path.unlink()
             continue
-        new = path.with_name("rewritten")  # TensorBoard reads any file with "tfevents" in its name
         with tf.io.TFRecordWriter(str(new)) as writer:
             for record in _records(path):
                 event = tf.compat.v1.Event.FromString(record)
@@ -246,6 +254,20 @@ def _first(config: Config, source: Source) -> np.ndarray:
     batch = next(iter(ds))
     noisy = tf.cast(batch.image, tf.float32) + batch.shift[:, None, None, :]
     return tf.cast(tf.clip_by_value(noisy, 0, 255), tf.uint8).numpy()
+
+
+def _graph_by_layer(model: keras.Model) -> tf.compat.v1.GraphDef:
+    """The forward pass, with Keras' scopes "paper_1/conv1_1/" as "conv1/".
+
+    TensorBoard draws a scope as a closed box: this one opens on the layers.
+    """
+    image = tf.TensorSpec(model.input.shape, model.input.dtype, name=model.input.name)
+    graph = tf.function(model, autograph=False).get_concrete_function(image).graph.as_graph_def()
+    scope = re.compile(rf"^(\^?){re.escape(model.name)}(?:_\d+)?/(\w+?)(?:_\d+)?/")
+    for node in graph.node:
+        node.name = scope.sub(r"\1\2/", node.name)
+        node.input[:] = [scope.sub(r"\1\2/", name) for name in node.input]
+    return graph
 
 
 def by_flag(config: Config) -> dict[str, bool | int | float | str]:

@@ -5,19 +5,16 @@ tags such as "train/loss", "eval/top1_error", "time/images_per_second" (None whe
 `progress(step, images_per_second, loss)` is called after each launch; `close()` once.
 """
 
+import contextlib
 import json
 import math
 import os
-import shutil
 import sys
 import time
 from pathlib import Path
 from typing import TextIO
 
-from alexnet_tf.errors import UserError
-from alexnet_tf.training.events import Events
-
-__all__ = ["Console", "Events", "MetricsFile"]
+from alexnet_tf.errors import RunFailed, UserError
 
 # Tag without its first part, and how people read it. Errors are fractions in the line.
 COLUMNS = {
@@ -31,6 +28,8 @@ COLUMNS = {
 }
 REDRAW_SECONDS = 0.1
 BAR_CELLS = 24
+MIN_BAR_CELLS = 4
+DEFAULT_WIDTH = 80  # where a terminal does not say
 
 
 class MetricsFile:
@@ -40,38 +39,57 @@ class MetricsFile:
       path: of metrics.jsonl; made if missing.
       keep_bytes: the file is cut to this length first: what the checkpoint that the run goes on
         from had seen of it, 0 for a new run.
+
+    Raises (each method):
+      RunFailed: the disk does not take it.
     """
 
     def __init__(self, path: str | os.PathLike, keep_bytes: int):
         """Cuts the file and opens its end."""
-        path = Path(path)
-        size = path.stat().st_size if path.exists() else 0
+        self._path = Path(path)
+        size = self._path.stat().st_size if self._path.exists() else 0
         if size < keep_bytes:
             raise UserError(
                 f"{path} has {size} bytes, expected keep_bytes={keep_bytes} or more: it was cut or "
                 "removed after the checkpoint. Put it back, or start again in a new run directory."
             )
-        self._file = path.open("ab")
-        self._file.truncate(keep_bytes)
+        with _failing_clearly(self._path):
+            self._file = self._path.open("ab")
+            self._file.truncate(keep_bytes)
 
     def write(self, line: dict) -> None:
         """Appends the line; NaN and infinities, which JSON cannot hold, become null."""
         text = json.dumps({key: _plain(value) for key, value in line.items()}, allow_nan=False)
-        self._file.write(text.encode() + b"\n")
-        self._file.flush()
+        with _failing_clearly(self._path):
+            self._file.write(text.encode() + b"\n")
+            self._file.flush()
 
     def progress(self, step: int, images_per_second: float, loss: float) -> None:
         """Nothing: the file holds log events only."""
 
     def flush(self) -> int:
         """Makes what was written survive a crash of the machine; returns its length in bytes."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        return os.fstat(self._file.fileno()).st_size
+        with _failing_clearly(self._path):
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            return os.fstat(self._file.fileno()).st_size
 
     def close(self) -> None:
         """Ends the file."""
-        self._file.close()
+        with _failing_clearly(self._path):
+            self._file.close()
+
+
+@contextlib.contextmanager
+def _failing_clearly(path: Path):
+    """Turns what the system says about a file into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise RunFailed(
+            f"{str(path)!r} could not be written: {error.strerror}. Make room or permit writing, "
+            "and run the same command again."
+        ) from error
 
 
 class Console:
@@ -120,16 +138,18 @@ class Console:
         if now - self._drawn_at < REDRAW_SECONDS and step < self._num_steps:
             return
         self._drawn_at = now
-        full = BAR_CELLS * step // self._num_steps
         parts = [
             self._where(step, step / self._steps_per_epoch),
-            "[" + "=" * full + " " * (BAR_CELLS - full) + "]",
             f"loss {loss:.4f}",
             f"{images_per_second:.1f} images/s",
             f"left {self._left(step, now)}",
         ]
         # One cell stays free: a full line would wrap, and "\r" would come back to its second half.
-        width = shutil.get_terminal_size().columns - 1
+        width = (os.get_terminal_size(self._stream.fileno()).columns or DEFAULT_WIDTH) - 1
+        cells = min(BAR_CELLS, width - len("  ".join([*parts, "[]"])))
+        if cells >= MIN_BAR_CELLS:
+            full = cells * step // self._num_steps
+            parts.insert(1, "[" + "=" * full + " " * (cells - full) + "]")
         self._bar = "  ".join(parts)[:width]
         self._stream.write(f"\r{self._bar}\x1b[K")
         self._stream.flush()
