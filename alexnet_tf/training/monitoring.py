@@ -98,7 +98,7 @@ class Console:
     Args:
       num_steps: of the whole run.
       steps_per_epoch: need not be whole.
-      start_step: the step that this process goes on from.
+      start_step: where the bar stands until the first launch, which takes long, has ended.
       stream: sys.stderr if None: standard output is kept for the last JSON line.
     """
 
@@ -109,15 +109,16 @@ class Console:
         start_step: int = 0,
         stream: TextIO | None = None,
     ):
-        """Looks whether the stream is a terminal."""
+        """Draws the first bar where there is a terminal."""
         self._num_steps = num_steps
         self._steps_per_epoch = steps_per_epoch
-        self._start_step = start_step
         self._stream = sys.stderr if stream is None else stream
         self._has_bar = self._stream.isatty() and os.environ.get("TERM") != "dumb"
         self._bar = ""
         self._first = None  # step and time of the first launch: before it come tracing and filling
         self._drawn_at = -math.inf
+        if self._has_bar:
+            self._draw(start_step, ["preparing the first steps"])
 
     def write(self, line: dict) -> None:
         """Prints a log event, above the bar if there is one."""
@@ -138,21 +139,8 @@ class Console:
         if now - self._drawn_at < REDRAW_SECONDS and step < self._num_steps:
             return
         self._drawn_at = now
-        parts = [
-            self._where(step, step / self._steps_per_epoch),
-            f"loss {loss:.4f}",
-            f"{images_per_second:.1f} images/s",
-            f"left {self._left(step, now)}",
-        ]
-        # One cell stays free: a full line would wrap, and "\r" would come back to its second half.
-        width = (os.get_terminal_size(self._stream.fileno()).columns or DEFAULT_WIDTH) - 1
-        cells = min(BAR_CELLS, width - len("  ".join([*parts, "[]"])))
-        if cells >= MIN_BAR_CELLS:
-            full = cells * step // self._num_steps
-            parts.insert(1, "[" + "=" * full + " " * (cells - full) + "]")
-        self._bar = "  ".join(parts)[:width]
-        self._stream.write(f"\r{self._bar}\x1b[K")
-        self._stream.flush()
+        speed = f"{images_per_second:.1f} images/s"
+        self._draw(step, [f"loss {loss:.4f}", speed, f"left {self._left(step, now)}"])
 
     def close(self) -> None:
         """Leaves the bar standing and ends its line."""
@@ -160,6 +148,19 @@ class Console:
             self._stream.write("\n")
             self._stream.flush()
             self._bar = ""
+
+    def _draw(self, step: int, words: list[str]) -> None:
+        """Draws over the last bar. As long as it fits, the bar proper takes what words leave."""
+        # One cell stays free: a full line would wrap, and "\r" would come back to its second half.
+        width = (os.get_terminal_size(self._stream.fileno()).columns or DEFAULT_WIDTH) - 1
+        parts = [self._where(step, step / self._steps_per_epoch), *words]
+        cells = min(BAR_CELLS, width - len("  ".join([*parts, "[]"])))
+        if cells >= MIN_BAR_CELLS:
+            full = cells * step // self._num_steps
+            parts.insert(1, "[" + "=" * full + " " * (cells - full) + "]")
+        self._bar = "  ".join(parts)[:width]
+        self._stream.write(f"\r{self._bar}\x1b[K")
+        self._stream.flush()
 
     def _where(self, step: int, epoch: float) -> str:
         steps = len(str(self._num_steps))
@@ -169,7 +170,7 @@ class Console:
     def _left(self, step: int, now: float) -> str:
         first_step, first_time = self._first
         if step == first_step:
-            return "?"
+            return "-:--:--"
         seconds = (self._num_steps - step) * (now - first_time) / (step - first_step)
         hours, rest = divmod(round(seconds), 3600)
         return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
