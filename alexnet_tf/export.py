@@ -8,20 +8,13 @@ was not evaluated), num_classes.
 """
 
 import dataclasses
-import enum
 import json
 from collections.abc import Sequence
 
 from alexnet_tf import flags, settings_json
 from alexnet_tf.config import RunConfig
 from alexnet_tf.training import checkpoint
-
-
-class Which(enum.StrEnum):
-    """One of the checkpoints of a run."""
-
-    BEST = "best"
-    LAST = "last"
+from alexnet_tf.training.checkpoint import Which
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,7 +35,7 @@ class Arguments:
 def main(argv: Sequence[str]) -> int:
     """Runs the command and returns its exit code."""
     arguments = flags.parse(argv, Arguments).arguments
-    stored = checkpoint.load(arguments.run_dir, str(arguments.checkpoint))
+    stored = checkpoint.load(arguments.run_dir, arguments.checkpoint)
 
     from alexnet_tf.serving import classifier, savedmodel  # TensorFlow starts only here
     from alexnet_tf.training.strategy import make_strategy

@@ -152,8 +152,13 @@ def run_command(main: Callable[[Sequence[str]], int]) -> NoReturn:
     Args:
       main: takes what was typed after the command's name, returns an exit code.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # our own sentences should be seen
     try:
         code = main(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_FAILED
     except UserError as error:
         print(error, file=sys.stderr)
         code = EXIT_MISTAKE

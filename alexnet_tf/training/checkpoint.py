@@ -8,10 +8,12 @@ so that every form of a network reads every other's. The best and the last two a
 """
 
 import dataclasses
+import enum
 import json
 import os
 import pathlib
 import shutil
+import zipfile
 
 import numpy as np
 
@@ -23,6 +25,13 @@ FORMAT_VERSION = 1
 KEPT = 2
 """Checkpoints that stay beside the best one."""
 _PREFIX, _UNFINISHED = "step-", ".unfinished-"
+
+
+class Which(enum.StrEnum):
+    """Which checkpoint of a run is meant."""
+
+    BEST = "best"
+    LAST = "last"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +60,7 @@ class Checkpoint:
         try:
             with np.load(self.path / "arrays.npz") as stored:
                 return {name: stored[name] for name in stored.files}
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise _damaged(self.path, error) from error
 
     def weights(self) -> dict[str, np.ndarray]:
@@ -113,12 +122,12 @@ def save(
             shutil.rmtree(path, ignore_errors=True)
 
 
-def load(run_dir: str | os.PathLike, which: str = "best") -> Checkpoint:
+def load(run_dir: str | os.PathLike, which: Which = Which.BEST) -> Checkpoint:
     """Reads the description of a run's checkpoint; the arrays are read when asked for.
 
     Args:
       run_dir: a run directory.
-      which: "best" (by validation error; the last where none was evaluated) or "last".
+      which: the best by validation error (the last where none was evaluated), or the last.
 
     Raises:
       UserError: there is none.
@@ -136,7 +145,7 @@ def load(run_dir: str | os.PathLike, which: str = "best") -> Checkpoint:
             "checkpoints/step-*/arrays.npz. Train first, or name another."
         )
     best = directory / f"{_PREFIX}{last.progress['best_step']:09d}"
-    return _read(best) if which == "best" and best.exists() else last
+    return _read(best) if which == Which.BEST and best.exists() else last
 
 
 def read_last(directory: pathlib.Path) -> Checkpoint | None:

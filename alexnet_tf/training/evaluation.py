@@ -8,10 +8,14 @@ import tensorflow as tf
 
 from alexnet_tf.config import Config
 from alexnet_tf.errors import UserError
-from alexnet_tf.training import counts, steps
+from alexnet_tf.networks.alexnet import alexnet
+from alexnet_tf.training import checkpoint, counts, steps
+from alexnet_tf.training.state import assign, compute_dtype, named_weights
+from alexnet_tf.training.strategy import make_strategy
 from pipelines import decode
 from pipelines.config import OnError, Views
 from pipelines.dataset import eval_dataset
+from pipelines.sources import open_source
 
 TEN_VIEW_SHARE = 8
 """A batch of ten views holds so many times fewer pictures."""
@@ -79,6 +83,31 @@ class Evaluator:
                 f"num_examples={self._source.num_examples}."
             )
         return result
+
+
+def evaluate(stored: checkpoint.Checkpoint, config: Config, views: Views) -> dict:
+    """Evaluates a checkpoint on the validation split of `config.data`.
+
+    Returns:
+      as `Evaluator.__call__`.
+
+    Raises:
+      UserError: the data cannot be opened, or have other classes than the network.
+    """
+    strategy = make_strategy(config.run)
+    try:
+        source = open_source(config.data, "val", config.run.seed)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    if source.classes != stored.classes:
+        raise UserError(
+            f"data.source={config.data.source!r} has the classes {', '.join(source.classes)}; "
+            f"expected those of the run: {', '.join(stored.classes)}."
+        )
+    with strategy.scope():
+        model = alexnet(config.network, config.run.seed, compute_dtype(config.run.precision))
+    assign(named_weights(model), stored.weights())
+    return Evaluator(model, source, config, strategy, views)()
 
 
 def undecoded(strategy: tf.distribute.Strategy, batch) -> tf.Tensor:

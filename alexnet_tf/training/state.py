@@ -57,11 +57,10 @@ class TrainState:
 
     def __init__(self, config: Config, strategy: tf.distribute.Strategy):
         """Builds the network and all slots of the optimizer inside the strategy's scope."""
-        precision = str(config.run.precision)
-        if config.run.precision == Precision.TF32:
-            precision = "float32"  # a mode of the device, not a dtype
         with strategy.scope():
-            self.model = alexnet(config.network, config.run.seed, precision)
+            self.model = alexnet(
+                config.network, config.run.seed, compute_dtype(config.run.precision)
+            )
             self.optimizer = optimizer.optimizer(config.optimizer)
             self.optimizer.build(self.model.trainable_variables)
         self.progress = Progress()
@@ -82,6 +81,11 @@ class TrainState:
         weights = named_weights(self.model)
         slots = zip(weights, self.optimizer.momentums, strict=True)
         return weights | {f"{name}/momentum": slot for name, slot in slots}
+
+
+def compute_dtype(precision: Precision) -> str:
+    """The dtype of the network's arithmetic; tf32 is a mode of the device, not a dtype."""
+    return "float32" if precision == Precision.TF32 else str(precision)
 
 
 def named_weights(model: keras.Model) -> dict[str, keras.Variable]:
