@@ -10,6 +10,7 @@ from pipelines.config import DataConfig, InputConfig, Views
 from pipelines.decode import squares
 from pipelines.order import Share, order, shared_position
 from pipelines.sources import Source
+from pipelines.sources.memory import MemorySource
 
 PADDING = -1
 """Stands for the index in rows that only fill up a batch."""
@@ -55,7 +56,7 @@ def train_dataset(
     """
     share = share or Share()
     position = shared_position(first_position, rows_per_replica * num_replicas, share)
-    example = _train_example(squares(source, inputs), data, inputs, seed)
+    example = _train_example(_squares(source, inputs), data, inputs, seed)
     ds = tf.data.Dataset.range(sys.maxsize)  # rows of this worker, over all epochs
     ds = ds.map(position).map(order(source.num_examples, seed))  # -> (epoch, example)
     ds = ds.map(example, tf.data.AUTOTUNE)  # seeded by epoch and example: any order of work
@@ -86,7 +87,7 @@ def eval_dataset(
       A finite dataset of Batches with static shapes.
     """
     side = inputs.size if views == Views.CENTER else inputs.resize
-    square = squares(source, inputs)
+    square = _squares(source, inputs)
 
     def example(index: tf.Tensor) -> Batch:
         image, label, good = square(index)
@@ -120,7 +121,7 @@ def dataset_mean(source: Source, inputs: InputConfig) -> tuple[float, float, flo
     Raises:
       ValueError: no picture can be decoded.
     """
-    square = squares(source, inputs)
+    square = _squares(source, inputs)
 
     def color_sum(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         image, _, good = square(index)
@@ -137,6 +138,19 @@ def dataset_mean(source: Source, inputs: InputConfig) -> tuple[float, float, flo
             f"the first is {source.name(0)}."
         )
     return tuple(int(channel) / (int(seen) * inputs.resize**2) for channel in total)
+
+
+def _squares(source: Source, inputs: InputConfig):
+    """Makes the function index -> square, label, good: decoded now, or once before."""
+    if not isinstance(source, MemorySource):
+        return squares(source, inputs)
+    kept = source.inputs
+    if (kept.resize, kept.resize_rule) != (inputs.resize, inputs.resize_rule):
+        raise ValueError(
+            f"squares in memory have resize={kept.resize}, resize_rule={kept.resize_rule}; "
+            f"expected {inputs.resize}, {inputs.resize_rule}. Make them with the same InputConfig."
+        )
+    return source.square
 
 
 def _train_example(square, data: DataConfig, inputs: InputConfig, seed: int):

@@ -1,0 +1,98 @@
+"""Decoded squares in memory: a source that decodes everything once, then copies."""
+
+import dataclasses
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from pipelines.config import InputConfig
+from pipelines.decode import squares
+from pipelines.sources import Source
+
+_ALIGNED_BYTES = 64  # what TensorFlow expects of a tensor's memory
+_FILL_EXAMPLES = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class MemorySource:
+    """Another source's examples, decoded. Made by `in_memory`; used like the source itself."""
+
+    origin: Source
+    inputs: InputConfig
+    """What the squares were made for."""
+    images: tf.Tensor
+    """uint8 [N, R, R, 3], zeros for what could not be decoded."""
+    labels: tf.Tensor
+    """int32 [N]."""
+    good: tf.Tensor
+    """bool [N], False for what could not be decoded."""
+
+    @property
+    def num_examples(self) -> int:
+        """How many examples there are."""
+        return self.origin.num_examples
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The origin's."""
+        return self.origin.classes
+
+    @property
+    def digest(self) -> str:
+        """The origin's."""
+        return self.origin.digest
+
+    def name(self, index: int) -> str:
+        """Names an example as the origin does."""
+        return self.origin.name(index)
+
+    def read(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Reads the encoded example from the origin."""
+        return self.origin.read(index)
+
+    def square(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Looks up what `decode.squares` makes: int64 scalar -> square, label, whether good."""
+        return (
+            tf.gather(self.images, index),
+            tf.gather(self.labels, index),
+            tf.gather(self.good, index),
+        )
+
+
+def in_memory(source: Source, inputs: InputConfig) -> MemorySource:
+    """Decodes a whole source, on all cores, into num_examples * resize * resize * 3 bytes.
+
+    Args:
+      source: numbered examples.
+      inputs: side and rule of the squares.
+
+    Raises:
+      ValueError: this machine does not have so much memory.
+    """
+    num, side = source.num_examples, inputs.resize
+    num_bytes = num * side * side * 3
+    _check_memory(num_bytes)
+    # Copied into memory of ours and lent to TensorFlow, which would otherwise hold it twice.
+    memory = np.empty(num_bytes + _ALIGNED_BYTES, np.uint8)
+    start = -memory.ctypes.data % _ALIGNED_BYTES
+    images = memory[start : start + num_bytes].reshape(num, side, side, 3)
+    labels, good = np.empty(num, np.int32), np.empty(num, bool)
+    ds = tf.data.Dataset.range(num).map(squares(source, inputs), tf.data.AUTOTUNE)
+    ds = ds.batch(_FILL_EXAMPLES).prefetch(1)
+    for first, columns in zip(range(0, num, _FILL_EXAMPLES), ds, strict=True):
+        rows = slice(first, first + _FILL_EXAMPLES)
+        images[rows], labels[rows], good[rows] = (column.numpy() for column in columns)
+    with tf.init_scope(), tf.device("CPU:0"):
+        lent = tf.experimental.dlpack.from_dlpack(images.__dlpack__())
+        return MemorySource(source, inputs, lent, tf.constant(labels), tf.constant(good))
+
+
+def _check_memory(num_bytes: int) -> None:
+    """Refuses what would not fit, before half of it is decoded."""
+    machine_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if num_bytes > machine_bytes:
+        raise ValueError(
+            f"data.cache=memory needs {num_bytes / 1e9:.0f} GB for the decoded pictures; this "
+            f"machine has {machine_bytes / 1e9:.0f} GB. Use --data.cache=none."
+        )
