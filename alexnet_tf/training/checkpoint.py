@@ -58,7 +58,7 @@ class Checkpoint:
           RunFailed: the file is damaged.
         """
         try:
-            with np.load(self.path / "arrays.npz") as stored:
+            with open(self.path / "arrays.npz", "rb") as file, np.load(file) as stored:
                 return {name: stored[name] for name in stored.files}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise _damaged(self.path, error) from error

@@ -1,0 +1,122 @@
+"""Checkpoints are there whole or not at all, and keep what they should."""
+
+import errno
+import json
+import os
+
+import numpy as np
+import pytest
+import tiny
+
+from alexnet_tf.errors import RunFailed, UserError
+from alexnet_tf.training import checkpoint, lifecycle
+from alexnet_tf.training.checkpoint import Which
+from alexnet_tf.training.state import Progress
+
+ARRAYS = {"conv1/kernel": np.ones((2, 2), np.float32), "conv1/bias": np.zeros(2, np.float32)}
+
+
+def save(run_dir, step, best_step=0, arrays=ARRAYS):
+    progress = Progress(step=step, best_step=best_step).to_json()
+    config = tiny.config(run_dir, run_dir)
+    checkpoint.save(run_dir / "checkpoints", arrays, config, ("a", "b"), progress, {"x": 1})
+
+
+def steps(run_dir):
+    return [int(x.name.removeprefix("step-")) for x in sorted((run_dir / "checkpoints").iterdir())]
+
+
+def test_what_is_saved_is_loaded(tmp_path):
+    save(tmp_path, 3)
+    loaded = checkpoint.load(tmp_path)
+    assert (loaded.step, loaded.classes) == (3, ("a", "b"))
+    assert loaded.config == tiny.config(tmp_path, tmp_path)
+    tiny.assert_equal(loaded.arrays(), ARRAYS)
+
+
+def test_the_best_and_the_last_two_are_kept(tmp_path):
+    for step in range(1, 7):
+        save(tmp_path, step, best_step=min(step, 2))
+    assert steps(tmp_path) == [2, 5, 6]
+    assert checkpoint.load(tmp_path, Which.BEST).step == 2
+    assert checkpoint.load(tmp_path, Which.LAST).step == 6
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path):
+    save(tmp_path, 1)
+    with pytest.raises(RunFailed, match="step=2: conv1/bias is not finite"):
+        save(tmp_path, 2, arrays=ARRAYS | {"conv1/bias": np.array([np.nan], np.float32)})
+    assert steps(tmp_path) == [1]
+
+
+def test_a_full_disk_is_one_sentence_and_the_previous_checkpoint_stays(tmp_path, monkeypatch):
+    save(tmp_path, 1)
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(RunFailed, match="No space left on device. The previous checkpoint is good"):
+        save(tmp_path, 2)
+    assert steps(tmp_path) == [1]
+    tiny.assert_equal(checkpoint.load(tmp_path).arrays(), ARRAYS)
+
+
+@pytest.mark.parametrize("name", ["arrays.npz", "state.json"])
+def test_a_damaged_file_is_named(tmp_path, name):
+    save(tmp_path, 1)
+    path = tmp_path / "checkpoints" / "step-000000001" / name
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(RunFailed, match="step-000000001' cannot be read"):
+        checkpoint.load(tmp_path).arrays()
+
+
+def test_leftovers_of_a_killed_write_are_cleared(tmp_path):
+    save(tmp_path, 1)
+    directory = tmp_path / "checkpoints"
+    (directory / ".unfinished-step-000000002").mkdir()
+    (directory / "step-000000001").rename(directory / ".unfinished-old-step-000000001")
+    checkpoint.clean(directory)
+    assert steps(tmp_path) == [1]  # killed between two renames: the old one comes back
+
+
+def test_saving_a_step_again_replaces_it(tmp_path):
+    save(tmp_path, 1)
+    save(tmp_path, 1, arrays=ARRAYS | {"conv1/bias": np.ones(2, np.float32)})
+    assert steps(tmp_path) == [1]
+    assert checkpoint.load(tmp_path).arrays()["conv1/bias"].tolist() == [1, 1]
+
+
+def test_a_newer_format_is_refused(tmp_path):
+    save(tmp_path, 1)
+    path = tmp_path / "checkpoints" / "step-000000001" / "state.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 2}))
+    with pytest.raises(UserError, match="format_version=2, expected at most 1"):
+        checkpoint.load(tmp_path)
+
+
+def test_no_run_and_no_checkpoint_are_two_sentences(tmp_path):
+    with pytest.raises(UserError, match="expected a directory that"):
+        checkpoint.load(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="holds no checkpoint"):
+        checkpoint.load(tmp_path)
+
+
+def test_too_little_space_is_refused_before_the_first_step(tmp_path):
+    lifecycle.check_space(tmp_path, 1)
+    with pytest.raises(UserError, match="MB free, expected 1000000000000 MB"):
+        lifecycle.check_space(tmp_path, 10**18)
+
+
+def test_an_unwritable_directory_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written: Not a directory"):
+        lifecycle.Lock(tmp_path / "file" / "run")
+
+
+def test_other_versions_are_remarked_on_and_another_order_refused():
+    now = lifecycle.versions()
+    assert lifecycle.check_versions(now) is None
+    assert "tensorflow 1.0 ->" in lifecycle.check_versions(now | {"tensorflow": "1.0"})
+    with pytest.raises(UserError, match="order_version=0 in the checkpoint"):
+        lifecycle.check_versions(now | {"order_version": 0})

@@ -1,0 +1,123 @@
+"""Killed at any moment and started again, a run ends bit for bit like one that never was."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import tiny
+
+from alexnet_tf.training import checkpoint
+
+COMMAND = [sys.executable, "-m", "alexnet_tf.train", *tiny.FLAGS, "--deterministic", "--steps=60"]
+COMMAND += ["--save_every_seconds=0.5", "--steps_per_launch=2"]
+"""Checkpoints as often as possible, so that kills land in the writing of them too."""
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    return tiny.write_pictures(tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(pictures, tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("undisturbed")
+    began = time.monotonic()
+    done = start(pictures, run_dir)
+    output, errors = done.communicate()
+    assert done.returncode == 0, errors
+    return run_dir, time.monotonic() - began, json.loads(output.splitlines()[-1])
+
+
+def start(pictures, run_dir):
+    flags = [f"--data.source=folder:{pictures}", f"--run_dir={run_dir}"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([*COMMAND, *flags], env=dict(os.environ), **pipes)
+
+
+def metrics(run_dir):
+    lines = (run_dir / "metrics.jsonl").read_text().splitlines()
+    return [
+        {tag: x for tag, x in json.loads(line).items() if not tag.startswith("time/")}
+        for line in lines
+    ]
+
+
+def wait_for_training(run_dir, process):
+    """Waits until the process has begun to make steps of its own."""
+    lines = run_dir / "metrics.jsonl"
+    size = lines.stat().st_size if lines.exists() else 0
+    while process.poll() is None and (not lines.exists() or lines.stat().st_size <= size):
+        time.sleep(0.01)
+
+
+def survive(pictures, run_dir, undisturbed, num_kills, draw):
+    """Kills and restarts a run, then lets it end and compares; returns the steps it was seen at."""
+    whole, _, result = undisturbed
+    steps = []
+    for kill in range(num_kills):
+        process = start(pictures, run_dir)
+        if kill % 3:  # two thirds while it trains, the others at any moment of its start
+            wait_for_training(run_dir, process)
+            time.sleep(draw.uniform(0, 1.0))
+        else:
+            time.sleep(draw.uniform(3, 12))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        last = checkpoint.read_last(run_dir / "checkpoints")
+        steps.append(last.step if last else 0)
+    process = start(pictures, run_dir)
+    output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    one, other = (checkpoint.load(x, checkpoint.Which.LAST) for x in (whole, run_dir))
+    tiny.assert_equal(one.arrays(), other.arrays())
+    assert metrics(run_dir) == metrics(whole)
+    end = json.loads(output.splitlines()[-1])
+    for name in ("step", "epoch", "top1_error", "seen"):
+        assert end[name] == result[name]
+    return steps
+
+
+def test_a_run_killed_twice_ends_with_the_same_bits(pictures, tmp_path, undisturbed):
+    steps = survive(pictures, tmp_path, undisturbed, 2, random.Random(0))
+    assert steps == sorted(steps)
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_ten_random_moments_ends_with_the_same_bits(
+    pictures, tmp_path, undisturbed
+):
+    steps = survive(pictures, tmp_path, undisturbed, 10, random.Random())
+    print("steps of the last checkpoint at each kill:", steps)
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_and_the_run_goes_on(pictures, tmp_path, undisturbed, number, code):
+    process = start(pictures, tmp_path)
+    wait_for_training(tmp_path, process)
+    process.send_signal(number)
+    output, _ = process.communicate()
+    assert process.returncode == code
+    stopped = json.loads(output.splitlines()[-1])["step"]
+    assert checkpoint.load(tmp_path, checkpoint.Which.LAST).step == stopped < 60
+    process = start(pictures, tmp_path)
+    process.communicate()
+    one, other = (checkpoint.load(x, checkpoint.Which.LAST) for x in (undisturbed[0], tmp_path))
+    tiny.assert_equal(one.arrays(), other.arrays())
+    assert metrics(tmp_path) == metrics(undisturbed[0])
+
+
+def test_a_second_process_in_the_same_directory_is_refused(pictures, tmp_path):
+    first = start(pictures, tmp_path)
+    while not (tmp_path / "config.json").exists():
+        time.sleep(0.01)
+    second = start(pictures, tmp_path)
+    _, errors = second.communicate()
+    first.kill()
+    first.communicate()
+    assert second.returncode == 2
+    assert "is in use by another process" in errors.splitlines()[-1]

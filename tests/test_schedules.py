@@ -1,0 +1,64 @@
+import itertools
+
+import pytest
+
+from alexnet_tf.config import OptimizerConfig
+from alexnet_tf.training.schedules import Plateau, learning_rate
+
+STEPS, STEPS_PER_EPOCH = 1000, 10.0
+
+
+def rates(num_steps=STEPS, **config):
+    settings = OptimizerConfig(**config)
+    return [
+        learning_rate(settings, step, num_steps, STEPS_PER_EPOCH, Plateau())
+        for step in range(1, num_steps + 1)
+    ]
+
+
+def changes(values):
+    """The steps (from 1) at which a rate differs from the one before."""
+    return [i + 2 for i, (a, b) in enumerate(itertools.pairwise(values)) if a != b]
+
+
+def test_step_divides_by_ten_after_25_50_and_80_epochs():
+    values = rates(schedule="step")
+    assert changes(values) == [251, 501, 801]
+    assert values[0] == 0.01
+    assert values[-1] == pytest.approx(1e-5)
+
+
+def test_auto2012_divides_by_6_30_at_each_quarter():
+    values = rates(schedule="auto2012")
+    assert changes(values) == [251, 501, 751]
+    assert values[0] / values[250] == pytest.approx(6.30, abs=0.005)
+    assert values[-1] == pytest.approx(4e-5)  # spec 2.2
+
+
+def test_cosine_falls_from_the_rate_to_almost_nothing():
+    values = rates(schedule="cosine")
+    assert values[0] == 0.01
+    assert values[500] == pytest.approx(0.005)
+    assert 0 < values[-1] < 1e-7
+
+
+def test_constant_stays():
+    assert set(rates(schedule="constant")) == {0.01}
+
+
+def test_warmup_rises_linearly_to_the_schedule():
+    values = rates(schedule="constant", warmup_epochs=2)
+    assert values[:20] == pytest.approx([0.01 * i / 20 for i in range(1, 21)])
+    assert set(values[20:]) == {0.01}
+
+
+def test_plateau_divides_when_the_error_stalls_and_three_times_at_most():
+    config = OptimizerConfig(schedule="plateau", patience_epochs=2)
+    state, drops = Plateau(), []
+    for error in [0.5, 0.4, 0.4, 0.41, 0.39, 0.39, 0.39] + [0.4] * 20:
+        state = state.after(error, config)
+        drops.append(state.drops)
+    assert drops[:9] == [0, 0, 0, 1, 1, 1, 2, 2, 3]
+    assert drops[-1] == 3
+    rate = learning_rate(config, 1, STEPS, STEPS_PER_EPOCH, state)
+    assert rate == pytest.approx(1e-5)
