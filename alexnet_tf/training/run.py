@@ -18,6 +18,7 @@ from alexnet_tf.training.trainer import Trainer
 from pipelines.config import Cache
 from pipelines.dataset import dataset_mean
 from pipelines.sources import Source, open_source
+from pipelines.sources.memory import in_memory
 
 
 def run(config: Config, callbacks=()) -> tuple[int, dict]:
