@@ -8,7 +8,7 @@ import tensorflow as tf
 from pipelines import augment
 from pipelines.config import DataConfig, InputConfig, Views
 from pipelines.decode import squares
-from pipelines.order import Share, order, shared_position
+from pipelines.order import order
 from pipelines.sources import Source
 from pipelines.sources.memory import MemorySource
 
@@ -36,10 +36,10 @@ def train_dataset(
     seed: int,
     first_position: int,
     rows_per_replica: int,
-    num_replicas: int = 1,
-    share: Share | None = None,
 ) -> tf.data.Dataset:
-    """Streams augmented Batches without end, one for each replica, in order of position.
+    """Streams augmented Batches without end, in order of position.
+
+    A step takes one Batch for each replica: replica r gets the rows from r * rows_per_replica.
 
     Args:
       source: numbered examples.
@@ -48,17 +48,13 @@ def train_dataset(
       seed: of the run, 0 to 2**32 - 1.
       first_position: (step - 1) * global_batch_size of the first step to make.
       rows_per_replica: examples in a Batch.
-      num_replicas: in this process; replica r of a step gets its Batch number r.
-      share: this worker's part of the global batch, where there are several workers.
 
     Returns:
       A dataset of Batches with static shapes, `inputs.size` pixels square.
     """
-    share = share or Share()
-    position = shared_position(first_position, rows_per_replica * num_replicas, share)
     example = _train_example(_squares(source, inputs), data, inputs, seed)
-    ds = tf.data.Dataset.range(sys.maxsize)  # rows of this worker, over all epochs
-    ds = ds.map(position).map(order(source.num_examples, seed))  # -> (epoch, example)
+    ds = tf.data.Dataset.range(first_position, sys.maxsize)  # over all epochs
+    ds = ds.map(order(source.num_examples, seed))  # -> (epoch, example)
     ds = ds.map(example, tf.data.AUTOTUNE)  # seeded by epoch and example: any order of work
     ds = ds.batch(rows_per_replica, drop_remainder=True)
     return _finished(ds)
@@ -76,7 +72,7 @@ def eval_dataset(
 
     Args:
       source: numbered examples.
-      data: not used yet: nothing is augmented.
+      data: settings of the source; evaluation augments nothing.
       inputs: sizes of window and square.
       batch_examples: examples in a Batch.
       num_replicas: the number of Batches is a multiple of it.

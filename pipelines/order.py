@@ -5,7 +5,6 @@ dropped, so a batch may hold the end of one epoch and the start of the next. Res
 next position and nothing else; replicas and workers take rows of the same global batch.
 """
 
-import dataclasses
 import math
 
 import tensorflow as tf
@@ -15,19 +14,6 @@ ORDER_VERSION = 1
 
 _ORDER_STREAM = 1  # first word of the permutation's seed
 _ROUNDS = 16  # tf.random.experimental.index_shuffle fixes 4: consecutive epochs then correlate
-
-
-@dataclasses.dataclass(frozen=True)
-class Share:
-    """One worker's part of every global batch: the rows of `index` among `count` equal parts."""
-
-    index: int = 0
-    count: int = 1
-
-    def __post_init__(self):
-        """Refuses parts that do not exist."""
-        if not 0 <= self.index < self.count:
-            raise ValueError(f"share {self.index} of {self.count}: expected 0 <= index < count.")
 
 
 def shuffled(epoch: tf.Tensor, place: tf.Tensor, num_examples: int, seed: int) -> tf.Tensor:
@@ -64,30 +50,6 @@ def order(num_examples: int, seed: int):
         return epoch, shuffled(epoch, place, num_examples, seed)
 
     return epoch_and_example
-
-
-def shared_position(first: int, share_examples: int, share: Share):
-    """Makes the function that turns a worker's own count of rows into positions.
-
-    Args:
-      first: position at which the first global batch begins.
-      share_examples: rows that the worker takes from each global batch.
-      share: which of the equal parts those are.
-
-    Returns:
-      A function of an int64 scalar (rows this worker has passed) that returns the position.
-    """
-
-    def position(row: tf.Tensor) -> tf.Tensor:
-        batch, place = row // share_examples, row % share_examples
-        return first + (batch * share.count + share.index) * share_examples + place
-
-    return position
-
-
-def epoch_of_step(step: int, num_examples: int, global_batch_size: int) -> int:
-    """Finds the epoch, from 0, in which a step's first row lies; steps count from 1."""
-    return (step - 1) * global_batch_size // num_examples
 
 
 def last_step_of_epoch(epoch: int, num_examples: int, global_batch_size: int) -> int:
