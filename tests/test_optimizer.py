@@ -38,7 +38,7 @@ def test_eight_updates_are_the_papers(config):
     draw = np.random.default_rng(0)
     dense = layer(draw)
     rule = optimizer(config)
-    starts = [np.array(x, np.float64) for x in dense.trainable_variables]
+    starts = [x.numpy().astype(np.float64) for x in dense.trainable_variables]
     gradients = [[draw.normal(size=x.shape) for x in starts] for _ in RATES]
     for rate, step in zip(RATES, gradients, strict=True):
         rule.learning_rate.assign(rate)

@@ -1,0 +1,81 @@
+"""The smallest whole run: a few pictures in a folder and a network of a few thousand weights."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from alexnet_tf.config import Config, OptimizerConfig, RunConfig
+from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.training.state import named_weights
+from pipelines.config import DataConfig, InputConfig
+
+CLASSES = ("bright", "dark", "red")
+
+
+def write_pictures(root: pathlib.Path, train: int = 10, val: int = 5) -> pathlib.Path:
+    """Writes JPEGs of three classes that a network tells apart; returns `root`."""
+    draw = np.random.default_rng(0)
+    for split, count in (("train", train), ("val", val)):
+        for name, color in zip(CLASSES, ([220] * 3, [30] * 3, [200, 30, 30]), strict=True):
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                shape = (int(draw.integers(70, 90)), int(draw.integers(70, 90)), 3)
+                noise = draw.normal(scale=25, size=shape)
+                picture = np.clip(noise + color, 0, 255).astype(np.uint8)
+                (folder / f"{i}.jpg").write_bytes(tf.io.encode_jpeg(picture).numpy())
+    return root
+
+
+def config(pictures: pathlib.Path, run_dir: pathlib.Path, **run) -> Config:
+    """A run on `pictures`: 30 examples, 8 to a step, so that epochs end inside of batches."""
+    values = {"epochs": 0, "steps": 12, "global_batch_size": 8, "log_every_steps": 3} | run
+    return Config(
+        recipe="quickstart",
+        network=NetworkConfig(
+            width=1 / 16,
+            fc_width=16,
+            input=InputConfig(size=67, resize=72, scale=1 / 64),
+            init="he",
+            dropout="inverted",
+        ),
+        data=DataConfig(source=f"folder:{pictures}"),
+        optimizer=OptimizerConfig(learning_rate=0.02, schedule="constant"),
+        run=RunConfig(run_dir=str(run_dir), tensorboard=False, **values),
+    )
+
+
+FLAGS = [
+    "--network.width=0.0625",
+    "--network.fc_width=16",
+    "--network.input.size=67",
+    "--network.input.resize=72",
+    "--network.init=he",
+    "--network.input.scale=0.015625",
+    "--global_batch_size=8",
+    "--log_every_steps=3",
+    "--optimizer.schedule=constant",
+]
+"""The same for a command line, on top of the quickstart recipe."""
+
+
+def with_network(config: Config, **changes) -> Config:
+    """A copy with other values under network."""
+    return dataclasses.replace(config, network=dataclasses.replace(config.network, **changes))
+
+
+def weights(model) -> dict[str, np.ndarray]:
+    """All weights of a model by name."""
+    return {name: variable.numpy() for name, variable in named_weights(model).items()}
+
+
+def assert_equal(one: dict[str, np.ndarray], other: dict[str, np.ndarray], atol: float = 0.0):
+    """Compares weights, bit for bit unless `atol` allows more."""
+    assert one.keys() == other.keys()
+    for name in one:
+        if atol:
+            np.testing.assert_allclose(one[name], other[name], atol=atol, rtol=0, err_msg=name)
+        else:
+            np.testing.assert_array_equal(one[name], other[name], err_msg=name)
