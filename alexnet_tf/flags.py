@@ -153,6 +153,7 @@ def run_command(main: Callable[[Sequence[str]], int]) -> NoReturn:
       main: takes what was typed after the command's name, returns an exit code.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # our own sentences should be seen
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # off by default on AMD CPUs (TF 2.21)
     try:
         code = main(sys.argv[1:])
         sys.stdout.flush()

@@ -167,6 +167,8 @@ class Convolution(keras.layers.Layer):
     def call(self, x):
         """Convolves each group of `x` with its own kernels."""
         kernel = tf.convert_to_tensor(self.kernel)
+        if any(map(any, self.padding)) and not self._is_same():
+            x = tf.pad(x, ((0, 0), *self.padding, (0, 0)))
         if self.groups == 1:
             y = self._convolve(x, kernel)
         else:
@@ -179,9 +181,14 @@ class Convolution(keras.layers.Layer):
         return self.activation(tf.nn.bias_add(y, self.bias, data_format="NHWC"))
 
     def _convolve(self, x, kernel):
-        """Convolves one group."""
-        padding = ((0, 0), *self.padding, (0, 0)) if any(map(any, self.padding)) else "VALID"
+        """Convolves one group; `x` is padded already unless SAME pads just as much."""
+        padding = "SAME" if self._is_same() else "VALID"
         return tf.nn.conv2d(x, kernel, self.stride, padding, data_format="NHWC")
+
+    def _is_same(self) -> bool:
+        """Whether the padding is TensorFlow's SAME: explicit paddings are slower (TF 2.21)."""
+        half, is_odd = divmod(self.kernel_size, 2)
+        return self.stride == 1 and is_odd == 1 and self.padding == ((half, half),) * 2
 
     def compute_output_shape(self, input_shape):
         """Returns (N, H', W', filters)."""
