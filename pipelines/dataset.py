@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from pipelines import augment
 from pipelines.config import DataConfig, InputConfig, Views
-from pipelines.decode import squares
+from pipelines.decode import decoded
 from pipelines.order import order
 from pipelines.sources import Source
 from pipelines.sources.memory import MemorySource
@@ -52,10 +52,10 @@ def train_dataset(
     Returns:
       A dataset of Batches with static shapes, `inputs.size` pixels square.
     """
-    example = _train_example(_squares(source, inputs), data, inputs, seed)
     ds = tf.data.Dataset.range(first_position, sys.maxsize)  # over all epochs
-    ds = ds.map(order(source.num_examples, seed))  # -> (epoch, example)
-    ds = ds.map(example, tf.data.AUTOTUNE)  # seeded by epoch and example: any order of work
+    ds = ds.map(order(source.num_examples, seed))  # -> epoch, index
+    ds = _squares(ds, source, inputs)  # -> epoch, index, square, label, good
+    ds = ds.map(_augmented(data, inputs, seed), tf.data.AUTOTUNE)  # seeded by epoch and index
     ds = ds.batch(rows_per_replica, drop_remainder=True)
     return _finished(ds)
 
@@ -83,11 +83,9 @@ def eval_dataset(
       A finite dataset of Batches with static shapes.
     """
     side = inputs.size if views == Views.CENTER else inputs.resize
-    square = _squares(source, inputs)
 
-    def example(index: tf.Tensor) -> Batch:
-        image, label, good = square(index)
-        return Batch(augment.center_crop(image, side), tf.zeros([3]), label, good, index)
+    def example(index, square, label, good) -> Batch:
+        return Batch(augment.center_crop(square, side), tf.zeros([3]), label, good, index)
 
     empty = Batch(
         tf.zeros([side, side, 3], tf.uint8),
@@ -97,7 +95,7 @@ def eval_dataset(
         tf.constant(PADDING, tf.int64),
     )
     ds = tf.data.Dataset.range(source.num_examples)
-    ds = ds.map(example, tf.data.AUTOTUNE)
+    ds = _squares(ds, source, inputs).map(example)
     num_rows = -source.num_examples % (batch_examples * num_replicas)
     ds = ds.concatenate(tf.data.Dataset.from_tensors(empty).repeat(num_rows))
     ds = ds.batch(batch_examples, drop_remainder=True)
@@ -117,15 +115,13 @@ def dataset_mean(source: Source, inputs: InputConfig) -> tuple[float, float, flo
     Raises:
       ValueError: no picture can be decoded.
     """
-    square = _squares(source, inputs)
 
-    def color_sum(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        image, _, good = square(index)
-        rows = tf.reduce_sum(tf.cast(image, tf.int32), axis=0)  # at most 255 * resize
+    def color_sum(index, square, label, good) -> tuple[tf.Tensor, tf.Tensor]:
+        rows = tf.reduce_sum(tf.cast(square, tf.int32), axis=0)  # at most 255 * resize
         return tf.reduce_sum(tf.cast(rows, tf.int64), axis=0), tf.cast(good, tf.int64)
 
     ds = tf.data.Dataset.range(source.num_examples)
-    ds = ds.map(color_sum, tf.data.AUTOTUNE)
+    ds = _squares(ds, source, inputs).map(color_sum, tf.data.AUTOTUNE)
     zero = (tf.zeros([3], tf.int64), tf.constant(0, tf.int64))
     total, seen = ds.reduce(zero, lambda so_far, one: (so_far[0] + one[0], so_far[1] + one[1]))
     if not int(seen):
@@ -136,31 +132,30 @@ def dataset_mean(source: Source, inputs: InputConfig) -> tuple[float, float, flo
     return tuple(int(channel) / (int(seen) * inputs.resize**2) for channel in total)
 
 
-def _squares(source: Source, inputs: InputConfig):
-    """Makes the function index -> square, label, good: decoded now, or once before."""
+def _squares(ds: tf.data.Dataset, source: Source, inputs: InputConfig) -> tf.data.Dataset:
+    """Adds square, label and whether it is good to (..., index): decoded now, or once before."""
     if not isinstance(source, MemorySource):
-        return squares(source, inputs)
+        return decoded(ds, source, inputs)
     kept = source.inputs
     if (kept.resize, kept.resize_rule) != (inputs.resize, inputs.resize_rule):
         raise ValueError(
             f"squares in memory have resize={kept.resize}, resize_rule={kept.resize_rule}; "
             f"expected {inputs.resize}, {inputs.resize_rule}. Make them with the same InputConfig."
         )
-    return source.square
+    return ds.map(lambda *keys: (*keys, *source.square(keys[-1])))
 
 
-def _train_example(square, data: DataConfig, inputs: InputConfig, seed: int):
-    """Makes the function (epoch, example) -> a Batch of one without the leading axis."""
+def _augmented(data: DataConfig, inputs: InputConfig, seed: int):
+    """Makes the function from a square to a Batch of one, without the leading axis."""
 
-    def example(epoch: tf.Tensor, index: tf.Tensor) -> Batch:
+    def example(epoch, index, square, label, good) -> Batch:
         def stream(which: augment.Stream) -> tf.Tensor:
             return augment.example_seed(which, seed, epoch, index)
 
-        image, label, good = square(index)
         if data.random_crop:
-            image = augment.random_crop(image, inputs.size, stream(augment.Stream.CROP))
+            image = augment.random_crop(square, inputs.size, stream(augment.Stream.CROP))
         else:
-            image = augment.center_crop(image, inputs.size)
+            image = augment.center_crop(square, inputs.size)
         if data.mirror:
             image = augment.random_mirror(image, stream(augment.Stream.MIRROR))
         shift = tf.zeros([3])

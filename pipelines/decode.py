@@ -130,31 +130,49 @@ def central_square(image: tf.Tensor) -> tf.Tensor:
     return image[top : top + side, left : left + side]
 
 
-def squares(source: Source, inputs: InputConfig):
-    """Makes the function index -> decoded square, which survives pictures that cannot be decoded.
+def decoded(ds: tf.data.Dataset, source: Source, inputs: InputConfig) -> tf.data.Dataset:
+    """Reads and decodes on all cores, in order; survives what cannot be read or decoded.
 
     Args:
+      ds: of int64 scalars or tuples of them; the last is the index of an example.
       source: numbered examples.
       inputs: side and rule of the square.
 
     Returns:
-      A function of an int64 scalar that returns the square (uint8 [R, R, 3]), the label (int32)
-      and whether the example is good (bool). Of a bad one, unreadable or not decodable, square
-      and label are zeros.
+      A dataset of as many elements: what `ds` gave, then the square (uint8 [R, R, 3]), the label
+      (int32) and whether the example is good (bool). Of a bad one square and label are zeros.
     """
-    side = inputs.resize
+    attempt = _attempt(source, inputs)
+    return ds.interleave(attempt, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
-    def attempt(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        encoded, label = source.read(index)
-        return to_square(decode(encoded), side, inputs.resize_rule), label, tf.constant(True)
 
-    def square(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        bad = (tf.zeros([side, side, 3], tf.uint8), tf.constant(0), tf.constant(False))
-        ds = tf.data.Dataset.from_tensors(index).map(attempt).ignore_errors()
-        ds = ds.concatenate(tf.data.Dataset.from_tensors(bad))  # reached when the attempt failed
-        return ds.take(1).get_single_element()
+def squares(source: Source, inputs: InputConfig):
+    """Makes the function index -> (square, label, good), for graphs without a chain."""
+    attempt = _attempt(source, inputs)
+    return lambda index: attempt(index).get_single_element()[1:]
 
-    return square
+
+def _attempt(source: Source, inputs: InputConfig):
+    """Makes the function that tries to decode; it returns a dataset of one element.
+
+    Made of range, because TF 2.21 under op determinism takes from_tensors and get_single_element
+    for stateful: it then decodes one picture at a time, and none ahead of the device.
+    """
+    side, one = inputs.resize, tf.data.Dataset.range
+
+    def attempt(*keys: tf.Tensor) -> tf.data.Dataset:
+        def good(_):
+            encoded, label = source.read(keys[-1])
+            square = to_square(decode(encoded), side, inputs.resize_rule)
+            return *keys, square, label, tf.constant(True)
+
+        def bad(_):
+            return *keys, tf.zeros([side, side, 3], tf.uint8), tf.constant(0), tf.constant(False)
+
+        tried = one(1).map(good).ignore_errors()
+        return tried.concatenate(one(1).map(bad)).take(1)  # the second when the first has failed
+
+    return attempt
 
 
 def explain(source: Source, index: int) -> str:

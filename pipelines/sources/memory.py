@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.config import InputConfig
-from pipelines.decode import squares
+from pipelines.decode import decoded
 from pipelines.sources import Source
 
 _ALIGNED_BYTES = 64  # what TensorFlow expects of a tensor's memory
@@ -52,7 +52,7 @@ class MemorySource:
         return self.origin.read(index)
 
     def square(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Looks up what `decode.squares` makes: int64 scalar -> square, label, whether good."""
+        """Looks up what `decode.decoded` makes: int64 scalar -> square, label, whether good."""
         return (
             tf.gather(self.images, index),
             tf.gather(self.labels, index),
@@ -78,10 +78,9 @@ def in_memory(source: Source, inputs: InputConfig) -> MemorySource:
     start = -memory.ctypes.data % _ALIGNED_BYTES
     images = memory[start : start + num_bytes].reshape(num, side, side, 3)
     labels, good = np.empty(num, np.int32), np.empty(num, bool)
-    ds = tf.data.Dataset.range(num).map(squares(source, inputs), tf.data.AUTOTUNE)
-    ds = ds.batch(_FILL_EXAMPLES).prefetch(1)
-    for first, columns in zip(range(0, num, _FILL_EXAMPLES), ds, strict=True):
-        rows = slice(first, first + _FILL_EXAMPLES)
+    ds = decoded(tf.data.Dataset.range(num), source, inputs).batch(_FILL_EXAMPLES).prefetch(1)
+    for index, *columns in ds:
+        rows = slice(int(index[0]), int(index[-1]) + 1)
         images[rows], labels[rows], good[rows] = (column.numpy() for column in columns)
     with tf.init_scope(), tf.device("CPU:0"):
         lent = tf.experimental.dlpack.from_dlpack(images.__dlpack__())
