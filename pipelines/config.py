@@ -93,7 +93,7 @@ class InputConfig:
 class DataConfig:
     """Where the examples come from and what training does to them."""
 
-    source: str = "shapes"
+    source: str = dataclasses.field(default="shapes", metadata=FREE)  # its digest is compared
     """shapes (drawn by the program itself) or folder:DIR, where DIR holds train/<class>/* and
     val/<class>/*, or just <class>/*."""
     held_out: float = 0.1
@@ -102,8 +102,8 @@ class DataConfig:
     """fail stops at a picture that cannot be decoded and names it; skip leaves it out, counts it
     and names it."""
     cache: Cache = dataclasses.field(default=Cache.NONE, metadata=FREE)
-    """memory keeps the decoded squares in memory (resize * resize * 3 bytes each) after the
-    first pass; none decodes every time."""
+    """memory decodes every picture once, before the first step, and keeps the squares in memory
+    (resize * resize * 3 bytes each, of both splits); none decodes each time."""
     mirror: bool = True
     """Mirror half of the training pictures left to right (paper, section 4.1)."""
     random_crop: bool = True

@@ -17,7 +17,8 @@ HOUSE = (
     """alexnet_tf.train alexnet_tf.evaluate alexnet_tf.export alexnet_tf.predict
     alexnet_tf.benchmark alexnet_tf.flags alexnet_tf.flags_help""",
     # 3: time, files, events; what an exported model takes and returns
-    """alexnet_tf.training.run alexnet_tf.training.trainer alexnet_tf.training.lifecycle
+    """alexnet_tf.training.run alexnet_tf.training.trainer alexnet_tf.training.timer
+    alexnet_tf.training.lifecycle
     alexnet_tf.training.monitoring alexnet_tf.training.events alexnet_tf.training.pictures
     alexnet_tf.training.checkpoint alexnet_tf.training.launch alexnet_tf.training.evaluation
     alexnet_tf.serving alexnet_tf.serving.savedmodel alexnet_tf.serving.classifier""",
@@ -31,8 +32,9 @@ HOUSE = (
     # 0: settings, and the data path
     """alexnet_tf.settings_json alexnet_tf.settings alexnet_tf.backend alexnet_tf.config
     alexnet_tf.network_config alexnet_tf.errors alexnet_tf
-    pipelines.dataset pipelines.decode pipelines.sources pipelines.sources.memory
-    pipelines.sources.folder pipelines.sources.shapes pipelines.order pipelines.augment
+    pipelines.dataset pipelines.sources.memory pipelines.decode pipelines.sources
+    pipelines.sources.folder pipelines.sources.shapes pipelines.sources.forms pipelines.order
+    pipelines.augment
     pipelines.config pipelines""",
 )
 PLACES = {

@@ -86,7 +86,8 @@ def save(
         if not np.isfinite(array).all():
             raise RunFailed(
                 f"step={progress['step']}: {name} is not finite, so nothing was saved; the last "
-                "good checkpoint was kept. Lower --optimizer.learning_rate."
+                "good checkpoint was kept. Start in another --run_dir with a lower "
+                "--optimizer.learning_rate."
             )
     target = directory / f"{_PREFIX}{progress['step']:09d}"
     unfinished = directory / f"{_UNFINISHED}{target.name}"

@@ -37,14 +37,15 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
     """
     strategy = make_strategy(config.run)
     run_dir = pathlib.Path(config.run_dir)
-    config, sources, data = _open_data(config)
+    train, val = _open_sources(config)
     lock = lifecycle.Lock(run_dir)
     with lifecycle.Signals() as signals:
         try:
-            _check_length(run_dir, config, sources[0].num_examples)
-            lifecycle.check_same_run(run_dir, config, data)
-            lifecycle.write_text(run_dir / "classes.txt", "\n".join(sources[0].classes))
-            return _train(config, strategy, sources, run_dir, callbacks, signals)
+            config, train, val = _prepare(config, train, val)
+            _check_length(run_dir, config, train.num_examples)
+            lifecycle.check_same_run(run_dir, config, _identity(train, val))
+            lifecycle.write_text(run_dir / "classes.txt", "\n".join(train.classes))
+            return _train(config, strategy, (train, val), run_dir, callbacks, signals)
         finally:
             lock.release()
 
@@ -59,7 +60,7 @@ def _train(config, strategy, sources, run_dir, callbacks, signals) -> tuple[int,
             "--epochs or --steps, or elsewhere with --run_dir.",
             file=sys.stderr,
         )
-        return 0, json.loads((run_dir / "result.json").read_text(encoding="utf-8"))
+        return 0, _finished(trainer, run_dir)
     _announce(trainer, strategy, run_dir)
     sinks = Sinks(trainer)
     try:
@@ -118,39 +119,43 @@ class Sinks:
             sink.close()
 
 
-def _open_data(config: Config) -> tuple[Config, tuple[Source, Source], dict]:
-    """Opens both splits, and takes from them what the settings leave to the data.
-
-    Returns:
-      the Config with num_classes and mean known; the Sources; what data.json stores.
-    """
+def _open_sources(config: Config) -> tuple[Source, Source]:
+    """Opens the training and the validation split."""
     try:
         train, val = (
             open_source(config.data, split, config.run.seed) for split in ("train", "val")
         )
     except ValueError as error:
         raise UserError(str(error)) from error
-    network, num_classes = config.network, len(train.classes)
-    if network.num_classes not in (0, num_classes):
+    if config.network.num_classes not in (0, len(train.classes)):
         raise UserError(
-            f"network.num_classes={network.num_classes}: expected {num_classes}, the number of "
-            f"classes in data.source={config.data.source!r}. Leave it out."
+            f"network.num_classes={config.network.num_classes}: expected {len(train.classes)}, "
+            f"the number of classes in data.source={config.data.source!r}. Leave it out."
         )
-    if config.data.cache == Cache.MEMORY:
-        from pipelines.sources.memory import in_memory
+    return train, val
 
-        train, val = in_memory(train, network.input), in_memory(val, network.input)
-    mean = network.input.mean
-    if mean == "dataset":
-        mean = dataset_mean(train, network.input)
-    inputs = dataclasses.replace(network.input, mean=mean)
-    network = dataclasses.replace(network, num_classes=num_classes, input=inputs)
-    data = {
+
+def _prepare(config: Config, train: Source, val: Source) -> tuple[Config, Source, Source]:
+    """Fills the cache, and takes from the data what the settings leave to them."""
+    inputs = config.network.input
+    try:
+        if config.data.cache == Cache.MEMORY:
+            train, val = in_memory(train, inputs), in_memory(val, inputs)
+        if inputs.mean == "dataset":
+            inputs = dataclasses.replace(inputs, mean=dataset_mean(train, inputs))
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    network = dataclasses.replace(config.network, num_classes=len(train.classes), input=inputs)
+    return dataclasses.replace(config, network=network), train, val
+
+
+def _identity(train: Source, val: Source) -> dict:
+    """What data.json stores: enough to notice that the data have changed."""
+    return {
         f"{split}_{name}": getattr(source, name)
         for split, source in (("train", train), ("val", val))
         for name in ("num_examples", "digest")
     }
-    return dataclasses.replace(config, network=network), (train, val), data
 
 
 def _check_length(run_dir: pathlib.Path, config: Config, num_examples: int) -> None:
@@ -184,10 +189,19 @@ def _announce(trainer: Trainer, strategy, run_dir: pathlib.Path) -> None:
     print("\n".join(lines), file=sys.stderr, flush=True)
 
 
+def _finished(trainer: Trainer, run_dir: pathlib.Path) -> dict:
+    """The result of a run that was finished before; it may have been killed while writing it."""
+    path = run_dir / "result.json"
+    if not path.exists():
+        lifecycle.write_text(path, json.dumps(_result(trainer, run_dir)))
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def _result(trainer: Trainer, run_dir: pathlib.Path) -> dict:
     """The last line of standard output, and result.json."""
     progress: Progress = trainer.state.progress
-    evaluation = trainer.evaluation or {}
+    speed = trainer.timer.steps_per_second() if trainer.timer.has_measured() else None
+    evaluation = progress.evaluation or {}
     return {
         "run_dir": str(run_dir),
         "step": progress.step,
@@ -196,7 +210,5 @@ def _result(trainer: Trainer, run_dir: pathlib.Path) -> dict:
         "top5_error": evaluation.get("top5_error"),
         "seen": progress.seen,
         "skipped": progress.skipped,
-        "images_per_second": round(
-            trainer.timer.steps_per_second() * trainer.config.run.global_batch_size, 2
-        ),
+        "images_per_second": speed and round(speed * trainer.config.run.global_batch_size, 2),
     }

@@ -34,6 +34,8 @@ class Progress:
     """Step of the best evaluation, 0 before the first."""
     best_error: float = 1.0
     """Its top-1 error, a fraction."""
+    evaluation: dict | None = None
+    """What the last evaluation found, None before the first."""
     plateau: Plateau = Plateau()
     loss_scale: float = FIRST_LOSS_SCALE
     good_steps: int = 0

@@ -16,6 +16,7 @@ from alexnet_tf.training import checkpoint, counts, lifecycle, schedules
 from alexnet_tf.training.evaluation import Evaluator, report
 from alexnet_tf.training.launch import Launcher, carried
 from alexnet_tf.training.state import Progress, TrainState
+from alexnet_tf.training.timer import Timer
 from pipelines.order import last_step_of_epoch
 
 LAUNCH_SECONDS = 1.0
@@ -35,7 +36,6 @@ class Trainer:
     Attributes:
       state: network, optimizer and progress; restored, where the directory holds a checkpoint.
       remark: a sentence about what differs since that checkpoint, or None.
-      evaluation: what the last evaluation found, None before the first.
     """
 
     def __init__(self, config: Config, strategy, sources, run_dir: pathlib.Path, callbacks=()):
@@ -53,7 +53,6 @@ class Trainer:
         self.remark = self._restore()
         self.callbacks = keras.callbacks.CallbackList(list(callbacks), model=self.state.model)
         self._evaluator = Evaluator(self.state.model, self.val_source, config, strategy)
-        self.evaluation: dict | None = None
         self._open_epoch: int | None = None
         self._training: dict = {}
         self.timer = Timer()
@@ -125,7 +124,8 @@ class Trainer:
         if said.bad_step:
             raise RunFailed(
                 f"step={said.bad_step}: the loss is not finite. The last good checkpoint was "
-                "kept; lower --optimizer.learning_rate or raise --optimizer.warmup_epochs."
+                "kept; start in another --run_dir with a lower --optimizer.learning_rate, or with "
+                "more --optimizer.warmup_epochs."
             )
         progress.step = last
         progress.sums = tuple(float(x) for x in state.sums)
@@ -199,7 +199,7 @@ class Trainer:
         result = self._evaluator()
         self.callbacks.on_test_end(result)
         progress.evaluated_step = progress.step
-        self.evaluation = result
+        progress.evaluation = result
         if self.config.optimizer.schedule == Schedule.PLATEAU:
             progress.plateau = progress.plateau.after(result["top1_error"], self.config.optimizer)
         if not progress.best_step or result["top1_error"] < progress.best_error:
@@ -212,7 +212,7 @@ class Trainer:
 
     def _epoch_logs(self) -> dict:
         """What Keras callbacks expect: the last training line, evaluations under val_."""
-        evaluation = self.evaluation or {}
+        evaluation = self.state.progress.evaluation or {}
         return self._training | {f"val_{name}": value for name, value in evaluation.items()}
 
     def _write(self, values: dict) -> None:
@@ -245,54 +245,3 @@ class Trainer:
         self.state.assign(last.arrays())
         self.state.progress = Progress.from_json(last.progress)
         return remark
-
-
-class Timer:
-    """How fast the steps are; nothing here decides a result."""
-
-    def start(self) -> None:
-        """Begins to measure."""
-        self._started = self._lap_started = self._saved = time.monotonic()
-        self._lap_waited = 0.0
-        self._steps, self._seconds = 0, 0.0
-        self._is_built = False
-
-    def add(self, num_steps: int, seconds: float, waited: float | None) -> None:
-        """Notes a launch; the first one is mostly the building of the graph and does not count."""
-        self._has_waits = waited is not None
-        self._lap_waited += waited or 0.0
-        if self._is_built:
-            self._steps, self._seconds = self._steps + num_steps, self._seconds + seconds
-        self._is_built = True
-
-    def leave_out(self, seconds: float) -> None:
-        """Takes time that was not training out of the lap in hand."""
-        self._lap_started += seconds
-
-    def lap(self, seen: int) -> dict[str, float]:
-        """Speed and waiting since the last lap."""
-        now = time.monotonic()
-        lasted = max(now - self._lap_started, 1e-9)
-        line = {
-            "time/seconds": now - self._started,
-            "time/images_per_second": seen / lasted,
-            "time/data_wait": self._lap_waited / lasted if self._has_waits else None,
-        }
-        self._lap_started, self._lap_waited = now, 0.0
-        return line
-
-    def steps_per_second(self) -> float:
-        """Over all launches but the first; 1 before there is a second."""
-        return self._steps / self._seconds if self._steps else 1.0
-
-    def seconds(self) -> float:
-        """Since the start of this process's part of the run."""
-        return time.monotonic() - self._started
-
-    def saved(self) -> None:
-        """Notes that a checkpoint was written."""
-        self._saved = time.monotonic()
-
-    def seconds_since_save(self) -> float:
-        """Since the last checkpoint."""
-        return time.monotonic() - self._saved
