@@ -3,15 +3,17 @@
 import errno
 import json
 import os
+import pathlib
 
 import numpy as np
 import pytest
 import tiny
 
 from alexnet_tf.errors import RunFailed, UserError
+from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.training import checkpoint, lifecycle
 from alexnet_tf.training.checkpoint import Which
-from alexnet_tf.training.state import Progress
+from alexnet_tf.training.state import Progress, assign, named_weights
 
 ARRAYS = {"conv1/kernel": np.ones((2, 2), np.float32), "conv1/bias": np.zeros(2, np.float32)}
 
@@ -120,3 +122,33 @@ def test_other_versions_are_remarked_on_and_another_order_refused():
     assert "tensorflow 1.0 ->" in lifecycle.check_versions(now | {"tensorflow": "1.0"})
     with pytest.raises(UserError, match="order_version=0 in the checkpoint"):
         lifecycle.check_versions(now | {"order_version": 0})
+
+
+def test_a_checkpoint_of_the_first_version_stays_readable():
+    stored = checkpoint.load(pathlib.Path(__file__).parent / "golden" / "run_v1")
+    assert (stored.step, stored.classes) == (5, ("a", "b", "c"))
+    assert stored.versions["order_version"] == 1
+    progress = Progress.from_json(stored.progress)
+    assert progress.evaluation["top1_error"] == progress.best_error == 0.25
+    arrays = stored.arrays()
+    assert set(np.unique(arrays["fc6/kernel/momentum"])) == {0.5}
+    model = alexnet(stored.config.network, seed=1)  # another seed: the weights come from the file
+    assign(named_weights(model), stored.weights())
+    image = np.linspace(-1, 1, 67 * 67 * 3, dtype=np.float32).reshape(1, 67, 67, 3)
+    expected = [[0.01578989, 0.01369295, -0.02600253]]  # written down with the file
+    np.testing.assert_allclose(model(image), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "change, text",
+    [
+        ({"fc8/bias": None}, r"missing \['fc8/bias'\]"),
+        ({"fc9/bias": np.zeros(3)}, r"unknown \['fc9/bias'\]"),
+        ({"fc8/bias": np.zeros(4)}, r"fc8/bias has shape \(4,\), expected \(3,\)"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused_by_name(change, text):
+    stored = checkpoint.load(pathlib.Path(__file__).parent / "golden" / "run_v1")
+    arrays = {name: x for name, x in (stored.weights() | change).items() if x is not None}
+    with pytest.raises(ValueError, match=text):
+        assign(named_weights(alexnet(stored.config.network)), arrays)
