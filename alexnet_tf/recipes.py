@@ -19,9 +19,9 @@ def quickstart() -> Config:
     return Config(
         recipe="quickstart",
         network=network("small"),
-        data=DataConfig(source="shapes", color_noise=0.0),
-        optimizer=OptimizerConfig(schedule=Schedule.COSINE),
-        run=RunConfig(epochs=10),
+        data=DataConfig(source="shapes"),
+        optimizer=OptimizerConfig(learning_rate=0.015, schedule=Schedule.COSINE, warmup_epochs=1),
+        run=RunConfig(epochs=10, global_batch_size=32, log_every_steps=100),
     )
 
 

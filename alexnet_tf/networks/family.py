@@ -8,15 +8,16 @@ NETWORKS: dict[str, NetworkConfig] = {
     "paper": NetworkConfig(),
     "small": NetworkConfig(
         name="small",
-        input=InputConfig(size=64, resize=72, scale=1 / 64),
+        input=InputConfig(size=96, resize=104, scale=1 / 64),
         width=0.25,
         fc_width=256,
         init=Init.HE,
         dropout=DropoutMode.INVERTED,
+        dropout_rate=0.3,
     ),
 }
 """Every named network. paper: the text of 2012. small: its form at a quarter of the width, for
-pictures of 64 pixels, with an initialisation and a scale of inputs that learn from little data."""
+pictures of 96 pixels, with an initialisation and a scale of inputs that learn from little data."""
 
 
 def network(name: str) -> NetworkConfig:
