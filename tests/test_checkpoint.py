@@ -11,7 +11,7 @@ import tiny
 
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.networks.alexnet import alexnet
-from alexnet_tf.training import checkpoint, lifecycle
+from alexnet_tf.training import checkpoint
 from alexnet_tf.training.checkpoint import Which
 from alexnet_tf.training.state import Progress, assign, named_weights
 
@@ -102,26 +102,6 @@ def test_no_run_and_no_checkpoint_are_two_sentences(tmp_path):
         checkpoint.load(tmp_path / "nowhere")
     with pytest.raises(UserError, match="holds no checkpoint"):
         checkpoint.load(tmp_path)
-
-
-def test_too_little_space_is_refused_before_the_first_step(tmp_path):
-    lifecycle.check_space(tmp_path, 1)
-    with pytest.raises(UserError, match="MB free, expected 1000000000000 MB"):
-        lifecycle.check_space(tmp_path, 10**18)
-
-
-def test_an_unwritable_directory_is_one_sentence(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot be written: Not a directory"):
-        lifecycle.Lock(tmp_path / "file" / "run")
-
-
-def test_other_versions_are_remarked_on_and_another_order_refused():
-    now = lifecycle.versions()
-    assert lifecycle.check_versions(now) is None
-    assert "tensorflow 1.0 ->" in lifecycle.check_versions(now | {"tensorflow": "1.0"})
-    with pytest.raises(UserError, match="order_version=0 in the checkpoint"):
-        lifecycle.check_versions(now | {"order_version": 0})
 
 
 def test_a_checkpoint_of_the_first_version_stays_readable():

@@ -54,7 +54,10 @@ class Lock:
 
 
 class Signals:
-    """Turns SIGTERM and Ctrl-C into a wish that the loop reads between two launches."""
+    """Turns SIGTERM and Ctrl-C into a wish that the loop reads between two launches.
+
+    A second signal acts at once, as if nobody listened.
+    """
 
     CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 
@@ -77,6 +80,7 @@ class Signals:
 
     def _note(self, number: int, frame) -> None:
         self.exit_code = self.CODES[number]
+        self.__exit__()
 
 
 def versions() -> dict[str, str | int]:

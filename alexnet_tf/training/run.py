@@ -208,7 +208,7 @@ def _result(trainer: Trainer, run_dir: pathlib.Path) -> dict:
         "epoch": round(trainer.epoch_of(progress.step), 4),
         "top1_error": evaluation.get("top1_error"),
         "top5_error": evaluation.get("top5_error"),
-        "seen": progress.seen,
-        "skipped": progress.skipped,
+        "seen": progress.seen + int(progress.sums[0]),
+        "skipped": progress.skipped + int(progress.sums[1]),
         "images_per_second": speed and round(speed * trainer.config.run.global_batch_size, 2),
     }

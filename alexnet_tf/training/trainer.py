@@ -95,7 +95,8 @@ class Trainer:
             if progress.step >= self.num_steps or self.state.model.stop_training:
                 break
             if signals.exit_code:
-                self._save()
+                if not is_due:  # otherwise it was saved just now
+                    self._save()
                 return signals.exit_code
             self._make_steps()
             if self.timer.seconds_since_save() > self.config.run.save_every_seconds:
