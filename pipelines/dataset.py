@@ -94,8 +94,7 @@ def eval_dataset(
         tf.constant(False),
         tf.constant(PADDING, tf.int64),
     )
-    ds = tf.data.Dataset.range(source.num_examples)
-    ds = _squares(ds, source, inputs).map(example)
+    ds = _squares(tf.data.Dataset.range(source.num_examples), source, inputs).map(example)
     num_rows = -source.num_examples % (batch_examples * num_replicas)
     ds = ds.concatenate(tf.data.Dataset.from_tensors(empty).repeat(num_rows))
     ds = ds.batch(batch_examples, drop_remainder=True)
