@@ -7,7 +7,7 @@ from alexnet_tf.config import Config, OptimizerConfig, RunConfig, Schedule
 from alexnet_tf.errors import UserError, expected_one_of
 from alexnet_tf.network_config import DropoutMode, Init
 from alexnet_tf.networks.family import network
-from pipelines.config import DataConfig
+from pipelines.config import Cache, DataConfig
 
 
 def quickstart() -> Config:
@@ -43,8 +43,8 @@ def imagenette() -> Config:
             init=Init.HE,
             dropout=DropoutMode.INVERTED,
         ),
-        data=DataConfig(source="folder:imagenette-224"),
-        optimizer=OptimizerConfig(schedule=Schedule.COSINE),
+        data=DataConfig(source="folder:imagenette-224", cache=Cache.MEMORY),
+        optimizer=OptimizerConfig(learning_rate=0.015, schedule=Schedule.COSINE, warmup_epochs=1),
         run=RunConfig(epochs=14, global_batch_size=64),
     )
 
