@@ -62,7 +62,6 @@ def train_dataset(
 
 def eval_dataset(
     source: Source,
-    data: DataConfig,
     inputs: InputConfig,
     batch_examples: int,
     num_replicas: int = 1,
@@ -72,7 +71,6 @@ def eval_dataset(
 
     Args:
       source: numbered examples.
-      data: settings of the source; evaluation augments nothing.
       inputs: sizes of window and square.
       batch_examples: examples in a Batch.
       num_replicas: the number of Batches is a multiple of it.

@@ -146,12 +146,6 @@ def decoded(ds: tf.data.Dataset, source: Source, inputs: InputConfig) -> tf.data
     return ds.interleave(attempt, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
 
-def squares(source: Source, inputs: InputConfig):
-    """Makes the function index -> (square, label, good), for graphs without a chain."""
-    attempt = _attempt(source, inputs)
-    return lambda index: attempt(index).get_single_element()[1:]
-
-
 def _attempt(source: Source, inputs: InputConfig):
     """Makes the function that tries to decode; it returns a dataset of one element.
 

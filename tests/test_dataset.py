@@ -103,9 +103,7 @@ def test_squares_in_memory_give_the_same_bits(source, memory):
     assert_same(take(from_files, 12), take(from_memory, 12))
     assert (memory.num_examples, memory.digest) == (source.num_examples, source.digest)
     assert (memory.classes, memory.name(2)) == (source.classes, source.name(2))
-    assert_same(
-        take(eval_dataset(source, DATA, INPUTS, 4)), take(eval_dataset(memory, DATA, INPUTS, 4))
-    )
+    assert_same(take(eval_dataset(source, INPUTS, 4)), take(eval_dataset(memory, INPUTS, 4)))
 
 
 def test_squares_in_memory_are_for_one_size(memory):
@@ -123,7 +121,7 @@ def test_squares_that_do_not_fit_are_refused_before_the_first_is_decoded(source,
 def test_without_augmentation_training_sees_what_evaluation_sees(source):
     plain = DataConfig(random_crop=False, mirror=False, color_noise=0)
     seen = rows(take(train_dataset(source, plain, INPUTS, 5, 0, NUM_EXAMPLES), 1))
-    evaluated = rows(take(eval_dataset(source, DATA, INPUTS, NUM_EXAMPLES)))
+    evaluated = rows(take(eval_dataset(source, INPUTS, NUM_EXAMPLES)))
     np.testing.assert_array_equal(seen.image, evaluated.image[seen.index])
     assert not seen.shift.any()
 
@@ -139,7 +137,7 @@ def test_each_augmentation_is_drawn_anew_for_each_epoch(source):
     "rows_per_replica, replicas, padded", [(4, 1, 24), (5, 2, 30), (22, 1, 22)]
 )
 def test_evaluation_sees_every_example_once(source, rows_per_replica, replicas, padded):
-    batches = take(eval_dataset(source, DATA, INPUTS, rows_per_replica, replicas))
+    batches = take(eval_dataset(source, INPUTS, rows_per_replica, replicas))
     assert len(batches) % replicas == 0
     batch = rows(batches)
     expected = [*range(NUM_EXAMPLES), *[PADDING] * (padded - NUM_EXAMPLES)]
@@ -148,8 +146,8 @@ def test_evaluation_sees_every_example_once(source, rows_per_replica, replicas, 
 
 
 def test_ten_views_get_the_whole_square(source):
-    squares = rows(take(eval_dataset(source, DATA, INPUTS, 11, views=Views.TEN))).image
-    windows = rows(take(eval_dataset(source, DATA, INPUTS, 11))).image
+    squares = rows(take(eval_dataset(source, INPUTS, 11, views=Views.TEN))).image
+    windows = rows(take(eval_dataset(source, INPUTS, 11))).image
     assert squares.shape == (NUM_EXAMPLES, 32, 32, 3)
     np.testing.assert_array_equal(augment.ten_views(squares, 24)[4::10], windows)
 

@@ -116,14 +116,6 @@ def test_a_good_example_needs_no_excuse():
     assert decode.explain(Bytes(TAKEN["jpeg"]), 0) == "it can be decoded now"
 
 
-def test_a_call_equals_the_chain():
-    source = Bytes(TAKEN["jpeg"])
-    square, label, good = decode.squares(source, INPUTS)(tf.constant(0, tf.int64))
-    ((_, *chained),) = decode.decoded(tf.data.Dataset.range(1), source, INPUTS)
-    for called, mapped in zip((square, label, good), chained, strict=True):
-        np.testing.assert_array_equal(called, mapped)
-
-
 def coverage(size: int, side: int) -> np.ndarray:
     """[side, size]: which part of each new pixel an old one covers."""
     edges = np.arange(side + 1) * size / side

@@ -11,7 +11,6 @@ from tiny_run import CLASSES, NETWORK, picture
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.serving.classifier import Classifier, Given, windows
 from pipelines import augment
-from pipelines.config import DataConfig
 from pipelines.dataset import eval_dataset
 
 INPUTS = NETWORK.input
@@ -61,7 +60,7 @@ def test_an_encoded_picture_gets_the_answer_of_the_window_that_evaluation_sees(c
     encoded = tf.constant([picture(seed=seed, height=60 + 20 * seed) for seed in range(4)])
     source = Given(encoded)
     source.num_examples = 4
-    batch = next(iter(eval_dataset(source, DataConfig(), INPUTS, batch_examples=4)))
+    batch = next(iter(eval_dataset(source, INPUTS, batch_examples=4)))
     seen, readable = windows(encoded, INPUTS)
     np.testing.assert_array_equal(seen, batch.image)
     assert readable.numpy().all()

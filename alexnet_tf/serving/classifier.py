@@ -106,10 +106,10 @@ def windows(image_bytes: tf.Tensor, inputs: InputConfig) -> tuple[tf.Tensor, tf.
     """
     num_images = tf.size(image_bytes, out_type=tf.int64)
     ds = tf.data.Dataset.range(num_images)
-    # A map of tf.data, not tf.map_fn: it decodes on all cores, and holds no more whole pictures
-    # than there are cores. get_single_element makes a plain stateless function of it.
-    ds = ds.map(decode.squares(Given(image_bytes), inputs), tf.data.AUTOTUNE, deterministic=True)
-    ds = ds.map(lambda square, _, readable: (augment.center_crop(square, inputs.size), readable))
+    # tf.data, not tf.map_fn: it decodes on all cores, and holds no more whole pictures than there
+    # are cores. get_single_element makes a plain stateless function of it.
+    ds = decode.decoded(ds, Given(image_bytes), inputs)
+    ds = ds.map(lambda _, square, label, good: (augment.center_crop(square, inputs.size), good))
     ds = ds.batch(tf.maximum(num_images, 1))
     nothing = (tf.zeros([0, inputs.size, inputs.size, 3], tf.uint8), tf.zeros([0], tf.bool))
     ds = ds.concatenate(tf.data.Dataset.from_tensors(nothing))  # reached when N is 0

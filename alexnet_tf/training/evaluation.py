@@ -47,9 +47,7 @@ class Evaluator:
         if views == Views.TEN:
             rows = max(1, rows // TEN_VIEW_SHARE)
         self._dataset = strategy.distribute_datasets_from_function(
-            lambda context: eval_dataset(
-                source, config.data, config.network.input, rows, replicas, views
-            )
+            lambda context: eval_dataset(source, config.network.input, rows, replicas, views)
         )
 
         @tf.function

@@ -72,8 +72,7 @@ def eval_step(model, config: Config, batch: Batch, views: Views) -> Counts:
         logits = model(preprocess(batch.image, config.network.input), training=False)
         return count(logits, cross_entropy(batch.label, logits), batch)
     size, num_views = config.network.input.size, 10
-    images = ten_views(batch.image, size)  # [N, 10, size, size, 3]
-    images = tf.reshape(images, [-1, size, size, 3])
+    images = ten_views(batch.image, size)  # [N * 10, size, size, 3], views of a picture together
     logits = model(preprocess(images, config.network.input), training=False)
     probabilities = tf.reshape(tf.nn.softmax(logits), [-1, num_views, logits.shape[1]])
     mean = tf.reduce_mean(probabilities, axis=1)  # [N, K]
