@@ -23,6 +23,7 @@ setup(
     license_files=["LICENSE", "NOTICE"],
     packages=[
         "alexnet_tf",
+        "alexnet_tf.benchmarking",
         "alexnet_tf.networks",
         "alexnet_tf.serving",
         "alexnet_tf.training",

@@ -39,14 +39,6 @@ def start(pictures, run_dir):
     return subprocess.Popen([*COMMAND, *flags], env=dict(os.environ), **pipes)
 
 
-def metrics(run_dir):
-    lines = (run_dir / "metrics.jsonl").read_text().splitlines()
-    return [
-        {tag: x for tag, x in json.loads(line).items() if not tag.startswith("time/")}
-        for line in lines
-    ]
-
-
 def wait_for_training(run_dir, process):
     """Waits until the process has begun to make steps of its own."""
     lines = run_dir / "metrics.jsonl"
@@ -75,7 +67,7 @@ def survive(pictures, run_dir, undisturbed, num_kills, draw):
     assert process.returncode == 0, errors
     one, other = (checkpoint.load(x, checkpoint.Which.LAST) for x in (whole, run_dir))
     tiny.assert_equal(one.arrays(), other.arrays())
-    assert metrics(run_dir) == metrics(whole)
+    assert tiny.metrics(run_dir) == tiny.metrics(whole)
     end = json.loads(output.splitlines()[-1])
     for name in ("step", "epoch", "top1_error", "seen"):
         assert end[name] == result[name]
@@ -108,7 +100,7 @@ def test_a_signal_saves_and_the_run_goes_on(pictures, tmp_path, undisturbed, num
     process.communicate()
     one, other = (checkpoint.load(x, checkpoint.Which.LAST) for x in (undisturbed[0], tmp_path))
     tiny.assert_equal(one.arrays(), other.arrays())
-    assert metrics(tmp_path) == metrics(undisturbed[0])
+    assert tiny.metrics(tmp_path) == tiny.metrics(undisturbed[0])
 
 
 def test_a_second_process_in_the_same_directory_is_refused(pictures, tmp_path):

@@ -1,7 +1,6 @@
 """The loop: resuming, replicas, launches and Keras' own fit all end with the same weights."""
 
 import dataclasses
-import json
 
 import keras
 import numpy as np
@@ -33,20 +32,11 @@ def undisturbed(pictures, tmp_path_factory):
     code, result = run(tiny.config(pictures, run_dir))
     assert code == 0
     assert result["step"] == 12
-    return last_arrays(run_dir), metrics(run_dir)
+    return last_arrays(run_dir), tiny.metrics(run_dir)
 
 
 def last_arrays(run_dir):
     return checkpoint.load(run_dir, "last").arrays()
-
-
-def metrics(run_dir):
-    """The lines of metrics.jsonl without their time columns."""
-    lines = (run_dir / "metrics.jsonl").read_text().splitlines()
-    return [
-        {tag: x for tag, x in json.loads(line).items() if not tag.startswith("time/")}
-        for line in lines
-    ]
 
 
 class StopAt(keras.callbacks.Callback):
@@ -87,14 +77,14 @@ def test_resuming_in_the_middle_of_an_epoch_ends_with_the_same_bits(
     assert checkpoint.load(tmp_path, "last").step == 6
     assert run(config)[0] == 0
     tiny.assert_equal(arrays, last_arrays(tmp_path))
-    assert metrics(tmp_path) == lines
+    assert tiny.metrics(tmp_path) == lines
 
 
 @pytest.mark.parametrize("steps_per_launch", [1, 3])
 def test_the_length_of_a_launch_changes_nothing(pictures, tmp_path, undisturbed, steps_per_launch):
     run(tiny.config(pictures, tmp_path, steps_per_launch=steps_per_launch))
     tiny.assert_equal(undisturbed[0], last_arrays(tmp_path))
-    assert metrics(tmp_path) == undisturbed[1]
+    assert tiny.metrics(tmp_path) == undisturbed[1]
 
 
 def test_two_replicas_end_20_steps_like_one_device_with_dropout_on(pictures, tmp_path):
@@ -102,7 +92,7 @@ def test_two_replicas_end_20_steps_like_one_device_with_dropout_on(pictures, tmp
     for strategy, devices in (("single", ("cpu:0",)), ("mirrored", ("cpu:0", "cpu:1"))):
         run_dir = tmp_path / strategy
         run(tiny.config(pictures, run_dir, steps=20, strategy=strategy, devices=devices))
-        ends[strategy] = checkpoint.load(run_dir, "last").weights(), metrics(run_dir)
+        ends[strategy] = checkpoint.load(run_dir, "last").weights(), tiny.metrics(run_dir)
     tiny.assert_equal(ends["single"][0], ends["mirrored"][0], atol=1e-5)
     for one, other in zip(ends["single"][1], ends["mirrored"][1], strict=True):
         assert one == pytest.approx(other, abs=1e-5)
@@ -135,7 +125,7 @@ def test_20_steps_of_keras_fit_equal_20_steps_of_ours(pictures, tmp_path):
 @pytest.mark.parametrize("precision", ["bfloat16", "float16", "tf32"])
 def test_every_precision_trains(pictures, tmp_path, precision):
     run(tiny.config(pictures, tmp_path, steps=4, precision=precision))
-    lines = metrics(tmp_path)
+    lines = tiny.metrics(tmp_path)
     assert all(np.isfinite(line["train/loss"]) for line in lines if "train/loss" in line)
 
 
@@ -222,7 +212,7 @@ def test_the_plateau_schedule_divides_the_rate_and_remembers_it(pictures, tmp_pa
         config.optimizer, schedule="plateau", learning_rate=1e-9, patience_epochs=1
     )
     run(dataclasses.replace(config, optimizer=stuck))
-    rates = [line["train/learning_rate"] for line in metrics(tmp_path) if "train/loss" in line]
+    rates = [line["train/learning_rate"] for line in tiny.metrics(tmp_path) if "train/loss" in line]
     assert rates[0] == pytest.approx(1e-9)
     assert rates[-1] == pytest.approx(1e-10)
     assert checkpoint.load(tmp_path, "last").progress["plateau"]["drops"] == 2

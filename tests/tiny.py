@@ -1,6 +1,7 @@
 """The smallest whole run: a few pictures in a folder and a network of a few thousand weights."""
 
 import dataclasses
+import json
 import pathlib
 
 import numpy as np
@@ -64,6 +65,15 @@ FLAGS = [
 def with_network(config: Config, **changes) -> Config:
     """A copy with other values under network."""
     return dataclasses.replace(config, network=dataclasses.replace(config.network, **changes))
+
+
+def metrics(run_dir: pathlib.Path) -> list[dict]:
+    """The lines of metrics.jsonl without their time columns."""
+    lines = (run_dir / "metrics.jsonl").read_text().splitlines()
+    return [
+        {tag: x for tag, x in json.loads(line).items() if not tag.startswith("time/")}
+        for line in lines
+    ]
 
 
 def weights(model) -> dict[str, np.ndarray]:

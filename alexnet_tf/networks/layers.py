@@ -87,7 +87,7 @@ class LocalResponseNorm(keras.layers.Layer):
 
     def build(self, input_shape):
         """Refuses channels that the groups cannot share."""
-        _check_divides(self.groups, channels=input_shape[-1])
+        _check_divides(self.groups, "channels", input_shape[-1])
 
     def call(self, x):
         """Normalises in float32: there is no bfloat16 kernel, and XLA has no other (xla#43450)."""
@@ -118,7 +118,7 @@ class Convolution(keras.layers.Layer):
       stride: step of the kernel, down and right.
       padding: rows and columns of zeros: ((top, bottom), (left, right)).
       groups: parts of the channels that do not see each other; divides filters and input channels.
-      activation: name of a Keras activation, or None.
+      activation: name of a Keras activation that works on each element, or None.
       kernel_initializer, bias_initializer: as in Keras.
 
     Call: float [N, H, W, C] -> float [N, H', W', filters]. Kernel: [k, k, C / groups, filters].
@@ -143,7 +143,7 @@ class Convolution(keras.layers.Layer):
                 f"filters={filters}, kernel_size={kernel_size}, stride={stride}, groups={groups}: "
                 "expected at least 1 of each."
             )
-        _check_divides(groups, filters=filters)
+        _check_divides(groups, "filters", filters)
         self.filters, self.kernel_size, self.stride = filters, kernel_size, stride
         self.padding = tuple((int(before), int(after)) for before, after in padding)
         self.groups = groups
@@ -153,7 +153,7 @@ class Convolution(keras.layers.Layer):
 
     def build(self, input_shape):
         """Makes kernel and bias; refuses channels that the groups cannot share."""
-        _check_divides(self.groups, channels=input_shape[-1])
+        _check_divides(self.groups, "channels", input_shape[-1])
         side, channels = self.kernel_size, input_shape[-1] // self.groups
         self.kernel = self.add_weight(
             name="kernel",
@@ -166,29 +166,29 @@ class Convolution(keras.layers.Layer):
 
     def call(self, x):
         """Convolves each group of `x` with its own kernels."""
-        kernel = tf.convert_to_tensor(self.kernel)
-        if any(map(any, self.padding)) and not self._is_same():
-            x = tf.pad(x, ((0, 0), *self.padding, (0, 0)))
-        if self.groups == 1:
-            y = self._convolve(x, kernel)
-        else:
-            parts = zip(
-                tf.split(x, self.groups, axis=-1),
-                tf.split(kernel, self.groups, axis=-1),
-                strict=True,
-            )
-            y = tf.concat([self._convolve(x, kernel) for x, kernel in parts], axis=-1)
-        return self.activation(tf.nn.bias_add(y, self.bias, data_format="NHWC"))
+        x, padding = self._pad(x)
+        parts = zip(
+            tf.split(x, self.groups, axis=-1),
+            tf.split(self.kernel, self.groups, axis=-1),
+            tf.split(self.bias, self.groups),
+            strict=True,
+        )
+        return tf.concat([self._convolve(*part, padding) for part in parts], axis=-1)
 
-    def _convolve(self, x, kernel):
-        """Convolves one group; `x` is padded already unless SAME pads just as much."""
-        padding = "SAME" if self._is_same() else "VALID"
-        return tf.nn.conv2d(x, kernel, self.stride, padding, data_format="NHWC")
+    def _pad(self, x):
+        """Returns `x` and the padding that is left to the convolution.
 
-    def _is_same(self) -> bool:
-        """Whether the padding is TensorFlow's SAME: explicit paddings are slower (TF 2.21)."""
-        half, is_odd = divmod(self.kernel_size, 2)
-        return self.stride == 1 and is_odd == 1 and self.padding == ((half, half),) * 2
+        Never explicit padding: it keeps oneDNN away from both gradients (TF 2.21).
+        """
+        same = ((self.kernel_size - 1) // 2, self.kernel_size // 2)
+        if self.stride == 1 and self.padding == (same, same):
+            return x, "SAME"
+        return tf.pad(x, ((0, 0), *self.padding, (0, 0))), "VALID"
+
+    def _convolve(self, x, kernel, bias, padding):
+        """One group, whole up to its activation, so that Grappler can fuse the three."""
+        y = tf.nn.conv2d(x, kernel, self.stride, padding, data_format="NHWC")
+        return self.activation(tf.nn.bias_add(y, bias, data_format="NHWC"))
 
     def compute_output_shape(self, input_shape):
         """Returns (N, H', W', filters)."""
@@ -200,23 +200,21 @@ class Convolution(keras.layers.Layer):
 
     def get_config(self):
         """Returns the arguments of `__init__`."""
-        names = ("filters", "kernel_size", "stride", "padding", "groups")
         serialized = {
             "activation": keras.activations.serialize(self.activation),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
         }
-        mine = {name: getattr(self, name) for name in names}
-        return super().get_config() | mine | serialized
+        names = ("filters", "kernel_size", "stride", "padding", "groups")
+        return super().get_config() | {name: getattr(self, name) for name in names} | serialized
 
 
-def _check_divides(groups: int, **counts: int) -> None:
-    """Raises ValueError unless `groups` divides the one count given by name."""
-    for name, count in counts.items():
-        if count % groups:
-            raise ValueError(
-                f"groups={groups}: expected a divisor of {name}={count}. Change one of the two."
-            )
+def _check_divides(groups: int, name: str, count: int) -> None:
+    """Raises ValueError unless `groups` divides what is counted."""
+    if count % groups:
+        raise ValueError(
+            f"groups={groups}: expected a divisor of {name}={count}. Change one of the two."
+        )
 
 
 class DropPosition(NamedTuple):
@@ -271,9 +269,6 @@ class Dropout(keras.layers.Layer):
             raise ValueError(f"mode={mode!r}: expected 'program' or 'inverted'.")
         self.rate, self.mode = rate, str(mode)
         self.generator = keras.random.SeedGenerator()
-
-    def build(self, input_shape):
-        """Makes no weights."""
 
     def call(self, x, training=False):
         """Drops in training, scales where the mode says so."""

@@ -9,7 +9,8 @@ def local_response_norm(
 ) -> tf.Tensor:
     """Divides each activation by the energy of its neighbors, with a fast exact gradient.
 
-    TensorFlow's own gradient is a scalar loop on CPU, more than ten times slower (TF 2.21).
+    The sum over neighbors is a product with a band matrix. TensorFlow's own gradient is a scalar
+    loop on CPU: forward and backward then take 4 times as long (TF 2.21).
 
     Args:
       x: float32 [N, H, W, C].
@@ -23,24 +24,22 @@ def local_response_norm(
       float32 [N, H, W, C].
     """
     depth = x.shape[-1] // groups
-    rows = tf.concat([tf.shape(x)[:2], [-1, depth]], axis=0)  # a group is a row: no split, no copy
     near = np.abs(np.subtract.outer(np.arange(depth), np.arange(depth))) <= radius
+    band = near.astype(np.float32)
 
     @tf.custom_gradient
     def normalize(x):
-        y = tf.nn.local_response_normalization(x, radius, bias, alpha, beta)
+        base = bias + tf.matmul(tf.square(x), alpha * band)
+        y = x * _negative_power(base, beta)
 
         def gradient(dy):
-            band = tf.constant(near, tf.float32)
-            flat_x, flat_y, flat_dy = (tf.reshape(t, [-1, depth]) for t in (x, y, dy))
-            base = bias + alpha * tf.matmul(tf.square(flat_x), band)
-            through = tf.matmul(flat_dy * flat_y / base, band)
-            dx = flat_dy * _negative_power(base, beta) - 2 * alpha * beta * flat_x * through
-            return tf.reshape(dx, tf.shape(x))
+            through = tf.matmul(dy * y / base, 2 * alpha * beta * band)
+            return dy * _negative_power(base, beta) - x * through
 
         return y, gradient
 
-    return tf.reshape(normalize(tf.reshape(x, rows)), tf.shape(x))
+    rows = tf.reshape(x, [-1, depth])  # a group is a row: no split, no copy
+    return tf.reshape(normalize(rows), tf.shape(x))
 
 
 def _negative_power(base: tf.Tensor, beta: float) -> tf.Tensor:
