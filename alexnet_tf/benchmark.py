@@ -1,0 +1,130 @@
+"""How fast it is: python -m alexnet_tf.benchmark step|inference|loop [--json].
+
+step measures the training step against plain Keras, against PyTorch where it is installed, and
+against the device's matrix products; inference does so for the forward pass; loop measures what
+reading data costs `train` beside its step. Each contender works in a process of its own, one after
+the other in rounds; the table quotes medians over the rounds. It goes to standard output, progress
+to standard error.
+
+With --json the last line of standard output is one JSON object: benchmark, network,
+global_batch_size, precision, device, pictures (what the loop read: noise or a data.source; null
+otherwise), rounds, gflop_per_image, contenders, left_out (a list of {name, reason}), machine
+(cores, processor, accelerator, system, versions, load_before, date), command. Each contender has
+name, images_per_second (the median), lowest, highest, by_round, cpu_seconds_per_image (of all its
+threads), and
+
+- of step and inference (alexnet_tf, plain_keras, pytorch, matrix_product): gflop_per_second,
+  ours_times (how many times as fast alexnet_tf is; null where there is nothing to compare),
+  share_of_peak (a fraction);
+- of loop (step, loop_in_memory, loop_encoded, decoder): allowed_images_per_second (to
+  loop_in_memory the step's speed; to loop_encoded what the decoder's own CPU time leaves of it),
+  loss_percent (against that); both are null of the others.
+"""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+
+from alexnet_tf import flags
+from alexnet_tf.benchmarking import machine, report, rounds
+from alexnet_tf.benchmarking.contenders import CONTENDERS
+from alexnet_tf.benchmarking.spec import NOISE, Spec, What
+from alexnet_tf.benchmarking.text import text
+from alexnet_tf.config import Config, OptimizerConfig, Precision, RunConfig
+from alexnet_tf.errors import UserError, expected_one_of
+from alexnet_tf.networks.family import network
+from alexnet_tf.settings import POSITIONAL
+
+NUM_CLASSES = 1000
+"""Of ImageNet; --network.num_classes changes it."""
+LEARNING_RATE = 1e-4
+"""So small that random pictures and labels lead nowhere: numbers keep their size."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Measures images per second: of the training step, of the forward pass, or of the whole loop.
+
+    step and inference compare with plain Keras, with PyTorch (if it is installed) and with the
+    device's matrix products. loop says what is lost by reading data, from memory and from encoded
+    pictures.
+    """
+
+    what: tuple[str, ...] = dataclasses.field(metadata=POSITIONAL)
+    """step, inference or loop."""
+    global_batch_size: int = 64
+    """Examples per step."""
+    rounds: int = 5
+    """How often each contender has its turn."""
+    round_seconds: float = 1.0
+    """How long a turn lasts at least, about."""
+    json: bool = False
+    """Print one JSON object after the table."""
+    precision: Precision = Precision.FLOAT32
+    """float32 (exact), tf32, bfloat16 or float16 arithmetic, of all contenders."""
+    devices: tuple[str, ...] = ()
+    """The device to use, such as gpu:0; by default the first GPU, and the CPU where there is
+    none."""
+
+    def __post_init__(self):
+        """Refuses what cannot be measured."""
+        if len(self.what) != 1:
+            raise ValueError(f"{' '.join(self.what)}: expected one of {', '.join(What)} at a time.")
+        if self.what[0] not in list(What):
+            raise ValueError(expected_one_of("what", self.what[0], What))
+        if len(self.devices) > 1:
+            raise ValueError(f"devices={','.join(self.devices)}: expected one to measure.")
+        if self.rounds < 1:
+            raise ValueError(f"rounds={self.rounds}: expected at least 1.")
+        if self.round_seconds <= 0:
+            raise ValueError(f"round_seconds={self.round_seconds}: expected more than 0.")
+
+    def config(self) -> Config:
+        """A run whose steps are measured: the paper's network, before --network.* is looked at."""
+        return Config(
+            recipe="paper",
+            network=dataclasses.replace(network("paper"), num_classes=NUM_CLASSES),
+            optimizer=OptimizerConfig(learning_rate=LEARNING_RATE),
+            run=RunConfig(
+                global_batch_size=self.global_batch_size,
+                precision=self.precision,
+                devices=self.devices,
+            ),
+        )
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command and returns its exit code."""
+    call = flags.parse(argv, Arguments, shared=("network", "data.source"))
+    arguments = call.arguments
+    try:
+        config = call.override(arguments.config())
+        spec = Spec(
+            what=What(arguments.what[0]),
+            config=config,
+            pictures=call.typed.get("data.source", NOISE),
+            round_seconds=arguments.round_seconds,
+        )
+        report.flop_per_image(config.network, spec.what)  # refuses tables that cannot be built
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    if config.network.input.mean == "dataset":
+        raise UserError("network.input.mean=dataset: expected three levels; there is no data set.")
+    load = machine.load()
+    measured = rounds.measure(CONTENDERS[spec.what], spec, arguments.rounds, _say)
+    about = machine.machine(measured.versions, measured.accelerator, load)
+    command = " ".join(["python -m alexnet_tf.benchmark", *argv])
+    result = report.result(spec, arguments.rounds, measured, about, command)
+    print(text(result), flush=True)
+    if arguments.json:
+        print(json.dumps(result), flush=True)
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    flags.run_command(main)

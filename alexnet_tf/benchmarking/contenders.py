@@ -1,0 +1,106 @@
+"""Who takes part in which benchmark, and in which environment. No TensorFlow here."""
+
+import dataclasses
+import importlib.util
+from collections.abc import Mapping
+
+from alexnet_tf.benchmarking.spec import What
+
+OURS = {"TF_ENABLE_ONEDNN_OPTS": "1"}
+"""What every command of ours sets."""
+
+STOCK = {"TF_ENABLE_ONEDNN_OPTS": None}
+"""TensorFlow as it comes: oneDNN is off on some processors (TF 2.21)."""
+
+PASSIVE = {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0"}
+"""Threads of OpenMP that wait do not turn round in circles."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Contender:
+    """One worker process and its row of the table."""
+
+    key: str
+    """Its name in JSON."""
+    label: str
+    """Its name in the table."""
+    module: str
+    """The file of this package that does its work."""
+    function: str
+    """The function there that makes the Work."""
+    environment: Mapping[str, str | None]
+    """Variables to set for its process, or with None to take away."""
+    can_be_missed: bool = False
+    """Whether the benchmark goes on without it."""
+    needs: str = ""
+    """A package that we do not require: without it the contender is left out."""
+    note: str = ""
+    """What a reader of the table should know."""
+
+    def absence(self) -> str | None:
+        """Why it cannot take part here, as far as is known without starting it."""
+        if self.needs and importlib.util.find_spec(self.needs) is None:
+            return f"{self.needs} is not installed; pip install {self.needs}"
+        return None
+
+
+def _rivals(function: str) -> tuple[Contender, ...]:
+    """Ours, the others at the same work, and the peak."""
+    return (
+        Contender(
+            key="alexnet_tf",
+            label="alexnet_tf",
+            module="ours",
+            function=function,
+            environment=OURS,
+        ),
+        Contender(
+            key="plain_keras",
+            label="plain Keras",
+            module="plain_keras",
+            function=function,
+            environment=STOCK,
+            can_be_missed=True,
+            note="Conv2D(groups=2), TensorFlow's own gradient of local response normalisation, "
+            "TensorFlow's default environment (all commands of ours set TF_ENABLE_ONEDNN_OPTS=1)",
+        ),
+        Contender(
+            key="pytorch",
+            label="PyTorch",
+            module="pytorch",
+            function=function,
+            environment=PASSIVE,
+            can_be_missed=True,
+            needs="torch",
+            note="the same network, eager, the faster one of channels first and channels last",
+        ),
+        Contender(
+            key="matrix_product",
+            label="matrix product",
+            module="matrix",
+            function="product",
+            environment=OURS,
+            note="the peak: square matrices, as if they were pictures",
+        ),
+    )
+
+
+CONTENDERS: dict[What, tuple[Contender, ...]] = {
+    What.STEP: _rivals("step"),
+    What.INFERENCE: _rivals("inference"),
+    What.LOOP: tuple(
+        Contender(key=key, label=label, module="ours", function=key, environment=OURS)
+        for key, label in (
+            ("step", "step"),
+            ("loop_in_memory", "loop over squares in memory"),
+            ("loop_encoded", "loop over encoded pictures"),
+            ("decoder", "decoder alone"),
+        )
+    ),
+}
+"""Of each benchmark, in the order of the table; the first one is what the others compare with."""
+
+
+def contender(what: What, key: str) -> Contender:
+    """Looks up a contender by its key."""
+    return next(one for one in CONTENDERS[what] if one.key == key)

@@ -1,0 +1,100 @@
+"""What the loop reads in a benchmark: a few hundred encoded pictures."""
+
+import dataclasses
+import functools
+
+import tensorflow as tf
+
+from alexnet_tf.benchmarking.spec import NOISE
+from pipelines.config import DataConfig
+from pipelines.sources import Source, open_source
+
+NUM_PICTURES = 512
+"""Enough that neither files nor squares stay in a processor's cache."""
+
+_SIDES = (224, 257)  # of a drawn picture, from and below
+_SPOTS = 12  # coarse colours along a side
+_GRAIN = 10.0  # standard deviation of the levels of a pixel; makes JPEGs of about 20 kB
+_QUALITY = 90
+
+
+@dataclasses.dataclass(frozen=True)
+class Some:
+    """Some of another source's examples, from all over it."""
+
+    origin: Source
+    num_examples: int
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The origin's."""
+        return self.origin.classes
+
+    @property
+    def digest(self) -> str:
+        """Says which ones of which source."""
+        return f"{self.num_examples} of {self.origin.digest}"
+
+    def name(self, index: int) -> str:
+        """Names an example as the origin does."""
+        return self.origin.name(index * self._stride)
+
+    def read(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Reads the origin's example."""
+        return self.origin.read(index * self._stride)
+
+    @property
+    def _stride(self) -> int:
+        return self.origin.num_examples // self.num_examples
+
+
+@dataclasses.dataclass(frozen=True)
+class Noise:
+    """Colour JPEGs of coarse noise under fine noise, as large as Imagenette's photographs."""
+
+    num_examples: int = NUM_PICTURES
+    classes: tuple[str, ...] = ("noise", "more noise")
+    digest: str = NOISE
+
+    def name(self, index: int) -> str:
+        """Names an example, such as noise/00123."""
+        return f"noise/{index:05d}"
+
+    def read(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Looks up one example: int64 scalar -> bytes (string), label (int32)."""
+        return tf.gather(self._pictures, index), tf.cast(index % 2, tf.int32)
+
+    @functools.cached_property
+    def _pictures(self) -> tf.Tensor:
+        """All encoded pictures, string [num_examples]."""
+        with tf.init_scope(), tf.device("CPU:0"):
+            ds = tf.data.Dataset.range(self.num_examples).map(_draw, tf.data.AUTOTUNE)
+            return ds.batch(self.num_examples).get_single_element()
+
+
+def pictures(name: str, data: DataConfig, seed: int) -> Source:
+    """Opens what a benchmark of the loop reads.
+
+    Args:
+      name: NOISE, or what `data.source` may be.
+      data: the other settings of the source.
+      seed: of the run.
+
+    Raises:
+      ValueError: there is nothing to read.
+    """
+    if name == NOISE:
+        return Noise()
+    source = open_source(dataclasses.replace(data, source=name), "train", seed)
+    return Some(source, min(NUM_PICTURES, source.num_examples))
+
+
+def _draw(index: tf.Tensor) -> tf.Tensor:
+    """Draws and encodes one picture, a function of its index: int64 scalar -> string scalar."""
+    seeds = [tf.stack([tf.constant(stream, tf.int64), index]) for stream in range(3)]
+    size = tf.random.stateless_uniform([2], seeds[0], *_SIDES, dtype=tf.int32)
+    spots = tf.random.stateless_uniform([_SPOTS, _SPOTS, 3], seeds[1], 0, 255)
+    shape = tf.concat([size, [3]], axis=0)
+    grain = tf.random.stateless_normal(shape, seeds[2], stddev=_GRAIN)
+    image = tf.image.resize(spots, size, "bicubic") + grain
+    return tf.io.encode_jpeg(tf.saturate_cast(image, tf.uint8), quality=_QUALITY)

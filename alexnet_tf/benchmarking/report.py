@@ -1,0 +1,145 @@
+"""From samples to ratios, shares and losses, and from these to the JSON object. No TensorFlow.
+
+All comparisons are made inside a round and their median is quoted: the machine may be twice as fast
+a minute later.
+"""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from alexnet_tf.benchmarking.rounds import Measured
+from alexnet_tf.benchmarking.spec import Sample, Spec, What
+from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.networks.table import table
+
+OURS, PEAK = "alexnet_tf", "matrix_product"
+
+
+def flop_per_image(config: NetworkConfig, what: What) -> int:
+    """Floating-point operations of convolutions and dense layers for one picture.
+
+    A multiply-add is two. Training makes them three times, forward and for two gradients; but the
+    first layer needs no gradient for the picture.
+    """
+    multiply_adds = [row.multiply_adds for row in table(config) if row.multiply_adds]
+    forward = 2 * sum(multiply_adds)
+    return forward if what == What.INFERENCE else 3 * forward - 2 * multiply_adds[0]
+
+
+def result(
+    spec: Spec, num_rounds: int, measured: Measured, machine: Mapping[str, Any], command: str
+) -> dict[str, Any]:
+    """All that was found, as `python -m alexnet_tf.benchmark --json` prints it.
+
+    Args:
+      spec: what was measured.
+      num_rounds: how often.
+      measured: the samples.
+      machine: what `machine.machine` says.
+      command: what was typed.
+    """
+    run = spec.config.run
+    flop = flop_per_image(spec.config.network, spec.what)
+    is_loop = spec.what == What.LOOP
+    samples = measured.samples
+    entries = loop_entries(samples, machine) if is_loop else rival_entries(samples, flop)
+    return {
+        "benchmark": str(spec.what),
+        "network": spec.config.network.name,
+        "global_batch_size": run.global_batch_size,
+        "precision": str(run.precision),
+        "device": ",".join(run.devices) or ("gpu:0" if measured.accelerator else "cpu:0"),
+        "pictures": spec.pictures if is_loop else None,
+        "rounds": num_rounds,
+        "gflop_per_image": flop / 1e9,
+        "contenders": entries,
+        "left_out": [{"name": key, "reason": why} for key, why in measured.left_out.items()],
+        "machine": dict(machine),
+        "command": command,
+    }
+
+
+def rival_entries(samples: Mapping[str, Sequence[Sample]], flop: int) -> list[dict[str, Any]]:
+    """The contenders of `step` and `inference`: speed, how much faster we are, share of the peak.
+
+    Args:
+      samples: of all rounds, by contender.
+      flop: of one picture.
+    """
+    entries = [_entry(key, some, flop if key == PEAK else 1) for key, some in samples.items()]
+    speeds = {entry["name"]: entry["by_round"] for entry in entries}
+    return [
+        entry
+        | {
+            "gflop_per_second": entry["images_per_second"] * flop / 1e9,
+            "ours_times": None
+            if entry["name"] in (OURS, PEAK)
+            else median_ratio(speeds[OURS], entry["by_round"]),
+            "share_of_peak": median_ratio(entry["by_round"], speeds[PEAK]),
+        }
+        for entry in entries
+    ]
+
+
+def loop_entries(
+    samples: Mapping[str, Sequence[Sample]], machine: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """The contenders of `loop`: speed, and what the loop loses.
+
+    Squares in memory lose against the step. Encoded pictures lose against what the step and the
+    decoder alone allow together.
+
+    Args:
+      samples: of all rounds, by contender.
+      machine: what `machine.machine` says.
+    """
+    speeds = {key: [sample.rate for sample in some] for key, some in samples.items()}
+    decoder = [sample.cpu_seconds / sample.units for sample in samples["decoder"]]
+    allowed = [
+        allowed_speed(step, seconds, machine["cores"], shares_cores=not machine["accelerator"])
+        for step, seconds in zip(speeds["step"], decoder, strict=True)
+    ]
+    bounds = {"loop_in_memory": speeds["step"], "loop_encoded": allowed}
+    return [
+        _entry(key, some)
+        | {
+            "allowed_images_per_second": statistics.median(bounds[key]) if key in bounds else None,
+            "loss_percent": 100 * (1 - median_ratio(speeds[key], bounds[key]))
+            if key in bounds
+            else None,
+        }
+        for key, some in samples.items()
+    ]
+
+
+def allowed_speed(step: float, cpu_seconds: float, cores: int, shares_cores: bool) -> float:
+    """Images per second that the decoder's own time leaves to the loop.
+
+    Args:
+      step: images per second of the step on a batch that is on the device.
+      cpu_seconds: of the decoder, for one picture.
+      cores: that share its work.
+      shares_cores: whether the step is made by the same cores; otherwise both go on side by side.
+    """
+    decoding = cpu_seconds / cores
+    return 1 / (1 / step + decoding if shares_cores else max(1 / step, decoding))
+
+
+def median_ratio(ones: Sequence[float], others: Sequence[float]) -> float:
+    """The median over the rounds of one / other."""
+    return statistics.median(one / other for one, other in zip(ones, others, strict=True))
+
+
+def _entry(key: str, samples: Sequence[Sample], units_per_image: int = 1) -> dict[str, Any]:
+    """What every contender has."""
+    speeds = [sample.rate / units_per_image for sample in samples]
+    cpu = [units_per_image * sample.cpu_seconds / sample.units for sample in samples]
+    return {
+        "name": key,
+        "images_per_second": statistics.median(speeds),
+        "lowest": min(speeds),
+        "highest": max(speeds),
+        "by_round": speeds,
+        "cpu_seconds_per_image": statistics.median(cpu),
+    }

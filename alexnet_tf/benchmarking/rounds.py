@@ -1,0 +1,168 @@
+"""Starts the workers and lets one after the other do a round, so that a drift meets all alike.
+
+Between its rounds a worker is stopped (SIGSTOP): threads that spin or decode ahead would take time
+from the others, and batches that they made would flatter the next round.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from alexnet_tf.benchmarking.contenders import Contender
+from alexnet_tf.benchmarking.spec import Sample, Spec
+from alexnet_tf.errors import RunFailed, UserError
+
+
+@dataclasses.dataclass
+class Measured:
+    """What all rounds brought."""
+
+    samples: dict[str, list[Sample]] = dataclasses.field(default_factory=dict)
+    """By the contender's key, one for each round."""
+    left_out: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Contenders that did not take part, and why not."""
+    versions: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Of the libraries that did the work."""
+    accelerator: str | None = None
+    """Model of the GPU; None where a CPU did the work."""
+
+
+class Absent(Exception):
+    """A contender cannot take part; the text says why."""
+
+
+class Worker:
+    """A process that is stopped except while it works.
+
+    Args:
+      one: the contender.
+      spec: what to measure.
+
+    Attributes:
+      hello: what it said about itself when it was warm.
+    """
+
+    def __init__(self, one: Contender, spec: Spec):
+        """Starts the process and waits until it is warm.
+
+        Raises:
+          UserError: it refuses the settings, and says why.
+          Absent: it ended.
+        """
+        environment = os.environ | {name: x or "" for name, x in one.environment.items()}
+        for name in (name for name, x in one.environment.items() if x is None):
+            del environment[name]
+        self._complaints = tempfile.TemporaryFile("w+")
+        # In a group of its own: when we are killed, the kernel hangs up on a stopped orphan.
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "alexnet_tf.benchmarking.worker", one.key, spec.to_text()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._complaints,
+            text=True,
+            env=environment,
+            process_group=0,
+        )
+        try:
+            self.hello = self._answer()
+        except BaseException:
+            self.end()
+            raise
+        if "refused" in self.hello:
+            self.end()
+            raise UserError(self.hello["refused"])
+        self._signal(signal.SIGSTOP)
+
+    def work(self) -> Sample:
+        """Lets it do one round, and stops it again."""
+        self._signal(signal.SIGCONT)
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        sample = Sample(**self._answer())
+        self._signal(signal.SIGSTOP)
+        return sample
+
+    def end(self) -> None:
+        """Ends the process, stopped or not."""
+        self._process.kill()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.communicate()
+        self._complaints.close()
+
+    def _signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def _answer(self) -> dict[str, Any]:
+        line = self._process.stdout.readline()
+        if not line:
+            code = self._process.wait()
+            self._complaints.seek(0)
+            last = self._complaints.read().strip().rpartition("\n")[2]
+            raise Absent(f"its process ended with code {code}" + f" ({last})" * bool(last))
+        return json.loads(line)
+
+
+def measure(
+    contenders: Sequence[Contender], spec: Spec, num_rounds: int, say: Callable[[str], None]
+) -> Measured:
+    """Measures all contenders in turn.
+
+    Args:
+      contenders: in the order of the table.
+      spec: what they do.
+      num_rounds: how often each of them has its turn.
+      say: takes a line about what goes on.
+
+    Raises:
+      UserError: a contender that cannot be missed refuses the settings.
+      RunFailed: a contender that cannot be missed ended.
+    """
+    measured, workers = Measured(), {}
+    try:
+        for one in contenders:
+            say(f"starting {one.label}")
+            reason = _start(one, spec, workers)
+            if reason:
+                measured.left_out[one.key] = reason
+        for worker in workers.values():
+            measured.versions |= worker.hello["versions"]
+            measured.accelerator = measured.accelerator or worker.hello["accelerator"]
+        measured.samples = {key: [] for key in workers}
+        for number in range(num_rounds):
+            say(f"round {number + 1} of {num_rounds}")
+            for key in in_turn(list(workers), number):
+                measured.samples[key].append(workers[key].work())
+    except Absent as absent:
+        raise RunFailed(f"A worker of the benchmark is lost: {absent}.") from absent
+    finally:
+        for worker in workers.values():
+            worker.end()
+    return measured
+
+
+def in_turn(keys: list[str], number: int) -> list[str]:
+    """The order of one round: forth in even ones, back in odd ones."""
+    return keys if number % 2 == 0 else keys[::-1]
+
+
+def _start(one: Contender, spec: Spec, workers: dict[str, Worker]) -> str | None:
+    """Adds a contender's worker; returns the reason where there is none and need not be one."""
+    reason = one.absence()
+    if reason:
+        return reason
+    try:
+        workers[one.key] = Worker(one, spec)
+    except (UserError, Absent) as error:
+        if isinstance(error, UserError) and not one.can_be_missed:
+            raise
+        if not one.can_be_missed:
+            raise RunFailed(f"{one.label} cannot be measured: {error}.") from error
+        return str(error)
+    return None

@@ -1,0 +1,59 @@
+"""What a worker process is asked to measure, and what it answers. No TensorFlow here."""
+
+import dataclasses
+import enum
+import json
+from typing import NamedTuple
+
+from alexnet_tf import settings_json
+from alexnet_tf.config import Config
+
+
+class What(enum.StrEnum):
+    """The three benchmarks."""
+
+    STEP = "step"
+    INFERENCE = "inference"
+    LOOP = "loop"
+
+
+NOISE = "noise"
+"""In the place of a data.source: drawn pictures of the size of photographs."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What to measure; it travels on a worker's command line."""
+
+    what: What
+    config: Config
+    """Network, batch, precision and device; `network.num_classes` is known."""
+    pictures: str = NOISE
+    """What the loop reads: noise, or a data.source."""
+    round_seconds: float = 1.0
+    """How long a round lasts at least, about."""
+
+    def to_text(self) -> str:
+        """The same as one line of JSON."""
+        return json.dumps(settings_json.to_dict(self))
+
+    @classmethod
+    def from_text(cls, text: str) -> "Spec":
+        """Reads what `to_text` wrote."""
+        return settings_json.from_dict(cls, json.loads(text))
+
+
+class Sample(NamedTuple):
+    """What a worker did in one round."""
+
+    units: float
+    """Images, or floating-point operations of a matrix product."""
+    seconds: float
+    """By the clock."""
+    cpu_seconds: float
+    """Of all threads of the worker together."""
+
+    @property
+    def rate(self) -> float:
+        """Units per second."""
+        return self.units / self.seconds

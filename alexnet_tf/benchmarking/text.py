@@ -1,0 +1,112 @@
+"""The result of a benchmark as one wants to read it: a table that is Markdown as well."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from alexnet_tf.benchmarking.contenders import contender
+from alexnet_tf.benchmarking.machine import sentence
+from alexnet_tf.benchmarking.spec import What
+
+TITLES = {
+    What.STEP: "Training steps on a batch that is on the device",
+    What.INFERENCE: "Forward passes on a batch that is on the device",
+    What.LOOP: "The loop of train against its step alone",
+}
+LOOP_NOTE = (
+    "allowed: to squares in memory the speed of the step, to encoded pictures what the decoder's "
+    "own CPU time leaves of it"
+)
+
+
+def text(result: Mapping[str, Any]) -> str:
+    """Writes a result for people.
+
+    Args:
+      result: what `report.result` made.
+
+    Returns:
+      Lines, without a final newline.
+    """
+    what = What(result["benchmark"])
+    plural = "s" * (result["rounds"] != 1)
+    about = (
+        f"{result['network']} network, batch {result['global_batch_size']}, "
+        f"{result['precision']}, {result['device']}, median of {result['rounds']} round{plural} "
+        "in turn"
+    )
+    if what == What.LOOP:
+        columns, notes = _loop_columns(result), [f"pictures: {result['pictures']}", LOOP_NOTE]
+    else:
+        columns, notes = _columns(result), _notes(result, what)
+    missing = [
+        f"{contender(what, one['name']).label}: left out, {one['reason']}"
+        for one in result["left_out"]
+    ]
+    lines = [f"{TITLES[what]}", about, "", *aligned(columns), ""]
+    return "\n".join([*lines, *notes, *missing, sentence(result["machine"]), result["command"]])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Writes a table in Markdown whose columns stand under each other; numbers to the right.
+
+    Args:
+      rows: cells, the titles first; the first column holds names, the others numbers or words.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [row[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append(f"| {' | '.join(cells)} |")
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    return [lines[0], f"| {' | '.join(rule)} |", *lines[1:]]
+
+
+def _columns(result: Mapping[str, Any]) -> list[list[str]]:
+    """The table of `step` and `inference`."""
+    rows = [["", "images/s", "lowest - highest", "alexnet_tf is", "GFLOP/s", "share of peak"]]
+    for one in result["contenders"]:
+        times = one["ours_times"]
+        rows.append(
+            [
+                *_speed(result, one),
+                f"{times:.2f} x as fast" if times else "",
+                f"{one['gflop_per_second']:.1f}",
+                f"{100 * one['share_of_peak']:.1f} %",
+            ]
+        )
+    return rows
+
+
+def _loop_columns(result: Mapping[str, Any]) -> list[list[str]]:
+    """The table of `loop`."""
+    rows = [["", "images/s", "lowest - highest", "ms of CPU an image", "allowed", "loses"]]
+    for one in result["contenders"]:
+        allowed, loss = one["allowed_images_per_second"], one["loss_percent"]
+        rows.append(
+            [
+                *_speed(result, one),
+                f"{1000 * one['cpu_seconds_per_image']:.2f}",
+                f"{allowed:.1f}" if allowed else "",
+                f"{loss:.1f} %" if allowed else "",
+            ]
+        )
+    return rows
+
+
+def _speed(result: Mapping[str, Any], one: Mapping[str, Any]) -> list[str]:
+    """Name and speed, with as many digits as mean something."""
+    digits = 1 if one["images_per_second"] < 1000 else 0
+    label = contender(What(result["benchmark"]), one["name"]).label
+    return [
+        label,
+        f"{one['images_per_second']:.{digits}f}",
+        f"{one['lowest']:.{digits}f} - {one['highest']:.{digits}f}",
+    ]
+
+
+def _notes(result: Mapping[str, Any], what: What) -> list[str]:
+    """What a reader of the table should know."""
+    contenders = [contender(what, one["name"]) for one in result["contenders"]]
+    notes = [f"{one.label}: {one.note}" for one in contenders if one.note]
+    return [*notes, f"{result['gflop_per_image']:.3g} GFLOP an image"]

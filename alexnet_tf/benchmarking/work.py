@@ -1,0 +1,63 @@
+"""Work that can be done any number of times, and how it is timed. No TensorFlow here."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from alexnet_tf.benchmarking.spec import Sample
+from alexnet_tf.config import Config
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a contender does over and over."""
+
+    run: Callable[[int], None]
+    """Does so many steps one after the other and returns when the device has done them."""
+    units_per_step: float
+    """Images, or floating-point operations of a matrix product."""
+    least_steps: int = 1
+    """Steps in a round at least."""
+    versions: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Of the libraries that do it."""
+    accelerator: str | None = None
+    """Model of the GPU that does it; None for a CPU."""
+
+
+def steps_for(work: Work, seconds: float, clock: Callable[[], float] = time.perf_counter) -> int:
+    """Warms up, and finds how many steps last at least about so long.
+
+    Args:
+      work: what to measure.
+      seconds: of a round.
+      clock: the time in seconds.
+    """
+    work.run(1)  # builds graphs
+    work.run(1)  # takes the memory that stays
+    steps = work.least_steps
+    while True:
+        began = clock()
+        work.run(steps)
+        lasted = max(clock() - began, 1e-9)
+        if lasted >= seconds / 4:
+            return max(steps, math.ceil(steps * seconds / lasted))
+        steps *= 2
+
+
+def timed(work: Work, num_steps: int) -> Sample:
+    """Does one round."""
+    began, cpu_began = time.perf_counter(), time.process_time()
+    work.run(num_steps)
+    seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu_began
+    return Sample(num_steps * work.units_per_step, seconds, cpu_seconds)
+
+
+def synthetic(config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """Draws the one batch that all contenders see: uint8 [N, H, W, 3] and int32 [N]."""
+    draw = np.random.default_rng(0)
+    size, rows = config.network.input.size, config.run.global_batch_size
+    images = draw.integers(0, 256, (rows, size, size, 3), np.uint8)
+    return images, draw.integers(0, config.network.num_classes, rows, np.int32)

@@ -1,0 +1,207 @@
+"""The benchmark: its arithmetic, its text, and contenders that do the same work."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from alexnet_tf import benchmark
+from alexnet_tf.benchmarking import contenders, plain_keras, pytorch, report, rounds, work
+from alexnet_tf.benchmarking.pictures import Noise, Some
+from alexnet_tf.benchmarking.spec import Sample, Spec, What
+from alexnet_tf.benchmarking.text import aligned, text
+from alexnet_tf.config import Config, RunConfig
+from alexnet_tf.errors import RunFailed, UserError
+from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.networks.alexnet import alexnet
+from alexnet_tf.training.state import assign, named_weights
+from pipelines.augment import preprocess
+from pipelines.config import InputConfig
+
+TINY = NetworkConfig(
+    name="tiny",
+    num_classes=7,
+    input=InputConfig(size=67, resize=72, scale=1 / 64),
+    width=1 / 8,
+    fc_width=16,
+    init="he",
+    dropout="inverted",
+)
+FLAGS = (
+    "--network.width=0.0625 --network.fc_width=16 --network.input.size=67 "
+    "--network.num_classes=5 --global_batch_size=2 --rounds=2 --round_seconds=0.01"
+).split()
+MACHINE = {"cores": 2, "processor": "P", "accelerator": None, "system": "S"}
+MACHINE |= {"versions": {"TensorFlow": "2"}, "load_before": 0.5, "date": "2026-01-01"}
+
+
+def spec(what=What.STEP, **network) -> Spec:
+    config = Config(
+        network=dataclasses.replace(TINY, **network), run=RunConfig(global_batch_size=2)
+    )
+    return Spec(what=what, config=config, round_seconds=0.01)
+
+
+def samples(*rates: float, cpu_seconds: float = 0.0) -> list[Sample]:
+    return [Sample(rate, 1.0, rate * cpu_seconds) for rate in rates]
+
+
+def rivals() -> dict:
+    flop = report.flop_per_image(TINY, What.STEP)
+    measured = rounds.Measured(
+        {
+            "alexnet_tf": samples(40, 20, 36),
+            "plain_keras": samples(5, 5, 6),
+            "matrix_product": samples(50 * flop, 50 * flop, 60 * flop),
+        },
+        left_out={"pytorch": "torch is not installed"},
+    )
+    return report.result(spec(), 3, measured, MACHINE, "python -m alexnet_tf.benchmark step")
+
+
+def test_the_papers_network_takes_4_14_gflop_to_train_and_1_45_to_ask():
+    paper = NetworkConfig(num_classes=1000)
+    conv1 = 55 * 55 * 96 * 11 * 11 * 3
+    assert report.flop_per_image(paper, What.STEP) == 6 * 724_406_816 - 2 * conv1
+    assert report.flop_per_image(paper, What.INFERENCE) == 2 * 724_406_816
+
+
+def test_ratios_are_medians_over_the_rounds_and_not_ratios_of_medians():
+    ours, keras, peak = rivals()["contenders"]
+    assert [one["images_per_second"] for one in (ours, keras, peak)] == [36, 5, 50]
+    assert (ours["lowest"], ours["highest"], ours["by_round"]) == (20, 40, [40, 20, 36])
+    assert keras["ours_times"] == pytest.approx(6)  # of 8, 4, 6
+    assert ours["share_of_peak"] == pytest.approx(0.6)  # of .8, .4, .6
+    assert ours["ours_times"] is peak["ours_times"] is None
+    assert peak["share_of_peak"] == 1
+
+
+def test_the_loop_loses_against_the_step_and_what_the_decoder_leaves_of_it():
+    found = {
+        "step": samples(40, 40),
+        "loop_in_memory": samples(39, 38),
+        "loop_encoded": samples(36, 30),
+        "decoder": samples(500, 400, cpu_seconds=0.004),
+    }
+    measured = rounds.Measured(found)
+    entries = report.result(spec(What.LOOP), 2, measured, MACHINE, "")["contenders"]
+    _, memory, encoded, decoder = entries
+    assert memory["loss_percent"] == pytest.approx(100 * (1 - 38.5 / 40))
+    assert encoded["allowed_images_per_second"] == pytest.approx(1 / (1 / 40 + 0.004 / 2))
+    assert encoded["loss_percent"] == pytest.approx(100 * (1 - 33 * (1 / 40 + 0.004 / 2)))
+    assert decoder["cpu_seconds_per_image"] == pytest.approx(0.004)
+    assert decoder["loss_percent"] is None
+
+
+def test_a_device_of_its_own_is_not_slowed_by_the_decoder_until_that_is_slower():
+    assert report.allowed_speed(40, 0.004, 2, shares_cores=False) == 40
+    assert report.allowed_speed(1000, 0.004, 2, shares_cores=False) == 500
+
+
+def test_the_table_names_everyone_and_says_who_was_left_out():
+    said = text(rivals())
+    row = next(line for line in said.splitlines() if "plain Keras" in line)
+    assert "6.00 x as fast" in row and "5.0 - 6.0" in row
+    assert "PyTorch: left out, torch is not installed" in said
+    assert "2 cores, P, S; TensorFlow 2; load 0.5 before; 2026-01-01" in said
+    assert said.endswith("python -m alexnet_tf.benchmark step")
+
+
+def test_the_columns_of_a_table_stand_under_each_other():
+    lines = aligned([["", "images/s"], ["long name", "1.0"]])
+    assert lines == [
+        "|           | images/s |",
+        "| --------- | -------: |",
+        "| long name |      1.0 |",
+    ]
+
+
+def test_rounds_go_forth_and_back():
+    assert [rounds.in_turn(["a", "b"], i) for i in (0, 1)] == [["a", "b"], ["b", "a"]]
+
+
+def test_a_round_has_as_many_steps_as_fill_its_time():
+    now = 0.0
+
+    def run(num_steps: int) -> None:
+        nonlocal now
+        now += 0.03 * num_steps
+
+    def steps(least: int) -> int:
+        one = work.Work(run=run, units_per_step=1, least_steps=least)
+        return work.steps_for(one, 1.0, clock=lambda: now)
+
+    assert steps(1) == 34
+    assert steps(50) == 50
+
+
+def test_plain_keras_computes_our_network():
+    model, plain = alexnet(TINY, seed=1), plain_keras.network(TINY)
+    assign(named_weights(plain), {name: x.numpy() for name, x in named_weights(model).items()})
+    images = tf.constant(np.random.default_rng(0).integers(0, 256, (2, 67, 67, 3), np.uint8))
+    np.testing.assert_allclose(plain(images), model(preprocess(images, TINY.input)), atol=1e-5)
+
+
+def test_pytorch_computes_our_network():
+    torch = pytest.importorskip("torch")
+    model, other = alexnet(TINY, seed=1), pytorch.network(TINY).eval()
+    ours = [x.numpy() for x in model.trainable_variables]
+    flat = model.get_layer("pool5").output.shape[1:]
+    ours[10] = ours[10].reshape(*flat, -1).transpose(2, 0, 1, 3).reshape(ours[10].shape)
+    order = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}
+    with torch.no_grad():
+        for theirs, array in zip(other.parameters(), ours, strict=True):
+            theirs.copy_(torch.from_numpy(array.transpose(order[array.ndim]).copy()))
+        images = np.random.default_rng(0).integers(0, 256, (2, 67, 67, 3), np.uint8)
+        logits = other(torch.from_numpy(images.transpose(0, 3, 1, 2).copy())).numpy()
+    np.testing.assert_allclose(logits, model(preprocess(images, TINY.input)), atol=1e-5)
+
+
+def test_some_pictures_come_from_all_over_a_source():
+    noise = Noise(num_examples=10)
+    some = Some(noise, 3)
+    assert [some.name(i) for i in range(3)] == ["noise/00000", "noise/00003", "noise/00006"]
+    assert some.read(tf.constant(2, tf.int64))[0] == noise.read(tf.constant(6, tf.int64))[0]
+
+
+@pytest.mark.parametrize(
+    "typed, message",
+    [
+        ("", "what: expected at least one"),
+        ("steps", "what=steps: expected one of step, inference, loop. Did you mean step?"),
+        ("step loop", "step loop: expected one of step, inference, loop at a time."),
+        ("step --devices=cpu:0,cpu:1", "devices=cpu:0,cpu:1: expected one to measure."),
+        ("step --rounds=0", "rounds=0: expected at least 1."),
+        ("step --network.input.size=20", "network.input.size=20"),
+        ("step --network.input.mean=dataset", "there is no data set"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_anything_starts(typed, message):
+    with pytest.raises(UserError, match=message):
+        benchmark.main(typed.split())
+
+
+def test_a_contender_that_dies_is_left_out_where_it_can_be_missed():
+    one = contenders.Contender(
+        key="nobody", label="N", module="none", function="f", environment={}, can_be_missed=True
+    )
+    measured = rounds.measure([one], spec(), 1, lambda line: None)
+    assert measured.left_out == {"nobody": "its process ended with code 1 (StopIteration)"}
+    with pytest.raises(RunFailed, match="N cannot be measured: its process ended with code 1"):
+        needed = dataclasses.replace(one, can_be_missed=False)
+        rounds.measure([needed], spec(), 1, lambda line: None)
+
+
+def test_the_command_prints_its_table_and_one_json_object_at_the_end(monkeypatch, capsys):
+    ours, *_, peak = contenders.CONTENDERS[What.STEP]
+    absent = dataclasses.replace(peak, key="pytorch", needs="no_such_package")
+    monkeypatch.setitem(contenders.CONTENDERS, What.STEP, (ours, absent, peak))
+    assert benchmark.main(["step", "--json", *FLAGS]) == 0
+    *table, last = capsys.readouterr().out.splitlines()
+    found = json.loads(last)
+    assert [one["name"] for one in found["contenders"]] == ["alexnet_tf", "matrix_product"]
+    assert all(len(one["by_round"]) == 2 for one in found["contenders"])
+    assert found["left_out"][0]["reason"].startswith("no_such_package is not installed")
+    assert table[0] == "Training steps on a batch that is on the device"
