@@ -100,7 +100,7 @@ MISTAKES = [
     ("steps=3", "steps=3: expected nothing but flags. Write --steps=3."),
     ("--seed=-1", "seed=-1: expected 0 to 4294967295."),
     ("--steps=3 --epochs=2", "steps=3, epochs=2: expected one of the two"),
-    ("--network.input.size=300", "network.input.resize=72: expected at least"),
+    ("--network.input.size=300", "network.input.resize=104: expected at least"),
     ("--devices=cpu:0,cpu:1", "To train on several use --strategy=mirrored."),
 ]
 

@@ -24,10 +24,10 @@ HOUSE = (
     alexnet_tf.benchmarking.pictures alexnet_tf.benchmarking.work
     alexnet_tf.benchmarking.contenders alexnet_tf.benchmarking.spec alexnet_tf.benchmarking
     alexnet_tf.training.run alexnet_tf.training.trainer alexnet_tf.training.timer
-    alexnet_tf.training.lifecycle
-    alexnet_tf.training.monitoring alexnet_tf.training.events alexnet_tf.training.pictures
-    alexnet_tf.training.checkpoint alexnet_tf.training.launch alexnet_tf.training.evaluation
-    alexnet_tf.serving alexnet_tf.serving.savedmodel alexnet_tf.serving.classifier""",
+    alexnet_tf.training.lifecycle alexnet_tf.training.monitoring alexnet_tf.training.events
+    alexnet_tf.training.pictures alexnet_tf.training.launch alexnet_tf.training.evaluation
+    alexnet_tf.training.checkpoint alexnet_tf.serving alexnet_tf.serving.savedmodel
+    alexnet_tf.serving.classifier""",
     # 2: one step on one replica, and what it needs
     """alexnet_tf.recipes alexnet_tf.training alexnet_tf.training.steps alexnet_tf.training.state
     alexnet_tf.training.optimizer alexnet_tf.training.schedules alexnet_tf.training.counts

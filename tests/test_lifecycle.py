@@ -21,6 +21,7 @@ def test_a_signal_becomes_a_wish_and_its_exit_code(number, code):
 
 
 def test_a_second_ctrl_c_interrupts_at_once():
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's & makes us ignore it
     with lifecycle.Signals(), pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
