@@ -6,9 +6,8 @@ import tensorflow as tf
 
 from pipelines.config import ResizeRule
 from pipelines.decode import decode, to_square
-from pipelines.sources import forms
 from pipelines.sources import shapes as module
-from pipelines.sources.forms import FORMS
+from pipelines.sources.forms import FORMS, length
 from pipelines.sources.shapes import MAX_BYTES, NUM_EXAMPLES, ShapesSource, draw_all, shapes
 
 NUM_DRAWN = 600
@@ -107,14 +106,14 @@ def test_a_form_fills_its_place_and_is_its_own_mirror_image(name):
     axis = tf.linspace(-1.503, 1.503, 302)  # no point lies on an edge
     x, y = tf.meshgrid(axis, axis)
     inside = (FORMS[name](x, y) < 0).numpy()
-    assert not inside[(forms.length(x, y) > 1.1).numpy()].any()
+    assert not inside[(length(x, y) > 1.1).numpy()].any()
     assert 0.7 < inside.mean() * 9 < 2.4  # in square units; the unit disc has 3.1
     mirrored = (inside[:, ::-1], inside[::-1], inside.T)
     assert any(np.mean(inside != other) < 1e-3 for other in mirrored)
 
 
 def test_a_linear_classifier_on_the_pixels_stays_low(squares):
-    """Ridge regression to one-hot labels; `BUILD.md` has the logistic one on all pictures."""
+    """Ridge regression; logistic regression on all pictures at 32 x 32 RGB ends at 15 %."""
     x = squares - squares.mean(axis=1, keepdims=True)
     x = np.concatenate([x / x.std(axis=1, keepdims=True), np.ones([NUM_DRAWN, 1])], axis=1)
     labels = np.arange(NUM_DRAWN) % len(FORMS)
