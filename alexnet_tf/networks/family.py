@@ -10,10 +10,9 @@ NETWORKS: dict[str, NetworkConfig] = {
         name="small",
         input=InputConfig(size=96, resize=104, scale=1 / 64),
         width=0.25,
-        fc_width=256,
+        fc_width=512,
         init=Init.HE,
         dropout=DropoutMode.INVERTED,
-        dropout_rate=0.3,
     ),
 }
 """Every named network. paper: the text of 2012. small: its form at a quarter of the width, for
