@@ -13,6 +13,7 @@ NETWORKS: dict[str, NetworkConfig] = {
         fc_width=512,
         init=Init.HE,
         dropout=DropoutMode.INVERTED,
+        dropout_rate=0.3,
     ),
 }
 """Every named network. paper: the text of 2012. small: its form at a quarter of the width, for
