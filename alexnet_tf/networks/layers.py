@@ -155,14 +155,9 @@ class Convolution(keras.layers.Layer):
         """Makes kernel and bias; refuses channels that the groups cannot share."""
         _check_divides(self.groups, "channels", input_shape[-1])
         side, channels = self.kernel_size, input_shape[-1] // self.groups
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(side, side, channels, self.filters),
-            initializer=self.kernel_initializer,
-        )
-        self.bias = self.add_weight(
-            name="bias", shape=(self.filters,), initializer=self.bias_initializer
-        )
+        shape = (side, side, channels, self.filters)
+        self.kernel = self.add_weight(shape, self.kernel_initializer, name="kernel")
+        self.bias = self.add_weight((self.filters,), self.bias_initializer, name="bias")
 
     def call(self, x):
         """Convolves each group of `x` with its own kernels."""
@@ -274,21 +269,24 @@ class Dropout(keras.layers.Layer):
         """Drops in training, scales where the mode says so."""
         keep = 1 - self.rate
         if training:
-            x = x * tf.cast(self._draw(tf.shape(x)) >= self.rate, x.dtype)
+            # The integers of all devices agree; XLA makes other floats of the same bits (TF 2.21).
+            is_kept = self._bits(tf.shape(x)) >= tf.constant(round(self.rate * 2**32), tf.uint32)
+            x = x * tf.cast(is_kept, x.dtype)
             return x / keep if self.mode == "inverted" else x
         return x * keep if self.mode == "program" else x
 
-    def _draw(self, shape: tf.Tensor) -> tf.Tensor:
-        """Returns uniform numbers from 0 to below 1, float32, of `shape`."""
+    def _bits(self, shape: tf.Tensor) -> tf.Tensor:
+        """Draws uint32 of `shape`, all values equally often."""
         position = getattr(_thread, "position", None)
+        num_rows, first_row = shape[0], 0
         if position is None:
             seed = tf.cast(self.generator.next(), tf.int64)
-            return tf.random.stateless_uniform(shape, seed, alg="philox")
-        seed = named_seed(position.seed, f"dropout/{self.name}", position.step)
-        rows = tf.concat([[position.num_rows], shape[1:]], axis=0)
-        draws = tf.random.stateless_uniform(rows, seed, alg="philox")
-        first = tf.concat([[tf.cast(position.first_row, tf.int32)], tf.zeros_like(shape[1:])], 0)
-        return tf.slice(draws, first, shape)
+        else:
+            seed = named_seed(position.seed, f"dropout/{self.name}", position.step)
+            num_rows, first_row = position.num_rows, tf.cast(position.first_row, tf.int32)
+        whole = tf.concat([[num_rows], shape[1:]], axis=0)
+        bits = tf.random.stateless_uniform(whole, seed, None, None, dtype=tf.uint32, alg="philox")
+        return tf.slice(bits, tf.concat([[first_row], tf.zeros_like(shape[1:])], axis=0), shape)
 
     def compute_output_shape(self, input_shape):
         """Returns the input's shape."""
