@@ -37,10 +37,8 @@ MACHINE = {"cores": 2, "processor": "P", "accelerator": None, "system": "S"}
 MACHINE |= {"versions": {"TensorFlow": "2"}, "load_before": 0.5, "date": "2026-01-01"}
 
 
-def spec(what=What.STEP, **network) -> Spec:
-    config = Config(
-        network=dataclasses.replace(TINY, **network), run=RunConfig(global_batch_size=2)
-    )
+def spec(what=What.STEP) -> Spec:
+    config = Config(network=TINY, run=RunConfig(global_batch_size=2))
     return Spec(what=what, config=config, round_seconds=0.01)
 
 
@@ -50,14 +48,9 @@ def samples(*rates: float, cpu_seconds: float = 0.0) -> list[Sample]:
 
 def rivals() -> dict:
     flop = report.flop_per_image(TINY, What.STEP)
-    measured = rounds.Measured(
-        {
-            "alexnet_tf": samples(40, 20, 36),
-            "plain_keras": samples(5, 5, 6),
-            "matrix_product": samples(50 * flop, 50 * flop, 60 * flop),
-        },
-        left_out={"pytorch": "torch is not installed"},
-    )
+    found = {"alexnet_tf": samples(40, 20, 36), "plain_keras": samples(5, 5, 6)}
+    found["matrix_product"] = samples(50 * flop, 50 * flop, 60 * flop)
+    measured = rounds.Measured(found, left_out={"pytorch": "torch is not installed"})
     return report.result(spec(), 3, measured, MACHINE, "python -m alexnet_tf.benchmark step")
 
 
@@ -122,19 +115,18 @@ def test_rounds_go_forth_and_back():
     assert [rounds.in_turn(["a", "b"], i) for i in (0, 1)] == [["a", "b"], ["b", "a"]]
 
 
-def test_a_round_has_as_many_steps_as_fill_its_time():
+@pytest.mark.parametrize("least, part, steps", [(1, 4, 12), (50, 50, 50)])
+def test_a_round_has_as_many_steps_as_fill_its_time(least, part, steps):
     now = 0.0
 
     def run(num_steps: int) -> None:
         nonlocal now
-        now += 0.03 * num_steps
+        now += 0.1 * num_steps
 
-    def steps(least: int) -> int:
-        one = work.Work(run=run, units_per_step=1, least_steps=least)
-        return work.steps_for(one, 1.0, clock=lambda: now)
-
-    assert steps(1) == 34
-    assert steps(50) == 50
+    one = work.Work(run=run, units_per_step=8, least_steps=least)
+    assert work.steps_for(one, 0.25, lambda: now) == part
+    sample = work.timed(one, part, 1.0, lambda: now)
+    assert (sample.units, sample.rate) == (8 * steps, pytest.approx(80))
 
 
 def test_plain_keras_computes_our_network():

@@ -1,7 +1,6 @@
 """Work that can be done any number of times, and how it is timed. No TensorFlow here."""
 
 import dataclasses
-import math
 import time
 from collections.abc import Callable
 
@@ -27,13 +26,17 @@ class Work:
     """Model of the GPU that does it; None for a CPU."""
 
 
-def steps_for(work: Work, seconds: float, clock: Callable[[], float] = time.perf_counter) -> int:
+Clock = Callable[[], float]
+"""Tells the time in seconds."""
+
+
+def steps_for(work: Work, seconds: float, clock: Clock = time.perf_counter) -> int:
     """Warms up, and finds how many steps last at least about so long.
 
     Args:
       work: what to measure.
-      seconds: of a round.
-      clock: the time in seconds.
+      seconds: much shorter than a round.
+      clock: tells the time.
     """
     work.run(1)  # builds graphs
     work.run(1)  # takes the memory that stays
@@ -41,18 +44,27 @@ def steps_for(work: Work, seconds: float, clock: Callable[[], float] = time.perf
     while True:
         began = clock()
         work.run(steps)
-        lasted = max(clock() - began, 1e-9)
-        if lasted >= seconds / 4:
-            return max(steps, math.ceil(steps * seconds / lasted))
+        if clock() - began >= seconds:
+            return steps
         steps *= 2
 
 
-def timed(work: Work, num_steps: int) -> Sample:
-    """Does one round."""
-    began, cpu_began = time.perf_counter(), time.process_time()
-    work.run(num_steps)
-    seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu_began
-    return Sample(num_steps * work.units_per_step, seconds, cpu_seconds)
+def timed(
+    work: Work, num_steps: int, seconds: float = 0.0, clock: Clock = time.perf_counter
+) -> Sample:
+    """Does one round.
+
+    Args:
+      work: what to measure.
+      num_steps: to do without looking at the clock; as often as the time takes, at least once.
+      seconds: how long a round lasts at least.
+      clock: tells the time.
+    """
+    units, began, cpu_began = 0.0, clock(), time.process_time()
+    while not units or clock() - began < seconds:
+        work.run(num_steps)
+        units += num_steps * work.units_per_step
+    return Sample(units, clock() - began, time.process_time() - cpu_began)
 
 
 def synthetic(config: Config) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,9 @@ from alexnet_tf.benchmarking.spec import Spec
 from alexnet_tf.benchmarking.work import steps_for, timed
 from alexnet_tf.errors import UserError
 
+PARTS = 10
+"""Of a round: so often it is asked whether its time is over, and the device waited for."""
+
 
 def main(key: str, text: str) -> None:
     """Makes the work of a contender, and does a round of it whenever told to."""
@@ -31,7 +34,7 @@ def main(key: str, text: str) -> None:
         # Only here, so that TensorFlow and PyTorch are never in one process.
         module = importlib.import_module(f"alexnet_tf.benchmarking.{one.module}")
         work = getattr(module, one.function)(spec)
-        num_steps = steps_for(work, spec.round_seconds)
+        num_steps = steps_for(work, spec.round_seconds / PARTS)
     except UserError as error:
         return answer({"refused": str(error)})
     except Exception:
@@ -39,7 +42,7 @@ def main(key: str, text: str) -> None:
         sys.exit(1)
     answer({"versions": work.versions, "accelerator": work.accelerator})
     for _ in sys.stdin:
-        answer(timed(work, num_steps)._asdict())
+        answer(timed(work, num_steps, spec.round_seconds)._asdict())
 
 
 if __name__ == "__main__":
