@@ -30,9 +30,11 @@ def by_numpy(x, radius=2, bias=2.0, alpha=1e-4, beta=0.75, groups=1):
 @pytest.mark.parametrize("dtype", ATOL)
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("constants", [{}, STRONG, STRONG | {"beta": 0.5, "radius": 1}])
-def test_forward_is_the_papers_formula(dtype, groups, constants):
+@pytest.mark.parametrize("training", [False, True])
+def test_forward_is_the_papers_formula(dtype, groups, constants, training):
     x = inputs()
-    y = LocalResponseNorm(groups=groups, dtype=dtype, **constants)(tf.cast(x, dtype))
+    layer = LocalResponseNorm(groups=groups, dtype=dtype, **constants)
+    y = layer(tf.cast(x, dtype), training=training)
     assert y.dtype == dtype
     expected = by_numpy(x, groups=groups, **constants)
     np.testing.assert_allclose(tf.cast(y, tf.float32), expected, atol=ATOL[dtype])
@@ -58,7 +60,8 @@ def test_the_gradient_is_that_of_finite_differences(groups, channels):
 
 
 @pytest.mark.parametrize("groups", [1, 2])
-def test_the_gradient_equals_tensorflows_own(groups):
+@pytest.mark.parametrize("training", [False, True])
+def test_the_gradient_equals_tensorflows_own(groups, training):
     x, dy = tf.constant(inputs()), tf.constant(inputs(seed=1))
 
     def stock(x):
@@ -73,7 +76,8 @@ def test_the_gradient_equals_tensorflows_own(groups):
             y = function(x)
         return tape.gradient(y, x, dy)
 
-    ours = gradient(LocalResponseNorm(groups=groups, **STRONG))
+    layer = LocalResponseNorm(groups=groups, **STRONG)
+    ours = gradient(lambda x: layer(x, training=training))
     np.testing.assert_allclose(ours, gradient(stock), atol=1e-5)
 
 
@@ -96,13 +100,14 @@ def test_forward_and_gradient_equal_pytorchs(constants):
 
 
 @pytest.mark.parametrize("dtype", ATOL)
-def test_xla_compiles_it_forward_and_backward(dtype):
+@pytest.mark.parametrize("training", [False, True])
+def test_xla_compiles_it_forward_and_backward(dtype, training):
     layer, x = LocalResponseNorm(groups=2, dtype=dtype, **STRONG), tf.cast(inputs(), dtype)
 
     def both(x):
         with tf.GradientTape() as tape:
             tape.watch(x)
-            y = layer(x)
+            y = layer(x, training=training)
         return y, tape.gradient(y, x)
 
     compiled = tf.function(both, jit_compile=True)(x)
@@ -115,6 +120,13 @@ def test_large_float16_activations_do_not_overflow():
     y = LocalResponseNorm(dtype="float16")(tf.fill([1, 1, 1, 5], tf.constant(2000, tf.float16)))
     expected = by_numpy(np.full((1, 1, 1, 5), 2000.0))
     np.testing.assert_allclose(tf.cast(y, tf.float32), expected, rtol=1e-3)  # float16's
+
+
+def test_what_is_exported_is_tensorflows_own_operation_and_needs_no_compiler():
+    layer = LocalResponseNorm(groups=2)
+    graph = tf.function(layer).get_concrete_function(tf.TensorSpec([None, 3, 4, 12])).graph
+    types = {operation.type for operation in graph.get_operations()}
+    assert "LRN" in types and not types & {"PartitionedCall", "StatefulPartitionedCall"}
 
 
 def test_a_window_is_cut_at_the_edge_of_a_tower_and_not_renormalised():

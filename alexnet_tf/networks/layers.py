@@ -89,10 +89,10 @@ class LocalResponseNorm(keras.layers.Layer):
         """Refuses channels that the groups cannot share."""
         _check_divides(self.groups, "channels", input_shape[-1])
 
-    def call(self, x):
+    def call(self, x, training=False):
         """Normalises in float32: there is no bfloat16 kernel, and XLA has no other (xla#43450)."""
-        wide = tf.cast(x, tf.float32)
-        y = local_response_norm(wide, self.radius, self.bias, self.alpha, self.beta, self.groups)
+        constants = (self.radius, self.bias, self.alpha, self.beta)
+        y = local_response_norm(tf.cast(x, tf.float32), *constants, self.groups, training)
         return tf.cast(y, x.dtype)
 
     def compute_output_shape(self, input_shape):

@@ -1,16 +1,26 @@
-"""Local response normalisation (paper, section 3.3) with a gradient that is fast on CPU."""
+"""Local response normalisation (paper, section 3.3), with a gradient that is fast everywhere.
 
-import numpy as np
+All of it is bound by memory, so the fewest passes win: XLA makes one of a whole formula.
+"""
+
 import tensorflow as tf
 
 
 def local_response_norm(
-    x: tf.Tensor, radius: int, bias: float, alpha: float, beta: float, groups: int = 1
+    x: tf.Tensor,
+    radius: int,
+    bias: float,
+    alpha: float,
+    beta: float,
+    groups: int = 1,
+    training: bool = False,
 ) -> tf.Tensor:
     """Divides each activation by the energy of its neighbors, with a fast exact gradient.
 
-    The sum over neighbors is a product with a band matrix. TensorFlow's own gradient is a scalar
-    loop on CPU: forward and backward then take 4 times as long (TF 2.21).
+    `tf.nn.local_response_normalization`, but for two things. Its own gradient is a scalar loop on
+    CPU, many times slower (TF 2.21): ours is compiled by XLA, in training or not. And in training
+    the forward pass is compiled as well, which takes a fifth of the time on CPU; elsewhere, so in
+    an export, it stays TensorFlow's, which needs no compiler.
 
     Args:
       x: float32 [N, H, W, C].
@@ -19,32 +29,57 @@ def local_response_norm(
       alpha: weight of the raw sum of squares.
       beta: power of the divisor.
       groups: parts of the channels that do not see each other; divides C.
+      training: whether a gradient will be asked for.
 
     Returns:
       float32 [N, H, W, C].
     """
-    depth = x.shape[-1] // groups
-    near = np.abs(np.subtract.outer(np.arange(depth), np.arange(depth))) <= radius
-    band = near.astype(np.float32)
+    shape, depth = tf.shape(x), x.shape[-1] // groups
+    constants = (radius, bias, alpha, beta)
 
     @tf.custom_gradient
-    def normalize(x):
-        base = bias + tf.matmul(tf.square(x), alpha * band)
-        y = x * _negative_power(base, beta)
-
+    def normalize(rows):
         def gradient(dy):
-            through = tf.matmul(dy * y / base, 2 * alpha * beta * band)
-            return dy * _negative_power(base, beta) - x * through
+            return _backward(rows, dy, *constants)
 
-        return y, gradient
+        if training:
+            return _forward(rows, *constants), gradient
+        y = tf.nn.local_response_normalization(rows[:, tf.newaxis, tf.newaxis], *constants)
+        return y[:, 0, 0], gradient
 
-    rows = tf.reshape(x, [-1, depth])  # a group is a row: no split, no copy
-    return tf.reshape(normalize(rows), tf.shape(x))
+    # A group is a row of its own: no split, no copy.
+    return tf.reshape(normalize(tf.reshape(x, [-1, depth])), shape)
 
 
-def _negative_power(base: tf.Tensor, beta: float) -> tf.Tensor:
-    """Returns base ** -beta; two roots are several times cheaper than a power."""
-    if beta == 0.75:
+@tf.function(jit_compile=True)
+def _forward(x, radius: int, bias: float, alpha: float, beta: float):
+    """Divides float32 rows [M, C]: x / base ** beta."""
+    return x * _power(_base(x, radius, bias, alpha), -beta)
+
+
+@tf.function(jit_compile=True)
+def _backward(x, dy, radius: int, bias: float, alpha: float, beta: float):
+    """Returns dx = dy / base ** beta - 2 alpha beta x sum(dy y / base), of float32 rows [M, C]."""
+    base = _base(x, radius, bias, alpha)
+    direct = dy * _power(base, -beta)  # dy y is direct x
+    return direct - 2 * alpha * beta * x * _window_sum(direct * x / base, radius)
+
+
+def _base(x: tf.Tensor, radius: int, bias: float, alpha: float) -> tf.Tensor:
+    """The energy around each channel: bias + alpha * sum(x ** 2)."""
+    return bias + alpha * _window_sum(tf.square(x), radius)
+
+
+def _window_sum(x: tf.Tensor, radius: int) -> tf.Tensor:
+    """Sums the channels from c - radius to c + radius; beyond the edges there are none."""
+    depth = x.shape[-1]
+    padded = tf.pad(x, ((0, 0), (radius, radius)))
+    return tf.add_n([padded[:, first : first + depth] for first in range(2 * radius + 1)])
+
+
+def _power(base: tf.Tensor, exponent: float) -> tf.Tensor:
+    """Returns base ** exponent; for the paper's beta two roots are several times cheaper."""
+    if exponent == -0.75:
         root = tf.math.rsqrt(base)
         return root * tf.sqrt(root)
-    return tf.pow(base, -beta)
+    return tf.pow(base, exponent)
