@@ -154,9 +154,10 @@ def preprocess(
             "network.input.mean=dataset: expected three levels; measure them first "
             "with pipelines.dataset.dataset_mean."
         )
-    x = tf.cast(images, tf.float32) - tf.constant(config.mean, tf.float32)
+    offset = -tf.constant(config.mean, tf.float32)
     if shift is not None:
-        x += shift[:, tf.newaxis, tf.newaxis, :]
+        offset += shift[:, tf.newaxis, tf.newaxis, :]  # before the pixels: one pass over them less
+    x = tf.cast(images, tf.float32) + offset
     factor = config.scale / divide_by
     if factor != 1.0:
         x *= factor

@@ -63,13 +63,20 @@ class PaperSGD(keras.optimizers.Optimizer):
         decay = self.bias_decay if is_bias else self.decay
         rate = tf.cast(learning_rate, variable.dtype) * (self.bias_rate if is_bias else 1.0)
         slot = self.momentums[index]
-        velocity = self.momentum * slot - rate * (gradient + decay * variable)
+        gradient = gradient + decay * variable if decay else gradient
         if self.can_hold:
+            velocity = self.momentum * slot - rate * gradient
             self.assign(slot, tf.where(self.is_held, slot, velocity))
-            velocity = tf.where(self.is_held, tf.zeros_like(velocity), velocity)
+            self.assign_add(variable, tf.where(self.is_held, tf.zeros_like(velocity), velocity))
         else:
-            self.assign(slot, velocity)
-        self.assign_add(variable, velocity)
+            # The same two lines in place, in half the passes over memory.
+            tf.raw_ops.ResourceApplyKerasMomentum(
+                var=variable.handle,
+                accum=slot.value.handle,
+                lr=rate,
+                grad=gradient,
+                momentum=self.momentum,
+            )
 
     def get_config(self) -> dict:
         """What `from_config` needs to make it again."""
