@@ -29,6 +29,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 from absl import flags as absl_flags
 
+from alexnet_tf import environment
 from alexnet_tf.backend import check_keras_backend
 from alexnet_tf.config import Config
 from alexnet_tf.errors import RunFailed, UserError
@@ -152,8 +153,7 @@ def run_command(main: Callable[[Sequence[str]], int]) -> NoReturn:
     Args:
       main: takes what was typed after the command's name, returns an exit code.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # our own sentences should be seen
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # off by default on AMD CPUs (TF 2.21)
+    environment.prepare()
     try:
         code = main(sys.argv[1:])
         sys.stdout.flush()

@@ -37,7 +37,7 @@ HOUSE = (
     alexnet_tf.networks.family alexnet_tf.networks.layers alexnet_tf.networks.lrn""",
     # 0: settings, and the data path
     """alexnet_tf.settings_json alexnet_tf.settings alexnet_tf.backend alexnet_tf.config
-    alexnet_tf.network_config alexnet_tf.errors alexnet_tf
+    alexnet_tf.network_config alexnet_tf.environment alexnet_tf.errors alexnet_tf
     pipelines.dataset pipelines.sources.memory pipelines.decode pipelines.sources
     pipelines.sources.folder pipelines.sources.shapes pipelines.sources.forms pipelines.order
     pipelines.augment
@@ -49,6 +49,7 @@ PLACES = {
     for place, name in enumerate(reversed(names.split()))
 }
 WITHOUT_TENSORFLOW = """alexnet_tf alexnet_tf.config alexnet_tf.network_config alexnet_tf.errors
+    alexnet_tf.environment
     alexnet_tf.settings alexnet_tf.settings_json alexnet_tf.backend alexnet_tf.networks.family
     alexnet_tf.recipes alexnet_tf.flags alexnet_tf.flags_help alexnet_tf.train alexnet_tf.evaluate
     alexnet_tf.export alexnet_tf.predict alexnet_tf.benchmark pipelines.config""".split()

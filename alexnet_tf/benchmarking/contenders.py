@@ -5,15 +5,13 @@ import importlib.util
 from collections.abc import Mapping
 
 from alexnet_tf.benchmarking.spec import What
+from alexnet_tf.environment import FAST
 
-OURS = {"TF_ENABLE_ONEDNN_OPTS": "1"}
-"""What every command of ours sets."""
-
-STOCK = {"TF_ENABLE_ONEDNN_OPTS": None}
+STOCK = dict.fromkeys(FAST)
 """TensorFlow as it comes: oneDNN is off on some processors (TF 2.21)."""
 
-PASSIVE = {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0"}
-"""Threads of OpenMP that wait do not turn round in circles."""
+PASSIVE = STOCK | {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0"}
+"""PyTorch as it comes, but for threads of OpenMP, which wait without turning round in circles."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,7 +50,7 @@ def _rivals(function: str) -> tuple[Contender, ...]:
             label="alexnet_tf",
             module="ours",
             function=function,
-            environment=OURS,
+            environment=FAST,
         ),
         Contender(
             key="plain_keras",
@@ -62,7 +60,7 @@ def _rivals(function: str) -> tuple[Contender, ...]:
             environment=STOCK,
             can_be_missed=True,
             note="Conv2D(groups=2), TensorFlow's own gradient of local response normalisation, "
-            "TensorFlow's default environment (all commands of ours set TF_ENABLE_ONEDNN_OPTS=1)",
+            "TensorFlow's default environment (commands of ours set oneDNN and huge pages on)",
         ),
         Contender(
             key="pytorch",
@@ -72,14 +70,15 @@ def _rivals(function: str) -> tuple[Contender, ...]:
             environment=PASSIVE,
             can_be_missed=True,
             needs="torch",
-            note="the same network, eager, the faster one of channels first and channels last",
+            note="the same network, eager, default environment, the faster one of channels first "
+            "and channels last",
         ),
         Contender(
             key="matrix_product",
             label="matrix product",
             module="matrix",
             function="product",
-            environment=OURS,
+            environment=FAST,
             note="the peak: square matrices, as if they were pictures",
         ),
     )
@@ -89,7 +88,7 @@ CONTENDERS: dict[What, tuple[Contender, ...]] = {
     What.STEP: _rivals("step"),
     What.INFERENCE: _rivals("inference"),
     What.LOOP: tuple(
-        Contender(key=key, label=label, module="ours", function=key, environment=OURS)
+        Contender(key=key, label=label, module="ours", function=key, environment=FAST)
         for key, label in (
             ("step", "step"),
             ("loop_in_memory", "loop over squares in memory"),
