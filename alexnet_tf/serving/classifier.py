@@ -59,7 +59,7 @@ class Classifier(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
         def serving_default(image_bytes):
             images, readable = windows(image_bytes, inputs)
-            answers = answer(model(augment.preprocess(images, inputs), training=False), names)
+            answers = answer(logits_of(model, images, inputs), names)
             return {
                 name: tf.where(readable[:, tf.newaxis], x, tf.zeros_like(x))  # of strings: empty
                 for name, x in answers.items()
@@ -69,7 +69,7 @@ class Classifier(tf.Module):
 
         @tf.function(input_signature=[window])
         def images(images):
-            logits = model(augment.preprocess(images, inputs), training=False)
+            logits = logits_of(model, images, inputs)
             return answer(logits, names) | {"logits": logits}
 
         @tf.function(input_signature=[])
@@ -92,6 +92,16 @@ def trained(
     model = alexnet(network)
     state.assign(state.named_weights(model), dict(weights))
     return Classifier(model, network.input, classes)
+
+
+def logits_of(model: keras.Model, images: tf.Tensor, inputs: InputConfig) -> tf.Tensor:
+    """Runs the network on uint8 [N, size, size, 3]; N may be 0. Returns float32 [N, K]."""
+    num_images = tf.shape(images)[0]
+    # oneDNN's fused convolution gives no pictures the wrong number of channels (TF 2.21).
+    num_added = tf.cast(num_images == 0, tf.int32)
+    images = tf.pad(images, [[0, num_added], [0, 0], [0, 0], [0, 0]])
+    images = tf.ensure_shape(images, [None, inputs.size, inputs.size, 3])
+    return model(augment.preprocess(images, inputs), training=False)[:num_images]
 
 
 def windows(image_bytes: tf.Tensor, inputs: InputConfig) -> tuple[tf.Tensor, tf.Tensor]:
