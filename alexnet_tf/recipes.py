@@ -45,7 +45,7 @@ def imagenette() -> Config:
         ),
         data=DataConfig(source="folder:imagenette-224", cache=Cache.MEMORY),
         optimizer=OptimizerConfig(learning_rate=0.015, schedule=Schedule.COSINE, warmup_epochs=1),
-        run=RunConfig(epochs=14, global_batch_size=64),
+        run=RunConfig(epochs=16, global_batch_size=64),
     )
 
 
