@@ -4,7 +4,7 @@ The output is a SavedModel that plain TensorFlow loads without this package; its
 in `serving/classifier.py`, its files in `serving/savedmodel.py`. An older export at the same place
 is replaced once the new one is complete; anything else there is refused. The last line of standard
 output is one JSON object: output, run_dir, step, top1_error (a fraction; null where the checkpoint
-was not evaluated), num_classes.
+is not the best), num_classes.
 """
 
 import dataclasses
@@ -54,7 +54,7 @@ def main(argv: Sequence[str]) -> int:
 
 def description(stored: checkpoint.Checkpoint) -> dict:
     """What an export says about the checkpoint it was made from; values that JSON has."""
-    is_best = stored.step == stored.progress["best_step"]
+    is_best = stored.step > 0 and stored.step == stored.progress["best_step"]
     return {
         "step": stored.step,
         "top1_error": stored.progress["best_error"] if is_best else None,

@@ -169,7 +169,7 @@ def run_command(main: Callable[[Sequence[str]], int]) -> NoReturn:
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         code = EXIT_INTERRUPTED
-    sys.exit(code)
+    environment.leave(code)
 
 
 class _Parser(absl_flags.ArgumentParser):

@@ -86,6 +86,7 @@ KINDS = {"conv": Conv, "lrn": Lrn, "pool": Pool, "dense": Dense}
 # The paper's figure 2 and section 3.5. Standard deviations and biases are the 2012 program's
 # (layers-145.cfg); the paper's text has .01 for all of them, and `init=text` says so.
 PAPER_LAYERS = (
+    # Zeros right and below alone: his program counted upwards, 1 + ceil(213 / 4) = 55 (layer.py).
     Conv(name="conv1", filters=96, kernel=11, stride=4, pad=(0, 3)),
     Lrn(name="norm1"),
     Pool(name="pool1"),

@@ -26,6 +26,12 @@ class ResizeRule(enum.StrEnum):
     WARP = "warp"
 
 
+class CropRule(enum.StrEnum):
+    """Which window of the square stands for a picture where nothing is random."""
+
+    CENTER = "center"
+
+
 class OnError(enum.StrEnum):
     """What becomes of a picture that cannot be decoded."""
 
@@ -70,6 +76,8 @@ class InputConfig:
     resize_rule: ResizeRule = ResizeRule.SHORTER_SIDE
     """shorter_side scales it to `resize` and cuts the central square (paper, section 2);
     warp squeezes the whole picture into the square, as Caffe's tools did."""
+    crop_rule: CropRule = CropRule.CENTER
+    """center: evaluation sees the middle window of the square."""
 
     def __post_init__(self):
         """Refuses sizes and colours that no picture can have."""

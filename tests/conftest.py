@@ -1,12 +1,24 @@
 """Splits the CPU into two logical devices before any test starts TensorFlow."""
 
 import os
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 import pytest
 import tensorflow as tf
+
+
+def pytest_sessionfinish(session, exitstatus):
+    session.config.exit_status = int(exitstatus)
+
+
+def pytest_unconfigure(config):
+    """Leaves at once: TensorFlow was seen to hang when Python tidies up (environment.leave)."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(config.exit_status)
 
 
 @pytest.fixture(scope="session", autouse=True)

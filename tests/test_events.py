@@ -1,5 +1,6 @@
 """TensorBoard's files: what stands in them, and that each (tag, step) stands once."""
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -145,7 +146,7 @@ def test_a_kill_while_files_are_cut_leaves_no_trace(tmp_path, undisturbed):
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "events").write_text("a file")
-    with pytest.raises(RunFailed, match="/events' could not be written: .*Make room or permit"):
+    with pytest.raises(RunFailed, match="/events/train' could not be written: .*Make room"):
         Events(tmp_path, 0, 0)
 
 
@@ -188,3 +189,16 @@ def test_filters_are_the_sheet_of_conv1(tmp_path):
     sink.close()
     png = tf.make_ndarray(values(tmp_path / "events/train")["conv1/filters", 3].tensor)[2]
     np.testing.assert_array_equal(tf.io.decode_png(png), pictures.filters(kernel))
+
+
+def test_a_disk_that_takes_no_more_is_one_sentence(tmp_path):
+    sink = Events(tmp_path, 0, 0)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))  # of each file, in bytes
+    try:
+        with pytest.raises(RunFailed, match="events/train' could not be written: .*Make room"):
+            for step in range(50, 1000, 50):
+                train(sink, [step])
+                sink.flush()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)

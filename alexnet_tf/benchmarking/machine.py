@@ -2,12 +2,11 @@
 
 import datetime
 import os
-import pathlib
 import platform
 from collections.abc import Mapping
 from typing import Any
 
-CPUINFO = pathlib.Path("/proc/cpuinfo")
+from alexnet_tf.environment import processor
 
 
 def cores() -> int:
@@ -27,7 +26,7 @@ def machine(versions: Mapping[str, str], accelerator: str | None, load: float) -
     """
     return {
         "cores": cores(),
-        "processor": _processor(),
+        "processor": processor(),
         "accelerator": accelerator,
         "system": platform.system(),
         "versions": {"Python": platform.python_version(), **versions},
@@ -49,13 +48,3 @@ def sentence(about: Mapping[str, Any]) -> str:
     parts.append(", ".join(f"{name} {x}" for name, x in about["versions"].items()))
     parts.append(f"load {about['load_before']:.1f} before")
     return "; ".join([*parts, about["date"]])
-
-
-def _processor() -> str:
-    """The processor's model."""
-    if CPUINFO.exists():
-        for line in CPUINFO.read_text(encoding="utf-8").splitlines():
-            name, _, value = line.partition(":")
-            if name.strip() == "model name" and value.strip():
-                return value.strip()
-    return platform.processor() or platform.machine()

@@ -1,7 +1,8 @@
 """The directory of an export: TensorFlow's SavedModel, and beside it what it was made from.
 
     saved_model.pb, variables/        as TensorFlow writes them
-    assets.extra/alexnet_tf.json      format_version, step, top1_error, network, classes, versions
+    assets.extra/alexnet_tf.json      format_version, step, top1_error, recipe, network, classes,
+                                      trained_with (versions)
 
 It appears under its name whole, or not at all.
 """

@@ -12,6 +12,7 @@ import enum
 import json
 import os
 import pathlib
+import re
 import shutil
 import zipfile
 
@@ -25,6 +26,7 @@ FORMAT_VERSION = 1
 KEPT = 2
 """Checkpoints that stay beside the best one."""
 _PREFIX, _UNFINISHED = "step-", ".unfinished-"
+_NAME = re.compile(rf"{_PREFIX}\d+")
 
 
 class Which(enum.StrEnum):
@@ -119,7 +121,7 @@ def save(
             "checkpoint is good; make room or permit writing, and run the same command again."
         ) from error
     for path in _paths(directory)[:-KEPT]:
-        if _step(path) != progress["best_step"]:
+        if not progress["best_step"] or _step(path) != progress["best_step"]:
             shutil.rmtree(path, ignore_errors=True)
 
 
@@ -145,8 +147,9 @@ def load(run_dir: str | os.PathLike, which: Which = Which.BEST) -> Checkpoint:
             f"run_dir={str(run_dir)!r} holds no checkpoint; expected "
             "checkpoints/step-*/arrays.npz. Train first, or name another."
         )
-    best = directory / f"{_PREFIX}{last.progress['best_step']:09d}"
-    return _read(best) if which == Which.BEST and best.exists() else last
+    best_step = last.progress["best_step"]  # 0 before the first evaluation
+    best = directory / f"{_PREFIX}{best_step:09d}"
+    return _read(best) if which == Which.BEST and best_step and best.exists() else last
 
 
 def read_last(directory: pathlib.Path) -> Checkpoint | None:
@@ -165,9 +168,10 @@ def clean(directory: pathlib.Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def needed_bytes(arrays: dict[str, np.ndarray]) -> int:
-    """Disk space for the most checkpoints that are there at once."""
-    return (KEPT + 2) * sum(array.nbytes for array in arrays.values())
+def needed_bytes(directory: pathlib.Path, arrays: dict[str, np.ndarray]) -> int:
+    """Disk space for the checkpoints to come: the most that are there at once, less those."""
+    num_missing = max(1, KEPT + 2 - len(_paths(directory)))
+    return num_missing * sum(array.nbytes for array in arrays.values())
 
 
 def sync_directory(directory: pathlib.Path) -> None:
@@ -185,8 +189,9 @@ def _sync(file) -> None:
 
 
 def _paths(directory: pathlib.Path) -> list[pathlib.Path]:
-    """The finished checkpoints, oldest first."""
-    return sorted(directory.glob(f"{_PREFIX}*"), key=_step)
+    """The finished checkpoints, oldest first; copies under other names are none of ours."""
+    found = (path for path in directory.glob(f"{_PREFIX}*") if _NAME.fullmatch(path.name))
+    return sorted(found, key=_step)
 
 
 def _step(path: pathlib.Path) -> int:
@@ -214,6 +219,6 @@ def _read(path: pathlib.Path) -> Checkpoint:
 
 def _damaged(path: pathlib.Path, error: Exception) -> RunFailed:
     return RunFailed(
-        f"checkpoint={str(path)!r} cannot be read: {error}. Remove this directory to go on from "
-        "the one before."
+        f"checkpoint={str(path)!r} cannot be read: {error}. Expected it as it was written; remove "
+        "this directory to go on from the one before."
     )

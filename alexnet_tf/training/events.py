@@ -1,5 +1,6 @@
 """TensorBoard: what the run directory's events/train and events/eval hold."""
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -52,14 +53,8 @@ class Events:
         """Cuts the files and opens new ones behind them."""
         events = Path(run_dir) / "events"
         is_new = keep_train_step == 0
-        try:
-            self._train = _Folder(events / "train", None if is_new else keep_train_step)
-            self._eval = _Folder(events / "eval", None if is_new else keep_eval_step)
-        except (OSError, tf.errors.OpError) as error:
-            raise RunFailed(
-                f"{str(events)!r} could not be written: {error}. Make room or permit writing, and "
-                "run the same command again, or with --tensorboard=false."
-            ) from error
+        self._train = _Folder(events / "train", None if is_new else keep_train_step)
+        self._eval = _Folder(events / "eval", None if is_new else keep_eval_step)
 
     def write(self, line: dict) -> None:
         """Writes a log event's numbers under their tags; what is None is left out."""
@@ -126,28 +121,46 @@ class Events:
 
     def flush(self) -> None:
         """Hands all records to the operating system: from then on they outlive a kill."""
-        self._train.writer.flush()
-        self._eval.writer.flush()
+        for folder in (self._train, self._eval):
+            with _failing_clearly(folder.path):
+                folder.writer.flush()
 
     def close(self) -> None:
         """Flushes and ends the files."""
-        self._train.writer.close()
-        self._eval.writer.close()
+        for folder in (self._train, self._eval):
+            with _failing_clearly(folder.path):
+                folder.writer.close()
+
+
+@contextlib.contextmanager
+def _failing_clearly(path: Path):
+    """Turns what the system says about a folder into one sentence."""
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        said = getattr(error, "strerror", None) or str(error)
+        reason = said.partition("\n")[0].rpartition("; ")[2]  # TensorFlow: node; file; reason
+        raise RunFailed(
+            f"{str(path)!r} could not be written: {reason}. Make room or permit writing, and run "
+            "the same command again, or with --tensorboard=false."
+        ) from error
 
 
 class _Folder:
     """One of TensorBoard's runs: a writer, and the last step of each tag in the files."""
 
     def __init__(self, path: Path, keep_step: int | None):
-        path.mkdir(parents=True, exist_ok=True)
-        self._last_steps = cut(path, keep_step)
-        self.writer = tf.summary.create_file_writer(str(path))
+        self.path = path
+        with _failing_clearly(path):
+            path.mkdir(parents=True, exist_ok=True)
+            self._last_steps = cut(path, keep_step)
+            self.writer = tf.summary.create_file_writer(str(path))
 
     def write(self, tag: str, step: int, write: Callable[[], object]) -> None:
         """Calls `write` unless the files hold this step of this tag, or a later one."""
         if step > self._last_steps.get(tag, -1):
             self._last_steps[tag] = step
-            with self.writer.as_default(step):
+            with _failing_clearly(self.path), self.writer.as_default(step):
                 write()
 
 

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from alexnet_tf import __version__, settings_json
 from alexnet_tf.config import Config
+from alexnet_tf.environment import processor
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.networks.alexnet import INIT_VERSION
 from alexnet_tf.settings import differences
@@ -47,6 +48,12 @@ class Lock:
                 f"run_dir={str(run_dir)!r} is in use by another process; expected one run in a "
                 "directory. Wait for it, or name another with --run_dir."
             ) from None
+        except OSError as error:
+            self._file.close()
+            raise UserError(
+                f"run_dir={str(run_dir)!r} cannot be locked: {error.strerror}. Expected a file "
+                "system that has locks; name a directory on another with --run_dir."
+            ) from error
 
     def release(self) -> None:
         """Lets another process in."""
@@ -92,6 +99,7 @@ def versions() -> dict[str, str | int]:
         "numpy": np.__version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
+        "processor": processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0,
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
         "order_version": ORDER_VERSION,
@@ -100,8 +108,12 @@ def versions() -> dict[str, str | int]:
     }
 
 
-def check_versions(stored: dict) -> str | None:
+def check_versions(stored: dict, changed_devices: str = "") -> str | None:
     """A remark on a run that goes on under other versions, None where they are the same.
+
+    Args:
+      stored: `versions()` as the checkpoint has them.
+      changed_devices: what else makes other bits, in words.
 
     Raises:
       UserError: the order or the augmentation was another one then.
@@ -114,39 +126,56 @@ def check_versions(stored: dict) -> str | None:
                 f"alexnet_tf {stored['alexnet_tf']}, or start anew in another --run_dir."
             )
     changed = [f"{k} {stored.get(k)} -> {now[k]}" for k in now if stored.get(k) != now[k]]
+    changed += [changed_devices] * bool(changed_devices)
     if changed:
         return f"the end will not be bit-identical to an undisturbed run: {', '.join(changed)}"
     return None
 
 
 def check_same_run(run_dir: pathlib.Path, config: Config, data: dict) -> None:
-    """Writes what a run is about into its directory, or compares it with what is there.
+    """Compares a run that is to go on with what its directory says it is about.
 
     Raises:
-      UserError: the directory holds a run with other settings or other data.
+      UserError: it has other settings or other data.
     """
     settings_path, data_path = run_dir / "config.json", run_dir / "data.json"
     if settings_path.exists():
-        stored = settings_json.from_json(json.loads(settings_path.read_text(encoding="utf-8")))
-        changed = differences(stored, config)
+        changed = differences(settings_json.from_json(_read_json(settings_path)), config)
         if changed:
             raise UserError(
                 f"run_dir={str(run_dir)!r} holds a run with other settings: {'; '.join(changed)}. "
                 "Expected the same. Use them, or name another --run_dir."
             )
     if data_path.exists():
-        stored = json.loads(data_path.read_text(encoding="utf-8"))
+        stored = _read_json(data_path)
         changed = [
-            f"{name}: {stored[name]} -> {data[name]}" for name in data if stored[name] != data[name]
+            f"{name}: {stored.get(name)} -> {data[name]}"
+            for name in data
+            if stored.get(name) != data[name]
         ]
         if changed:
             raise UserError(
                 f"data.source={config.data.source!r} has changed since the run in "
-                f"{str(run_dir)!r} began: {'; '.join(changed)}. Restore the data, or name another "
-                "--run_dir."
+                f"{str(run_dir)!r} began: {'; '.join(changed)}. Expected the same. Restore them, "
+                "or name another --run_dir."
             )
-    write_text(settings_path, json.dumps(settings_json.to_json(config), indent=1))
-    write_text(data_path, json.dumps(data, indent=1))
+
+
+def describe_run(run_dir: pathlib.Path, config: Config, data: dict) -> None:
+    """Writes what a run is about into its directory."""
+    write_text(run_dir / "config.json", json.dumps(settings_json.to_json(config), indent=1))
+    write_text(run_dir / "data.json", json.dumps(data, indent=1))
+
+
+def _read_json(path: pathlib.Path) -> dict:
+    """Reads one of the small files of a run directory."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunFailed(
+            f"{str(path)!r} cannot be read: {error}. Expected it as it was written; put it back, "
+            "or remove it to go on without this comparison."
+        ) from error
 
 
 def check_space(run_dir: pathlib.Path, needed: int) -> None:
@@ -171,7 +200,7 @@ def write_text(path: pathlib.Path, text: str) -> None:
     """
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
-        with open(unfinished, "w", encoding="utf-8") as file:
+        with open(unfinished, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text + "\n")
             file.flush()
             os.fsync(file.fileno())

@@ -1,5 +1,6 @@
 """From a Config to a finished run directory: what `python -m alexnet_tf.train` does."""
 
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -9,6 +10,7 @@ import keras
 
 from alexnet_tf.config import Config
 from alexnet_tf.errors import UserError
+from alexnet_tf.networks.table import table
 from alexnet_tf.training import checkpoint, lifecycle, schedules
 from alexnet_tf.training.events import Events
 from alexnet_tf.training.monitoring import Console, MetricsFile
@@ -39,32 +41,38 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
     run_dir = pathlib.Path(config.run_dir)
     train, val = _open_sources(config)
     lock = lifecycle.Lock(run_dir)
-    with lifecycle.Signals() as signals:
-        try:
-            config, train, val = _prepare(config, train, val)
-            _check_length(run_dir, config, train.num_examples)
+    try:
+        checkpoint.clean(run_dir / "checkpoints")
+        last = checkpoint.read_last(run_dir / "checkpoints")
+        config, train, val = _prepare(config, train, val, last)
+        if last:  # a start that failed before the first checkpoint binds nobody
+            _check_length(run_dir, config, last.config, train.num_examples)
             lifecycle.check_same_run(run_dir, config, _identity(train, val))
-            lifecycle.write_text(run_dir / "classes.txt", "\n".join(train.classes))
-            return _train(config, strategy, (train, val), run_dir, callbacks, signals)
-        finally:
-            lock.release()
+        lifecycle.describe_run(run_dir, config, _identity(train, val))
+        lifecycle.write_text(run_dir / "classes.txt", "\n".join(train.classes))
+        return _train(config, strategy, (train, val), run_dir, callbacks)
+    finally:
+        lock.release()
 
 
-def _train(config, strategy, sources, run_dir, callbacks, signals) -> tuple[int, dict]:
+def _train(config, strategy, sources, run_dir, callbacks) -> tuple[int, dict]:
     """Restores or starts, trains, and writes result.json at the end."""
     trainer = Trainer(config, strategy, sources, run_dir, callbacks)
     progress = trainer.state.progress
     if progress.step >= trainer.num_steps and progress.evaluated_step == progress.step:
+        is_fixed = schedules.needs_length(config.optimizer.schedule)
+        longer = "" if is_fixed else "Train longer with --epochs or --steps. "
         print(
-            f"run_dir={str(run_dir)!r} is finished at step {progress.step}. Train longer with "
-            "--epochs or --steps, or elsewhere with --run_dir.",
+            f"run_dir={str(run_dir)!r} is finished at step {progress.step}. {longer}"
+            "For another run name another --run_dir.",
             file=sys.stderr,
         )
         return 0, _finished(trainer, run_dir)
     _announce(trainer, strategy, run_dir)
     sinks = Sinks(trainer)
     try:
-        exit_code = trainer.run(sinks, signals)
+        with lifecycle.Signals() as signals:
+            exit_code = trainer.run(sinks, signals)
     finally:
         sinks.close()
     result = _result(trainer, run_dir)
@@ -114,9 +122,10 @@ class Sinks:
         return self._metrics.flush()
 
     def close(self) -> None:
-        """Closes the files."""
-        for sink in self._sinks:
-            sink.close()
+        """Closes the files, all of them even if one fails."""
+        with contextlib.ExitStack() as stack:
+            for sink in self._sinks:
+                stack.callback(sink.close)
 
 
 def _open_sources(config: Config) -> tuple[Source, Source]:
@@ -135,17 +144,25 @@ def _open_sources(config: Config) -> tuple[Source, Source]:
     return train, val
 
 
-def _prepare(config: Config, train: Source, val: Source) -> tuple[Config, Source, Source]:
-    """Fills the cache, and takes from the data what the settings leave to them."""
+def _prepare(config: Config, train: Source, val: Source, last) -> tuple[Config, Source, Source]:
+    """Fills the cache, and takes from the data what the settings leave to them.
+
+    A run that goes on has the mean that was measured at its start, in its `last` checkpoint.
+    """
     inputs = config.network.input
     try:
         if config.data.cache == Cache.MEMORY:
             train, val = in_memory(train, inputs), in_memory(val, inputs)
         if inputs.mean == "dataset":
-            inputs = dataclasses.replace(inputs, mean=dataset_mean(train, inputs))
+            mean = last.config.network.input.mean if last else dataset_mean(train, inputs)
+            inputs = dataclasses.replace(inputs, mean=mean)
     except ValueError as error:
         raise UserError(str(error)) from error
     network = dataclasses.replace(config.network, num_classes=len(train.classes), input=inputs)
+    try:
+        table(network)  # refuses what cannot be built
+    except ValueError as error:
+        raise UserError(str(error)) from error
     return dataclasses.replace(config, network=network), train, val
 
 
@@ -158,12 +175,11 @@ def _identity(train: Source, val: Source) -> dict:
     }
 
 
-def _check_length(run_dir: pathlib.Path, config: Config, num_examples: int) -> None:
+def _check_length(run_dir: pathlib.Path, config: Config, stored: Config, num_examples: int) -> None:
     """Refuses another length where the learning rate of every step depends on it."""
-    last = checkpoint.read_last(run_dir / "checkpoints")
-    if last is None or not schedules.needs_length(config.optimizer.schedule):
+    if not schedules.needs_length(config.optimizer.schedule):
         return
-    before, now = last.config.num_steps(num_examples), config.num_steps(num_examples)
+    before, now = stored.num_steps(num_examples), config.num_steps(num_examples)
     if before != now:
         raise UserError(
             f"steps={now}: the run in {str(run_dir)!r} was begun for {before} steps, and "
@@ -192,9 +208,12 @@ def _announce(trainer: Trainer, strategy, run_dir: pathlib.Path) -> None:
 def _finished(trainer: Trainer, run_dir: pathlib.Path) -> dict:
     """The result of a run that was finished before; it may have been killed while writing it."""
     path = run_dir / "result.json"
-    if not path.exists():
-        lifecycle.write_text(path, json.dumps(_result(trainer, run_dir)))
-    return json.loads(path.read_text(encoding="utf-8"))
+    stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if stored.get("step") == trainer.state.progress.step:
+        return stored
+    result = _result(trainer, run_dir)
+    lifecycle.write_text(path, json.dumps(result))
+    return result
 
 
 def _result(trainer: Trainer, run_dir: pathlib.Path) -> dict:

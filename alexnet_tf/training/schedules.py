@@ -17,7 +17,9 @@ class Plateau:
     """What the plateau schedule remembers between evaluations."""
 
     drops: int = 0
-    best_error: float = math.inf
+    """How often the rate was divided."""
+    best_error: float = 1.0
+    """Top-1 error of the best evaluation, a fraction."""
     waited: int = 0
     """Evaluations since the last best error."""
 
@@ -60,5 +62,5 @@ def learning_rate(
     elif config.schedule == Schedule.COSINE:
         rate *= 0.5 * (1 + math.cos(math.pi * done / num_steps))
     if epoch < config.warmup_epochs:
-        rate *= step / (config.warmup_epochs * steps_per_epoch)
+        rate *= min(1.0, step / (config.warmup_epochs * steps_per_epoch))
     return rate

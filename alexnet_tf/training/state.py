@@ -59,6 +59,7 @@ class TrainState:
 
     def __init__(self, config: Config, strategy: tf.distribute.Strategy):
         """Builds the network and all slots of the optimizer inside the strategy's scope."""
+        keras.config.set_floatx("float32")  # of the learning rate, whatever keras.json says
         with strategy.scope():
             self.model = alexnet(
                 config.network, config.run.seed, compute_dtype(config.run.precision)

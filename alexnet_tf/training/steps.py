@@ -74,10 +74,11 @@ def eval_step(model, config: Config, batch: Batch, views: Views) -> Counts:
     size, num_views = config.network.input.size, 10
     images = ten_views(batch.image, size)  # [N * 10, size, size, 3], views of a picture together
     logits = model(preprocess(images, config.network.input), training=False)
-    probabilities = tf.reshape(tf.nn.softmax(logits), [-1, num_views, logits.shape[1]])
-    mean = tf.reduce_mean(probabilities, axis=1)  # [N, K]
-    own = tf.gather(mean, batch.label, axis=1, batch_dims=1)
-    return count(mean, -tf.math.log(own), batch)
+    each = tf.reshape(tf.nn.log_softmax(logits), [-1, num_views, logits.shape[1]])
+    mean = tf.reduce_mean(tf.exp(each), axis=1)  # probabilities [N, K]
+    own = tf.gather(each, batch.label, axis=2, batch_dims=1)  # [N, 10]; as logarithms: never inf
+    losses = tf.math.log(float(num_views)) - tf.reduce_logsumexp(own, axis=1)
+    return count(mean, losses, batch)
 
 
 def cross_entropy(label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

@@ -53,6 +53,8 @@ def _parse_devices(run: RunConfig) -> tuple[str, list[int]]:
             )
         kinds.add(kind)
         indices.append(int(index))
+    if len(set(indices)) < len(indices) and len(kinds) == 1:
+        raise UserError(f"devices={','.join(run.devices)}: expected each device once.")
     if len(kinds) > 1:
         raise UserError(
             f"devices={','.join(run.devices)}: expected devices of one kind, cpu or gpu."

@@ -79,7 +79,9 @@ class Trainer:
             self.train_source,
             progress.step * self.config.run.global_batch_size,
         )
-        lifecycle.check_space(self.run_dir, checkpoint.needed_bytes(self.state.arrays()))
+        checkpoints = self.run_dir / "checkpoints"
+        needed = checkpoint.needed_bytes(checkpoints, self.state.arrays())
+        lifecycle.check_space(self.run_dir, needed)
         self.timer.start()
         self.state.model.stop_training = False
         self.callbacks.on_train_begin()
@@ -92,17 +94,16 @@ class Trainer:
                 self._open_epoch = None
             if is_due:
                 self._save()
-            if progress.step >= self.num_steps or self.state.model.stop_training:
+            is_over = progress.step >= self.num_steps or self.state.model.stop_training
+            if (is_over or signals.exit_code) and not is_due:  # otherwise it was saved just now
+                self._save()
+            if is_over or signals.exit_code:
                 break
-            if signals.exit_code:
-                if not is_due:  # otherwise it was saved just now
-                    self._save()
-                return signals.exit_code
             self._make_steps()
             if self.timer.seconds_since_save() > self.config.run.save_every_seconds:
                 self._save()
         self.callbacks.on_train_end()
-        return 0
+        return 0 if is_over else signals.exit_code
 
     def epoch_of(self, step: int) -> float:
         """Passes over the training set behind a step."""
@@ -138,7 +139,7 @@ class Trainer:
         self._sinks.progress(last, speed, sums.loss / max(sums.seen, 1))
         if last == event:
             self._log_training(rates[-1])
-        self.callbacks.on_train_batch_end(last - 1)
+        self.callbacks.on_train_batch_end(last - 1, {"loss": sums.loss / max(sums.seen, 1)})
 
     def _fitting_steps(self) -> int:
         """How many steps last about as long as a launch should."""
@@ -242,7 +243,11 @@ class Trainer:
         last = checkpoint.read_last(self.run_dir / "checkpoints")
         if last is None:
             return None
-        remark = lifecycle.check_versions(last.versions)
+        then, now = (
+            f"{run.strategy} {','.join(run.devices)}".strip()
+            for run in (last.config.run, self.config.run)
+        )
+        remark = lifecycle.check_versions(last.versions, f"{then} -> {now}" if then != now else "")
         self.state.assign(last.arrays())
         self.state.progress = Progress.from_json(last.progress)
         return remark

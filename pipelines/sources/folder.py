@@ -66,7 +66,7 @@ def folder(root: str, split: str, held_out: float) -> FolderSource:
         )
     folders = _folders(root)
     if "train" in folders or "val" in folders:
-        classes = _common_classes(root)
+        classes = _common_classes(root, [name for name in ("train", "val") if name in folders])
         files = [os.path.join(split, file) for file in _pictures(os.path.join(root, split))]
         labels = [classes.index(file.split("/")[1]) for file in files]
     else:
@@ -78,20 +78,20 @@ def folder(root: str, split: str, held_out: float) -> FolderSource:
     return FolderSource(root, tuple(files), tuple(labels), tuple(classes), _digest(root, files))
 
 
-def _common_classes(root: str) -> list[str]:
-    """Lists the classes of train and val, which must be the same."""
-    found = {}
-    for split in ("train", "val"):
+def _common_classes(root: str, splits: list[str]) -> list[str]:
+    """Lists the classes of the splits that are there, which must be the same."""
+    found = []
+    for split in splits:
         pictures = _pictures(os.path.join(root, split))
-        found[split] = {os.path.dirname(file) for file in pictures}
-    odd = sorted(found["train"] ^ found["val"])
+        found.append({os.path.dirname(file) for file in pictures})
+    odd = sorted(found[0] ^ found[-1])
     if odd:
         raise ValueError(
             f"data.source='folder:{root}': {odd[0]!r} and {len(odd) - 1} more classes have "
             "pictures in only one of train and val; expected the same classes in both. To hold "
             f"out a part of the training pictures use folder:{root}/train."
         )
-    return sorted(found["train"])
+    return sorted(found[0])
 
 
 def _check(root: str, split: str, classes: list[str], files: list[str]) -> None:
@@ -105,22 +105,36 @@ def _check(root: str, split: str, classes: list[str], files: list[str]) -> None:
     if len(classes) < 2:
         raise ValueError(f"{place}: only one class, {classes[0]!r}; expected a folder for each.")
     if not files:
-        raise ValueError(f"{place}: no picture falls into {split}; change data.held_out.")
+        raise ValueError(
+            f"{place}: no picture for {split}; expected some in {root}/{split}/<class>/. To hold "
+            f"out a part of the others use folder:{root}/train, or change data.held_out."
+        )
 
 
 def _folders(path: str) -> list[str]:
     """Lists the visible folders in a folder, sorted; none if it does not exist."""
     if not os.path.isdir(path):
         return []
-    with os.scandir(path) as entries:
-        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+    names = (name for name in _listed(path) if not name.startswith("."))
+    return sorted(name for name in names if os.path.isdir(os.path.join(path, name)))
+
+
+def _listed(path: str) -> list[str]:
+    """Lists a folder; raises ValueError where the user may not look into it."""
+    try:
+        return os.listdir(path)
+    except OSError as error:
+        raise ValueError(
+            f"data.source: {path!r} cannot be read: {error.strerror}. Expected folders that this "
+            "user may read; permit it, or move this one elsewhere."
+        ) from error
 
 
 def _pictures(path: str) -> list[str]:
     """Lists <class>/<file> of all visible pictures, sorted."""
     pictures = []
     for name in _folders(path):
-        for file in os.listdir(os.path.join(path, name)):
+        for file in _listed(os.path.join(path, name)):
             if file.lower().endswith(SUFFIXES) and not file.startswith("."):
                 pictures.append(f"{name}/{file}")
     return sorted(pictures)
