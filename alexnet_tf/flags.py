@@ -13,10 +13,7 @@ its own arguments, and the settings it shares with a run (`parse`):
         call = flags.parse(argv, Arguments, shared=["data.source", "devices"])
         config = call.override(stored_config)   # what was typed wins over what the run stored
         import tensorflow as tf                 # only now: a mistake above answers at once
-        return 0
-
-    if __name__ == "__main__":
-        flags.run_command(main)
+        return 0                                # the file ends with flags.run_command(main)
 """
 
 import dataclasses

@@ -10,6 +10,7 @@ import time
 
 import pytest
 import tiny
+from test_events import records
 
 from alexnet_tf.training import checkpoint
 
@@ -68,6 +69,10 @@ def survive(pictures, run_dir, undisturbed, num_kills, draw):
     one, other = (checkpoint.load(x, checkpoint.Which.LAST) for x in (whole, run_dir))
     tiny.assert_equal(one.arrays(), other.arrays())
     assert tiny.metrics(run_dir) == tiny.metrics(whole)
+    for side in ("train", "eval"):  # TensorBoard shows each step of each curve once
+        keys = [(tag, step) for tag, step, _ in records(run_dir / "events" / side)]
+        assert len(keys) == len(set(keys))
+        assert set(keys) == {(tag, step) for tag, step, _ in records(whole / "events" / side)}
     end = json.loads(output.splitlines()[-1])
     for name in ("step", "epoch", "top1_error", "seen"):
         assert end[name] == result[name]

@@ -1,4 +1,4 @@
-"""Local response normalisation (paper, section 3.3), with a gradient that is fast everywhere.
+"""Local response normalisation (paper, section 3.3), with a gradient that is fast.
 
 All of it is bound by memory, so the fewest passes win: XLA makes one of a whole formula.
 """
@@ -38,31 +38,34 @@ def local_response_norm(
     constants = (radius, bias, alpha, beta)
 
     @tf.custom_gradient
-    def normalize(rows):
-        def gradient(dy):
-            return _backward(rows, dy, *constants)
-
+    def normalize(x):
         if training:
-            return _forward(rows, *constants), gradient
-        y = tf.nn.local_response_normalization(rows[:, tf.newaxis, tf.newaxis], *constants)
-        return y[:, 0, 0], gradient
+            y = _forward(x, *constants)
+        else:
+            y = tf.nn.local_response_normalization(x, *constants)
+        return y, lambda dy: _backward(x, dy, *constants)
 
-    # A group is a row of its own: no split, no copy.
-    return tf.reshape(normalize(tf.reshape(x, [-1, depth])), shape)
+    # A group becomes a pixel of its own: no split, no copy.
+    pixels = tf.reshape(x, [shape[0], shape[1], shape[2] * groups, depth])
+    return tf.reshape(normalize(pixels), shape)
 
 
 @tf.function(jit_compile=True)
 def _forward(x, radius: int, bias: float, alpha: float, beta: float):
-    """Divides float32 rows [M, C]: x / base ** beta."""
-    return x * _power(_base(x, radius, bias, alpha), -beta)
+    """Divides float32 [N, H, W, C]: x / base ** beta."""
+    rows = tf.reshape(x, [-1, x.shape[-1]])
+    y = rows * _power(_base(rows, radius, bias, alpha), -beta)
+    return tf.reshape(y, tf.shape(x))
 
 
 @tf.function(jit_compile=True)
 def _backward(x, dy, radius: int, bias: float, alpha: float, beta: float):
-    """Returns dx = dy / base ** beta - 2 alpha beta x sum(dy y / base), of float32 rows [M, C]."""
-    base = _base(x, radius, bias, alpha)
+    """Returns dx = dy / base ** beta - 2 alpha beta x sum(dy y / base), float32 [N, H, W, C]."""
+    rows, dy = (tf.reshape(t, [-1, x.shape[-1]]) for t in (x, dy))
+    base = _base(rows, radius, bias, alpha)
     direct = dy * _power(base, -beta)  # dy y is direct x
-    return direct - 2 * alpha * beta * x * _window_sum(direct * x / base, radius)
+    indirect = 2 * alpha * beta * rows * _window_sum(direct * rows / base, radius)
+    return tf.reshape(direct - indirect, tf.shape(x))
 
 
 def _base(x: tf.Tensor, radius: int, bias: float, alpha: float) -> tf.Tensor:

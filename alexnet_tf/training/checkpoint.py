@@ -101,14 +101,7 @@ def save(
         "versions": versions,
     }
     try:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
-        with open(unfinished / "arrays.npz", "wb") as file:
-            np.savez(file, **arrays)
-            _sync(file)
-        with open(unfinished / "state.json", "w", encoding="utf-8") as file:
-            json.dump(state, file, indent=1)
-            _sync(file)
+        _write(unfinished, arrays, state)
         if target.exists():  # the same step once more: evaluated since
             target.rename(directory / f"{_UNFINISHED}old-{target.name}")
         unfinished.rename(target)
@@ -123,6 +116,18 @@ def save(
     for path in _paths(directory)[:-KEPT]:
         if not progress["best_step"] or _step(path) != progress["best_step"]:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _write(unfinished: pathlib.Path, arrays: dict[str, np.ndarray], state: dict) -> None:
+    """Writes both files of a checkpoint, down to the disk."""
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    with open(unfinished / "arrays.npz", "wb") as file:
+        np.savez(file, **arrays)
+        _sync(file)
+    with open(unfinished / "state.json", "w", encoding="utf-8") as file:
+        json.dump(state, file, indent=1)
+        _sync(file)
 
 
 def load(run_dir: str | os.PathLike, which: Which = Which.BEST) -> Checkpoint:
