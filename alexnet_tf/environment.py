@@ -12,10 +12,10 @@ QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
 FAST = {
     "TF_ENABLE_ONEDNN_OPTS": "1",  # off by default on AMD CPUs (TF 2.21)
     # Large tensors on a CPU come and go with each step; in pages of 4 KB the kernel's work with
-    # them takes a twelfth of it.
+    # them takes a twelfth of the step.
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }
-"""What makes steps on a CPU fast; what a user has set himself stays."""
+"""What makes steps on a CPU fast; a user's own values stay."""
 
 CPUINFO = pathlib.Path("/proc/cpuinfo")
 

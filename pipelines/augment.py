@@ -156,7 +156,7 @@ def preprocess(
         )
     offset = -tf.constant(config.mean, tf.float32)
     if shift is not None:
-        offset += shift[:, tf.newaxis, tf.newaxis, :]  # before the pixels: one pass over them less
+        offset += shift[:, tf.newaxis, tf.newaxis, :]  # before the pixels: one pass fewer over them
     x = tf.cast(images, tf.float32) + offset
     factor = config.scale / divide_by
     if factor != 1.0:

@@ -77,7 +77,7 @@ class InputConfig:
     """shorter_side scales it to `resize` and cuts the central square (paper, section 2);
     warp squeezes the whole picture into the square, as Caffe's tools did."""
     crop_rule: CropRule = CropRule.CENTER
-    """center: evaluation sees the middle window of the square."""
+    """center: evaluation sees the middle window of the square. The only rule so far."""
 
     def __post_init__(self):
         """Refuses sizes and colours that no picture can have."""

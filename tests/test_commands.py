@@ -155,10 +155,10 @@ def test_a_wrong_flag_answers_with_exit_code_2_before_tensorflow_is_loaded():
 def test_a_command_starts_once_more_with_huge_pages_and_only_once():
     without = {name: x for name, x in os.environ.items() if name != "GLIBC_TUNABLES"}
     command = [sys.executable, "-X", "importtime", "-m", "alexnet_tf.train", "--nowhere=1"]
-    began = subprocess.run(command, env=without, capture_output=True, text=True)
+    began = subprocess.run(command, env=without, capture_output=True, text=True, timeout=60)
     assert began.returncode == 2
     assert began.stderr.count("alexnet_tf.environment\n") == 2
     again = subprocess.run(
-        command, env=without | {"GLIBC_TUNABLES": ""}, capture_output=True, text=True
+        command, env=without | {"GLIBC_TUNABLES": ""}, capture_output=True, text=True, timeout=60
     )
     assert again.stderr.count("alexnet_tf.environment\n") == 1

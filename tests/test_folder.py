@@ -95,7 +95,7 @@ def test_the_digest_knows_names_and_sizes_but_not_the_place(tmp_path):
         (("train/cat/1.jpg", "val/cat/1.jpg"), "only one class, 'cat'"),
         (("cat/1.jpg", "cat/2.jpg"), "only one class, 'cat'"),
         (("train/cat/1.jpg", "train/dog/1.jpg", "val/cat/1.jpg"), "'dog' and 0 more classes"),
-        (("train/cat/1.jpg", "train/dog/1.jpg"), "To hold out a part .* use folder:.*/train"),
+        (("train/cat/1.jpg", "train/dog/1.jpg"), "To hold out a part .* folder:.*/train"),
         (("cat/1.jpg", "dog/1.jpg"), "no picture for val; expected some in"),
     ],
 )

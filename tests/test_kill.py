@@ -110,7 +110,7 @@ def test_a_signal_saves_and_the_run_goes_on(pictures, tmp_path, undisturbed, num
 
 def test_a_second_process_in_the_same_directory_is_refused(pictures, tmp_path):
     first = start(pictures, tmp_path)
-    while not (tmp_path / "config.json").exists():
+    while not (tmp_path / "config.json").exists() and first.poll() is None:
         time.sleep(0.01)
     second = start(pictures, tmp_path)
     _, errors = second.communicate()

@@ -66,7 +66,7 @@ def test_a_full_disk_is_told_as_such(tmp_path):
 
 def test_other_versions_are_remarked_on_and_another_order_refused():
     now = lifecycle.versions()
-    assert lifecycle.check_versions(now) is None
-    assert "tensorflow 1.0 ->" in lifecycle.check_versions(now | {"tensorflow": "1.0"})
+    assert lifecycle.check_versions(now, now) is None
+    assert "tensorflow 1.0 ->" in lifecycle.check_versions(now | {"tensorflow": "1.0"}, now)
     with pytest.raises(UserError, match="order_version=0 in the checkpoint"):
-        lifecycle.check_versions(now | {"order_version": 0})
+        lifecycle.check_versions(now | {"order_version": 0}, now)

@@ -90,14 +90,23 @@ def test_a_mean_is_measured_once(pictures, tmp_path, monkeypatch):
     assert run(longer)[1]["step"] == 8
 
 
+def test_a_mean_that_was_given_is_not_taken_for_a_measured_one(pictures, tmp_path):
+    config = tiny.config(pictures, tmp_path, steps=2)
+    run(config)
+    measured = dataclasses.replace(config.network.input, mean="dataset")
+    with pytest.raises(UserError, match="network.input.mean"):
+        run(tiny.with_network(config, input=measured))
+
+
 def test_going_on_elsewhere_is_remarked_on(pictures, tmp_path, capsys):
     run(tiny.config(pictures, tmp_path, steps=4))
     place = {"strategy": "mirrored", "devices": ("cpu:0", "cpu:1")}
     run(tiny.config(pictures, tmp_path, steps=8, **place))
     assert "not be bit-identical" in (text := capsys.readouterr().err)
-    assert "single -> mirrored cpu:0,cpu:1" in text
+    assert "devices CPU:0 -> CPU:0, CPU:1" in text
+    now = lifecycle.versions()
     assert "processor elsewhere ->" in lifecycle.check_versions(
-        lifecycle.versions() | {"processor": "elsewhere"}
+        now | {"processor": "elsewhere"}, now
     )
 
 
@@ -129,6 +138,6 @@ def test_devices_make_logical_ones_and_no_gpu_is_said(pictures, tmp_path):
     flags += ["--strategy=mirrored", "--devices=cpu:0,cpu:1", "--tensorboard=false"]
     command = [sys.executable, "-m", "alexnet_tf.train", *flags]
     hidden = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(command, capture_output=True, text=True, env=hidden)
+    done = subprocess.run(command, capture_output=True, text=True, env=hidden, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "training on 2 CPU replicas; TensorFlow sees no GPU here" in done.stderr

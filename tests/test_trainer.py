@@ -103,9 +103,10 @@ def differences_of_two_replicas(pictures, folder, seed) -> float:
 def test_two_replicas_end_20_steps_like_one_device_with_dropout_on(pictures, tmp_path):
     # Usually 1e-7. Of a million pooling windows, though, one may hold two values that are equal up
     # to rounding; the gradient then goes to another pixel, 2e-5. Not with every seed.
-    seeds = iter([1, 2, 3])
-    while (found := differences_of_two_replicas(pictures, tmp_path, next(seeds))) > 1e-5:
-        assert found < 1e-3
+    found = []
+    while len(found) < 3 and (not found or found[-1] > 1e-5):
+        found.append(differences_of_two_replicas(pictures, tmp_path, seed=len(found) + 1))
+    assert min(found) <= 1e-5 and max(found) < 1e-3
 
 
 def test_dropout_is_on_in_that_comparison(pictures, tmp_path):

@@ -11,7 +11,7 @@ STOCK = dict.fromkeys(FAST)
 """TensorFlow as it comes: oneDNN is off on some processors (TF 2.21)."""
 
 PASSIVE = STOCK | {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0"}
-"""PyTorch as it comes, but for threads of OpenMP, which wait without turning round in circles."""
+"""PyTorch as it comes, but for threads of OpenMP, which wait without spinning."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -126,10 +126,11 @@ class Events:
                 folder.writer.flush()
 
     def close(self) -> None:
-        """Flushes and ends the files."""
-        for folder in (self._train, self._eval):
-            with _failing_clearly(folder.path):
-                folder.writer.close()
+        """Flushes and ends the files, both even if one fails."""
+        with contextlib.ExitStack() as stack:
+            for folder in (self._train, self._eval):
+                stack.enter_context(_failing_clearly(folder.path))
+                stack.callback(folder.writer.close)
 
 
 @contextlib.contextmanager
@@ -138,6 +139,8 @@ def _failing_clearly(path: Path):
     try:
         yield
     except (OSError, tf.errors.OpError) as error:
+        if isinstance(error, tf.errors.OpError) and str(path) not in str(error):
+            raise  # about what was to be written
         said = getattr(error, "strerror", None) or str(error)
         reason = said.partition("\n")[0].rpartition("; ")[2]  # TensorFlow: node; file; reason
         raise RunFailed(

@@ -8,6 +8,7 @@ import platform
 import shutil
 import signal
 import threading
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -90,9 +91,14 @@ class Signals:
         self.__exit__()
 
 
-def versions() -> dict[str, str | int]:
-    """What decides whether two runs are bit-identical; stored in every checkpoint."""
+def versions(devices: Sequence[str] = ()) -> dict[str, str | int]:
+    """What decides whether two runs are bit-identical; stored in every checkpoint.
+
+    Args:
+      devices: of the strategy, one for each replica.
+    """
     return {
+        "devices": ", ".join(devices),
         "alexnet_tf": __version__,
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
@@ -108,17 +114,16 @@ def versions() -> dict[str, str | int]:
     }
 
 
-def check_versions(stored: dict, changed_devices: str = "") -> str | None:
+def check_versions(stored: dict, now: dict) -> str | None:
     """A remark on a run that goes on under other versions, None where they are the same.
 
     Args:
-      stored: `versions()` as the checkpoint has them.
-      changed_devices: what else makes other bits, in words.
+      stored: `versions` as the checkpoint has them.
+      now: as they are.
 
     Raises:
       UserError: the order or the augmentation was another one then.
     """
-    now = versions()
     for name in ("order_version", "augmentation_version"):
         if stored[name] != now[name]:
             raise UserError(
@@ -126,32 +131,36 @@ def check_versions(stored: dict, changed_devices: str = "") -> str | None:
                 f"alexnet_tf {stored['alexnet_tf']}, or start anew in another --run_dir."
             )
     changed = [f"{k} {stored.get(k)} -> {now[k]}" for k in now if stored.get(k) != now[k]]
-    changed += [changed_devices] * bool(changed_devices)
     if changed:
         return f"the end will not be bit-identical to an undisturbed run: {', '.join(changed)}"
     return None
 
 
-def check_same_run(run_dir: pathlib.Path, config: Config, data: dict) -> None:
+def check_same_run(run_dir: pathlib.Path, config: Config, data: dict, stored_data: dict) -> None:
     """Compares a run that is to go on with what its directory says it is about.
+
+    Args:
+      run_dir: its directory.
+      config: resolved.
+      data: what data.json would hold.
+      stored_data: what it holds.
 
     Raises:
       UserError: it has other settings or other data.
     """
-    settings_path, data_path = run_dir / "config.json", run_dir / "data.json"
-    if settings_path.exists():
-        changed = differences(settings_json.from_json(_read_json(settings_path)), config)
+    settings = read_json(run_dir / "config.json")
+    if settings:
+        changed = differences(settings_json.from_json(settings), config)
         if changed:
             raise UserError(
                 f"run_dir={str(run_dir)!r} holds a run with other settings: {'; '.join(changed)}. "
                 "Expected the same. Use them, or name another --run_dir."
             )
-    if data_path.exists():
-        stored = _read_json(data_path)
+    if stored_data:
         changed = [
-            f"{name}: {stored.get(name)} -> {data[name]}"
+            f"{name}: {stored_data.get(name)} -> {data[name]}"
             for name in data
-            if stored.get(name) != data[name]
+            if stored_data.get(name) != data[name]
         ]
         if changed:
             raise UserError(
@@ -167,10 +176,10 @@ def describe_run(run_dir: pathlib.Path, config: Config, data: dict) -> None:
     write_text(run_dir / "data.json", json.dumps(data, indent=1))
 
 
-def _read_json(path: pathlib.Path) -> dict:
-    """Reads one of the small files of a run directory."""
+def read_json(path: pathlib.Path) -> dict:
+    """Reads one of the small files of a run directory; {} where it is missing."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return {} if not path.exists() else json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunFailed(
             f"{str(path)!r} cannot be read: {error}. Expected it as it was written; put it back, "

@@ -37,18 +37,22 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
       UserError: a mistake in the settings or in the data.
       RunFailed: the loss is not finite, or a file cannot be written.
     """
-    strategy = make_strategy(config.run)
+    strategy, is_measured = make_strategy(config.run), config.network.input.mean == "dataset"
     run_dir = pathlib.Path(config.run_dir)
     train, val = _open_sources(config)
     lock = lifecycle.Lock(run_dir)
     try:
         checkpoint.clean(run_dir / "checkpoints")
         last = checkpoint.read_last(run_dir / "checkpoints")
-        config, train, val = _prepare(config, train, val, last)
+        stored_data = lifecycle.read_json(run_dir / "data.json") if last else {}
+        config, train, val = _prepare(config, train, val, stored_data.get("measured_mean"))
+        data = _identity(train, val)
+        if is_measured:
+            data["measured_mean"] = list(config.network.input.mean)
         if last:  # a start that failed before the first checkpoint binds nobody
             _check_length(run_dir, config, last.config, train.num_examples)
-            lifecycle.check_same_run(run_dir, config, _identity(train, val))
-        lifecycle.describe_run(run_dir, config, _identity(train, val))
+            lifecycle.check_same_run(run_dir, config, data, stored_data)
+        lifecycle.describe_run(run_dir, config, data)
         lifecycle.write_text(run_dir / "classes.txt", "\n".join(train.classes))
         return _train(config, strategy, (train, val), run_dir, callbacks)
     finally:
@@ -144,18 +148,20 @@ def _open_sources(config: Config) -> tuple[Source, Source]:
     return train, val
 
 
-def _prepare(config: Config, train: Source, val: Source, last) -> tuple[Config, Source, Source]:
+def _prepare(
+    config: Config, train: Source, val: Source, measured_mean: list[float] | None
+) -> tuple[Config, Source, Source]:
     """Fills the cache, and takes from the data what the settings leave to them.
 
-    A run that goes on has the mean that was measured at its start, in its `last` checkpoint.
+    A run that goes on knows the mean that was measured at its start.
     """
     inputs = config.network.input
     try:
         if config.data.cache == Cache.MEMORY:
             train, val = in_memory(train, inputs), in_memory(val, inputs)
         if inputs.mean == "dataset":
-            mean = last.config.network.input.mean if last else dataset_mean(train, inputs)
-            inputs = dataclasses.replace(inputs, mean=mean)
+            mean = measured_mean or dataset_mean(train, inputs)
+            inputs = dataclasses.replace(inputs, mean=tuple(mean))
     except ValueError as error:
         raise UserError(str(error)) from error
     network = dataclasses.replace(config.network, num_classes=len(train.classes), input=inputs)
@@ -208,7 +214,7 @@ def _announce(trainer: Trainer, strategy, run_dir: pathlib.Path) -> None:
 def _finished(trainer: Trainer, run_dir: pathlib.Path) -> dict:
     """The result of a run that was finished before; it may have been killed while writing it."""
     path = run_dir / "result.json"
-    stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    stored = lifecycle.read_json(path)
     if stored.get("step") == trainer.state.progress.step:
         return stored
     result = _result(trainer, run_dir)

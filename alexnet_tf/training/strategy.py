@@ -27,6 +27,12 @@ def make_strategy(run: RunConfig) -> tf.distribute.Strategy:
     )
 
 
+def device_names(strategy: tf.distribute.Strategy) -> list[str]:
+    """The devices of the replicas, such as CPU:0 and CPU:1."""
+    devices = map(tf.DeviceSpec.from_string, strategy.extended.worker_devices)
+    return [f"{device.device_type}:{device.device_index}" for device in devices]
+
+
 def describe(strategy: tf.distribute.Strategy) -> str:
     """One line about where a run takes place."""
     device = tf.DeviceSpec.from_string(strategy.extended.worker_devices[0])

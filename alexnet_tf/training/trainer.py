@@ -16,6 +16,7 @@ from alexnet_tf.training import checkpoint, counts, lifecycle, schedules
 from alexnet_tf.training.evaluation import Evaluator, report
 from alexnet_tf.training.launch import Launcher, carried
 from alexnet_tf.training.state import Progress, TrainState
+from alexnet_tf.training.strategy import device_names
 from alexnet_tf.training.timer import Timer
 from pipelines.order import last_step_of_epoch
 
@@ -49,6 +50,7 @@ class Trainer:
                 f"global_batch_size={batch_size}: expected a multiple of {replicas}, the number "
                 "of replicas. Change it, or --devices."
             )
+        self._versions = lifecycle.versions(device_names(strategy))
         self.state = TrainState(config, strategy)
         self.remark = self._restore()
         self.callbacks = keras.callbacks.CallbackList(list(callbacks), model=self.state.model)
@@ -232,7 +234,7 @@ class Trainer:
             self.config,
             self.train_source.classes,
             self.state.progress.to_json(),
-            lifecycle.versions(),
+            self._versions,
         )
         self.timer.saved()
         self.timer.leave_out(time.monotonic() - began)
@@ -243,11 +245,7 @@ class Trainer:
         last = checkpoint.read_last(self.run_dir / "checkpoints")
         if last is None:
             return None
-        then, now = (
-            f"{run.strategy} {','.join(run.devices)}".strip()
-            for run in (last.config.run, self.config.run)
-        )
-        remark = lifecycle.check_versions(last.versions, f"{then} -> {now}" if then != now else "")
+        remark = lifecycle.check_versions(last.versions, self._versions)
         self.state.assign(last.arrays())
         self.state.progress = Progress.from_json(last.progress)
         return remark

@@ -106,8 +106,9 @@ def _check(root: str, split: str, classes: list[str], files: list[str]) -> None:
         raise ValueError(f"{place}: only one class, {classes[0]!r}; expected a folder for each.")
     if not files:
         raise ValueError(
-            f"{place}: no picture for {split}; expected some in {root}/{split}/<class>/. To hold "
-            f"out a part of the others use folder:{root}/train, or change data.held_out."
+            f"{place}: no picture for {split}; expected some in {root}/{split}/<class>/, or in "
+            f"{root}/<class>/ with a data.held_out that leaves some to both splits. To hold out a "
+            f"part of a folder's only split name that: folder:{root}/train or folder:{root}/val."
         )
 
 
