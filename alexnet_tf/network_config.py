@@ -30,9 +30,13 @@ class Conv:
     """A convolution with its bias, and ReLU where `relu` says so."""
 
     name: str
+    """The paper's, such as conv1."""
     filters: int
+    """Channels of the output, both towers together."""
     kernel: int
+    """Side of the square kernel."""
     stride: int = 1
+    """Step of the kernel, down and right."""
     pad: tuple[int, int] = (0, 0)
     """Rows and columns of zeros before (top, left) and after (bottom, right)."""
     grouped: bool = False
@@ -40,8 +44,11 @@ class Conv:
     std: float = 0.01
     """Of the initial kernel, as the 2012 program had it."""
     bias: float = 0.0
+    """Initial value of the biases."""
     relu: bool = True
+    """Whether ReLU follows."""
     kind: str = "conv"
+    """Tells the rows of a table apart; every row has one."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,10 +56,15 @@ class Lrn:
     """Local response normalisation (paper, section 3.3); alpha meets the raw sum of squares."""
 
     name: str
+    """Such as norm1."""
     radius: int = 2
+    """Channels counted to each side; the paper's n = 5."""
     bias: float = 2.0
+    """The paper's k."""
     alpha: float = 1e-4
+    """Weight of the sum of squares."""
     beta: float = 0.75
+    """Power of the divisor."""
     kind: str = "lrn"
 
 
@@ -61,8 +73,11 @@ class Pool:
     """Maximum over overlapping windows (paper, section 3.4), none of them padded."""
 
     name: str
+    """Such as pool1."""
     size: int = 3
+    """Side of the square window."""
     stride: int = 2
+    """Step of the window, down and right."""
     kind: str = "pool"
 
 
@@ -71,10 +86,15 @@ class Dense:
     """A fully connected layer; `units` 0 means one for each class."""
 
     name: str
+    """Such as fc6."""
     units: int
+    """Outputs; 0 means one for each class."""
     std: float = 0.01
+    """Of the initial kernel."""
     bias: float = 0.0
+    """Initial value of the biases."""
     relu: bool = True
+    """Whether ReLU follows."""
     dropout: bool = False
     """Whether dropout follows (paper, section 4.2)."""
     kind: str = "dense"
