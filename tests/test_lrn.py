@@ -47,7 +47,7 @@ def test_the_gradient_is_that_of_finite_differences(groups, channels):
     with tf.GradientTape() as tape:
         given = tf.constant(x, tf.float32)
         tape.watch(given)
-        y = layer(given)
+        y = layer(given, training=True)
     dx = tape.gradient(y, given, tf.constant(dy, tf.float32))
     expected, step = np.empty_like(x), 1e-5
     for place in np.ndindex(x.shape):
@@ -93,7 +93,7 @@ def test_forward_and_gradient_equal_pytorchs(constants):
     with tf.GradientTape() as tape:
         ours = tf.constant(x)
         tape.watch(ours)
-        y = LocalResponseNorm(**constants)(ours)
+        y = LocalResponseNorm(**constants)(ours, training=True)
     dx = tape.gradient(y, ours, tf.constant(dy))
     np.testing.assert_allclose(y, np.moveaxis(expected.detach().numpy(), 1, -1), atol=1e-5)
     np.testing.assert_allclose(dx, np.moveaxis(given.grad.numpy(), 1, -1), atol=1e-5)

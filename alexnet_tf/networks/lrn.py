@@ -15,12 +15,11 @@ def local_response_norm(
     groups: int = 1,
     training: bool = False,
 ) -> tf.Tensor:
-    """Divides each activation by the energy of its neighbors, with a fast exact gradient.
+    """Divides each activation by the energy of its neighbors; in training with a fast gradient.
 
-    `tf.nn.local_response_normalization`, but for two things. Its own gradient is a scalar loop on
-    CPU, many times slower (TF 2.21): ours is compiled by XLA, in training or not. And in training
-    the forward pass is compiled as well, which takes a fifth of the time on CPU; elsewhere, so in
-    an export, it stays TensorFlow's, which needs no compiler.
+    This is `tf.nn.local_response_normalization`, whose gradient is a scalar loop on CPU, many times
+    slower than need be (TF 2.21). In training both passes are the same formula compiled by XLA;
+    elsewhere, so in an export, TensorFlow's operation stands, which needs no compiler.
 
     Args:
       x: float32 [N, H, W, C].
@@ -38,16 +37,16 @@ def local_response_norm(
     constants = (radius, bias, alpha, beta)
 
     @tf.custom_gradient
-    def normalize(x):
-        if training:
-            y = _forward(x, *constants)
-        else:
-            y = tf.nn.local_response_normalization(x, *constants)
-        return y, lambda dy: _backward(x, dy, *constants)
+    def compiled(x):
+        return _forward(x, *constants), lambda dy: _backward(x, dy, *constants)
 
     # A group becomes a pixel of its own: no split, no copy.
     pixels = tf.reshape(x, [shape[0], shape[1], shape[2] * groups, depth])
-    return tf.reshape(normalize(pixels), shape)
+    if training:
+        y = compiled(pixels)
+    else:
+        y = tf.nn.local_response_normalization(pixels, *constants)
+    return tf.reshape(y, shape)
 
 
 @tf.function(jit_compile=True)

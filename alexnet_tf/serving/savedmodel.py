@@ -41,9 +41,8 @@ def save(classifier: Classifier, output: pathlib.Path, description: dict[str, An
     signatures = {
         name: getattr(classifier, name) for name in ("serving_default", "images", "classes")
     }
-    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)  # they want XLA
     with _replacing(output) as unfinished:
-        tf.saved_model.save(classifier, str(unfinished), signatures, options)
+        tf.saved_model.save(classifier, str(unfinished), signatures)
         (unfinished / DESCRIPTION).parent.mkdir()
         text = json.dumps({"format_version": FORMAT_VERSION, **description}, indent=1)
         (unfinished / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
