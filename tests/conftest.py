@@ -8,6 +8,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 import pytest
 import tensorflow as tf
+import tiny
 
 
 def pytest_sessionfinish(session, exitstatus):
@@ -28,3 +29,9 @@ def two_devices():
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     return ["CPU:0", "CPU:1"]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A folder of tiny.write_pictures for the tests of a file; who changes it writes another."""
+    return tiny.write_pictures(tmp_path_factory.mktemp("pictures"))

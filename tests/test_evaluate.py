@@ -20,11 +20,6 @@ from pipelines.sources import open_source
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    return tiny.write_pictures(tmp_path_factory.mktemp("pictures"))
-
-
-@pytest.fixture(scope="module")
 def run_dir(pictures, tmp_path_factory):
     path = tmp_path_factory.mktemp("run")
     run(tiny.config(pictures, path, steps=8))

@@ -20,11 +20,6 @@ COMMAND += ["--save_every_seconds=0.5", "--steps_per_launch=2"]
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    return tiny.write_pictures(tmp_path_factory.mktemp("pictures"))
-
-
-@pytest.fixture(scope="module")
 def undisturbed(pictures, tmp_path_factory):
     run_dir = tmp_path_factory.mktemp("undisturbed")
     began = time.monotonic()

@@ -17,11 +17,6 @@ from alexnet_tf.training import checkpoint, lifecycle
 from alexnet_tf.training.run import run
 
 
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    return tiny.write_pictures(tmp_path_factory.mktemp("pictures"))
-
-
 def test_a_start_that_failed_binds_nobody(tmp_path):
     pictures = tiny.write_pictures(tmp_path / "pictures")
     (pictures / "train" / "red" / "3.jpg").write_bytes(b"no picture")

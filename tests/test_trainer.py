@@ -21,11 +21,6 @@ from pipelines.sources import open_source
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    return tiny.write_pictures(tmp_path_factory.mktemp("pictures"))
-
-
-@pytest.fixture(scope="module")
 def undisturbed(pictures, tmp_path_factory):
     """Arrays and metrics of a run of 12 steps that nothing interrupted."""
     run_dir = tmp_path_factory.mktemp("undisturbed")

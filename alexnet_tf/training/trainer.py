@@ -138,10 +138,11 @@ class Trainer:
         self.timer.add(num_steps, said.seconds, said.waited_seconds)
         speed = self.timer.steps_per_second() * self.config.run.global_batch_size
         sums = counts.Counts(*progress.sums)
-        self._sinks.progress(last, speed, sums.loss / max(sums.seen, 1))
+        loss = sums.loss / max(sums.seen, 1)
+        self._sinks.progress(last, speed, loss)
         if last == event:
             self._log_training(rates[-1])
-        self.callbacks.on_train_batch_end(last - 1, {"loss": sums.loss / max(sums.seen, 1)})
+        self.callbacks.on_train_batch_end(last - 1, {"loss": loss})
 
     def _fitting_steps(self) -> int:
         """How many steps last about as long as a launch should."""
