@@ -155,10 +155,20 @@ def preprocess(
             "with pipelines.dataset.dataset_mean."
         )
     offset = -tf.constant(config.mean, tf.float32)
-    if shift is not None:
-        offset += shift[:, tf.newaxis, tf.newaxis, :]  # before the pixels: one pass fewer over them
-    x = tf.cast(images, tf.float32) + offset
+    x = tf.cast(images, tf.float32)
+    x = x + offset if shift is None else _added(x, shift + offset)
     factor = config.scale / divide_by
     if factor != 1.0:
         x *= factor
     return x if config.channel_order == ChannelOrder.RGB else tf.reverse(x, [-1])
+
+
+def _added(images: tf.Tensor, colors: tf.Tensor) -> tf.Tensor:
+    """Adds to all pixels of each picture its own of `colors`, [N, 3].
+
+    A row of pixels at a time: three numbers at a time take twice as long (TF 2.21, CPU).
+    """
+    height, width, channels = images.shape[1:]
+    rows = tf.reshape(images, [-1, height, width * channels])
+    rows += tf.tile(colors, [1, width])[:, tf.newaxis]
+    return tf.reshape(rows, [-1, height, width, channels])

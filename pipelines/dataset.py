@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from pipelines import augment
 from pipelines.config import DataConfig, InputConfig, Views
-from pipelines.decode import decoded
+from pipelines.decode import CORES, decoded
 from pipelines.order import order
 from pipelines.sources import Source
 from pipelines.sources.memory import MemorySource
@@ -55,7 +55,7 @@ def train_dataset(
     ds = tf.data.Dataset.range(first_position, sys.maxsize)  # over all epochs
     ds = ds.map(order(source.num_examples, seed))  # -> epoch, index
     ds = _squares(ds, source, inputs)  # -> epoch, index, square, label, good
-    ds = ds.map(_augmented(data, inputs, seed), tf.data.AUTOTUNE)  # seeded by epoch and index
+    ds = ds.map(_augmented(data, inputs, seed), CORES)  # seeded by epoch and index
     ds = ds.batch(rows_per_replica, drop_remainder=True)
     return _finished(ds)
 

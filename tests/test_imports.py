@@ -34,7 +34,8 @@ HOUSE = (
     alexnet_tf.training.strategy""",
     # 1: networks
     """alexnet_tf.networks alexnet_tf.networks.alexnet alexnet_tf.networks.table
-    alexnet_tf.networks.family alexnet_tf.networks.layers alexnet_tf.networks.lrn""",
+    alexnet_tf.networks.family alexnet_tf.networks.layers alexnet_tf.networks.lrn
+    alexnet_tf.networks.groups alexnet_tf.networks.dropout alexnet_tf.networks.initial""",
     # 0: settings, and the data path
     """alexnet_tf.settings_json alexnet_tf.settings alexnet_tf.backend alexnet_tf.config
     alexnet_tf.network_config alexnet_tf.environment alexnet_tf.errors alexnet_tf

@@ -17,6 +17,8 @@ import keras
 
 from alexnet_tf.network_config import Init, NetworkConfig
 from alexnet_tf.networks import family, layers
+from alexnet_tf.networks.dropout import Dropout
+from alexnet_tf.networks.initial import NamedNormal
 from alexnet_tf.networks.table import Row, table
 
 INIT_VERSION = 1
@@ -96,10 +98,9 @@ def _lrn(x, row: Row, config: NetworkConfig, seed: int, policy: str):
 
 def _pool(x, row: Row, config: NetworkConfig, seed: int, policy: str):
     """Overlapping maximum."""
-    return keras.layers.MaxPooling2D(
+    return layers.MaxPool(
         row.layer.size,
         row.layer.stride,
-        data_format="channels_last",
         dtype=policy,
         name=row.name,
     )(x)
@@ -118,7 +119,7 @@ def _dense(x, row: Row, config: NetworkConfig, seed: int, policy: str):
         name=row.name,
     )(x)
     if row.layer.dropout and config.dropout != "none":
-        x = layers.Dropout(
+        x = Dropout(
             config.dropout_rate, mode=str(config.dropout), dtype=policy, name=f"drop{row.name[2:]}"
         )(x)
     return x
@@ -136,6 +137,6 @@ def _initializers(row: Row, config: NetworkConfig, seed: int) -> dict:
     }[config.init]
     bias = 0.0 if config.init == Init.HE else row.layer.bias
     return {
-        "kernel_initializer": layers.NamedNormal(std, seed=seed, layer_name=row.name),
+        "kernel_initializer": NamedNormal(std, seed=seed, layer_name=row.name),
         "bias_initializer": keras.initializers.Constant(bias),
     }

@@ -3,61 +3,13 @@
 Nothing here knows a network, a strategy or a file. Images are NHWC whatever `keras.json` says.
 """
 
-import contextlib
-import threading
-import zlib
-from collections.abc import Iterator
-from typing import NamedTuple
-
 import keras
-import numpy as np
 import tensorflow as tf
 
+from alexnet_tf.networks.groups import check_divides, join_groups, num_groups, split_groups
 from alexnet_tf.networks.lrn import local_response_norm
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
-
-
-def named_seed(seed: int, name: str, number: int | tf.Tensor = 0) -> tf.Tensor:
-    """Makes the seed of a stateless draw out of what the draw may depend on.
-
-    Args:
-      seed: of the run, 0 to 2**32 - 1.
-      name: of what is drawn; equal names draw equal values, in every process.
-      number: int64 []; tells the draws of one name apart, such as the step.
-
-    Returns:
-      int64 [2].
-    """
-    word = np.uint64(zlib.crc32(name.encode()) << 32 | seed).astype(np.int64)
-    return tf.stack([tf.constant(word), tf.cast(number, tf.int64)])
-
-
-@keras.saving.register_keras_serializable("alexnet_tf")
-class NamedNormal(keras.initializers.Initializer):
-    """Draws normal values that depend on (seed, layer) alone: adding a layer changes no other.
-
-    Args:
-      stddev: standard deviation; the mean is 0 and nothing is cut off.
-      seed: of the run, 0 to 2**32 - 1.
-      layer_name: of the layer whose kernel this is.
-    """
-
-    def __init__(self, stddev: float, seed: int, layer_name: str):
-        """Keeps what the values depend on."""
-        if not 0 <= seed < 2**32:
-            raise ValueError(f"seed={seed}: expected 0 to {2**32 - 1}.")
-        self.stddev, self.seed, self.layer_name = stddev, seed, layer_name
-
-    def __call__(self, shape, dtype=None):
-        """Returns float values of `shape`, the same for every call."""
-        seed = named_seed(self.seed, f"initial/{self.layer_name}")
-        values = tf.random.stateless_normal(shape, seed, stddev=self.stddev, alg="philox")
-        return tf.cast(values, dtype or "float32")
-
-    def get_config(self):
-        """Returns the arguments of `__init__`."""
-        return {"stddev": self.stddev, "seed": self.seed, "layer_name": self.layer_name}
 
 
 @keras.saving.register_keras_serializable("alexnet_tf")
@@ -87,13 +39,19 @@ class LocalResponseNorm(keras.layers.Layer):
 
     def build(self, input_shape):
         """Refuses channels that the groups cannot share."""
-        _check_divides(self.groups, "channels", input_shape[-1])
+        check_divides(self.groups, "channels", input_shape[-1])
 
     def call(self, x, training=False):
         """Normalises in float32: there is no bfloat16 kernel, and XLA has no other (xla#43450)."""
         constants = (self.radius, self.bias, self.alpha, self.beta)
-        y = local_response_norm(tf.cast(x, tf.float32), *constants, self.groups, training)
-        return tf.cast(y, x.dtype)
+
+        def normalize(x, groups):
+            y = local_response_norm(tf.cast(x, tf.float32), *constants, groups, training)
+            return tf.cast(y, x.dtype)
+
+        if num_groups(x) == self.groups:
+            return join_groups([normalize(part, 1) for part in split_groups(x, self.groups)])
+        return normalize(x, self.groups)
 
     def compute_output_shape(self, input_shape):
         """Returns the input's shape."""
@@ -143,7 +101,7 @@ class Convolution(keras.layers.Layer):
                 f"filters={filters}, kernel_size={kernel_size}, stride={stride}, groups={groups}: "
                 "expected at least 1 of each."
             )
-        _check_divides(groups, "filters", filters)
+        check_divides(groups, "filters", filters)
         self.filters, self.kernel_size, self.stride = filters, kernel_size, stride
         self.padding = tuple((int(before), int(after)) for before, after in padding)
         self.groups = groups
@@ -153,7 +111,7 @@ class Convolution(keras.layers.Layer):
 
     def build(self, input_shape):
         """Makes kernel and bias; refuses channels that the groups cannot share."""
-        _check_divides(self.groups, "channels", input_shape[-1])
+        check_divides(self.groups, "channels", input_shape[-1])
         side, channels = self.kernel_size, input_shape[-1] // self.groups
         shape = (side, side, channels, self.filters)
         self.kernel = self.add_weight(shape, self.kernel_initializer, name="kernel")
@@ -161,27 +119,23 @@ class Convolution(keras.layers.Layer):
 
     def call(self, x):
         """Convolves each group of `x` with its own kernels."""
-        x, padding = self._pad(x)
         parts = zip(
-            tf.split(x, self.groups, axis=-1),
+            split_groups(x, self.groups),
             tf.split(self.kernel, self.groups, axis=-1),
             tf.split(self.bias, self.groups),
             strict=True,
         )
-        return tf.concat([self._convolve(*part, padding) for part in parts], axis=-1)
+        return join_groups([self._convolve(*part) for part in parts])
 
-    def _pad(self, x):
-        """Returns `x` and the padding that is left to the convolution.
+    def _convolve(self, x, kernel, bias):
+        """One group, whole up to its activation, so that Grappler can fuse the three.
 
         Never explicit padding: it keeps oneDNN away from both gradients (TF 2.21).
         """
         same = ((self.kernel_size - 1) // 2, self.kernel_size // 2)
-        if self.stride == 1 and self.padding == (same, same):
-            return x, "SAME"
-        return tf.pad(x, ((0, 0), *self.padding, (0, 0))), "VALID"
-
-    def _convolve(self, x, kernel, bias, padding):
-        """One group, whole up to its activation, so that Grappler can fuse the three."""
+        padding = "SAME" if self.stride == 1 and self.padding == (same, same) else "VALID"
+        if padding == "VALID":
+            x = tf.pad(x, ((0, 0), *self.padding, (0, 0)))
         y = tf.nn.conv2d(x, kernel, self.stride, padding, data_format="NHWC")
         return self.activation(tf.nn.bias_add(y, bias, data_format="NHWC"))
 
@@ -204,94 +158,42 @@ class Convolution(keras.layers.Layer):
         return super().get_config() | {name: getattr(self, name) for name in names} | serialized
 
 
-def _check_divides(groups: int, name: str, count: int) -> None:
-    """Raises ValueError unless `groups` divides what is counted."""
-    if count % groups:
-        raise ValueError(
-            f"groups={groups}: expected a divisor of {name}={count}. Change one of the two."
-        )
-
-
-class DropPosition(NamedTuple):
-    """Which rows of which step's global batch a replica has in hand."""
-
-    seed: int
-    """Of the run, 0 to 2**32 - 1."""
-    step: int | tf.Tensor
-    """int64 [], counted from 1."""
-    first_row: int | tf.Tensor
-    """int []; the replica's first row in the global batch."""
-    num_rows: int
-    """Rows of the global batch."""
-
-
-_thread = threading.local()
-
-
-@contextlib.contextmanager
-def drop_position(position: DropPosition) -> Iterator[None]:
-    """Tells the Dropout layers called inside it, on this thread, whose masks to take."""
-    outer = getattr(_thread, "position", None)
-    _thread.position = position
-    try:
-        yield
-    finally:
-        _thread.position = outer
-
-
 @keras.saving.register_keras_serializable("alexnet_tf")
-class Dropout(keras.layers.Layer):
-    """Drops activations by their position in the training (paper, section 4.2).
+class MaxPool(keras.layers.Layer):
+    """Takes the maximum over windows that may overlap (paper, section 3.4), without padding.
 
-    Inside `drop_position` the mask of the whole global batch is a function of (seed, step, layer
-    name), and a replica takes its rows of it: neither replicas nor a restart change the mask.
-    Outside, as in `fit`, a Keras generator draws it.
+    Keras' own would join the groups of its input.
 
     Args:
-      rate: part of the activations that is dropped, 0 to below 1.
-      mode: `program` drops in training and multiplies by 1 - rate at test, as in 2012; `inverted`
-        divides what it keeps by 1 - rate in training and does nothing at test.
+      size: side of the square window.
+      stride: step of the window, down and right.
 
-    Call: float [N, ...] -> the same shape.
+    Call: float [N, H, W, C] -> float [N, H', W', C].
     """
 
-    def __init__(self, rate=0.5, mode="program", **kwargs):
-        """Refuses rates and modes that mean nothing."""
+    def __init__(self, size: int = 3, stride: int = 2, **kwargs):
+        """Refuses windows and steps below 1."""
         super().__init__(**kwargs)
-        if not 0 <= rate < 1:
-            raise ValueError(f"rate={rate}: expected 0 to below 1.")
-        if mode not in ("program", "inverted"):
-            raise ValueError(f"mode={mode!r}: expected 'program' or 'inverted'.")
-        self.rate, self.mode = rate, str(mode)
-        self.generator = keras.random.SeedGenerator()
+        if min(size, stride) < 1:
+            raise ValueError(f"size={size}, stride={stride}: expected at least 1 of each.")
+        self.size, self.stride = size, stride
 
-    def call(self, x, training=False):
-        """Drops in training, scales where the mode says so."""
-        keep = 1 - self.rate
-        if training:
-            # The integers of all devices agree; XLA makes other floats of the same bits (TF 2.21).
-            is_kept = self._bits(tf.shape(x)) >= tf.constant(round(self.rate * 2**32), tf.uint32)
-            x = x * tf.cast(is_kept, x.dtype)
-            return x / keep if self.mode == "inverted" else x
-        return x * keep if self.mode == "program" else x
+    def call(self, x):
+        """Pools each group by itself where `x` has any."""
 
-    def _bits(self, shape: tf.Tensor) -> tf.Tensor:
-        """Draws uint32 of `shape`, all values equally often."""
-        position = getattr(_thread, "position", None)
-        num_rows, first_row = shape[0], 0
-        if position is None:
-            seed = tf.cast(self.generator.next(), tf.int64)
-        else:
-            seed = named_seed(position.seed, f"dropout/{self.name}", position.step)
-            num_rows, first_row = position.num_rows, tf.cast(position.first_row, tf.int32)
-        whole = tf.concat([[num_rows], shape[1:]], axis=0)
-        bits = tf.random.stateless_uniform(whole, seed, None, None, dtype=tf.uint32, alg="philox")
-        return tf.slice(bits, tf.concat([[first_row], tf.zeros_like(shape[1:])], axis=0), shape)
+        def pool(x):
+            return tf.nn.max_pool2d(x, self.size, self.stride, "VALID", data_format="NHWC")
+
+        return join_groups([pool(part) for part in split_groups(x, num_groups(x))])
 
     def compute_output_shape(self, input_shape):
-        """Returns the input's shape."""
-        return input_shape
+        """Returns (N, H', W', C)."""
+        sides = [
+            None if side is None else (side - self.size) // self.stride + 1
+            for side in input_shape[1:3]
+        ]
+        return (input_shape[0], *sides, input_shape[3])
 
     def get_config(self):
         """Returns the arguments of `__init__`."""
-        return super().get_config() | {"rate": self.rate, "mode": self.mode}
+        return super().get_config() | {"size": self.size, "stride": self.stride}

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from alexnet_tf.config import Config, Precision
-from alexnet_tf.networks.layers import DropPosition, drop_position
+from alexnet_tf.networks.dropout import DropPosition, drop_position
 from alexnet_tf.training.counts import Counts, count
 from alexnet_tf.training.state import TrainState
 from pipelines.augment import preprocess, ten_views

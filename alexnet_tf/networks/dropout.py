@@ -1,0 +1,96 @@
+"""Dropout whose masks are a function of the position in the training (contracts: randomness)."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from alexnet_tf.networks.initial import named_seed
+
+
+class DropPosition(NamedTuple):
+    """Which rows of which step's global batch a replica has in hand."""
+
+    seed: int
+    """Of the run, 0 to 2**32 - 1."""
+    step: int | tf.Tensor
+    """int64 [], counted from 1."""
+    first_row: int | tf.Tensor
+    """int []; the replica's first row in the global batch."""
+    num_rows: int
+    """Rows of the global batch."""
+
+
+_thread = threading.local()
+
+
+@contextlib.contextmanager
+def drop_position(position: DropPosition) -> Iterator[None]:
+    """Tells the Dropout layers called inside it, on this thread, whose masks to take."""
+    outer = getattr(_thread, "position", None)
+    _thread.position = position
+    try:
+        yield
+    finally:
+        _thread.position = outer
+
+
+@keras.saving.register_keras_serializable("alexnet_tf")
+class Dropout(keras.layers.Layer):
+    """Drops activations by their position in the training (paper, section 4.2).
+
+    Inside `drop_position` the mask of the whole global batch is a function of (seed, step, layer
+    name), and a replica takes its rows of it: neither replicas nor a restart change the mask.
+    Outside, as in `fit`, a Keras generator draws it.
+
+    Args:
+      rate: part of the activations that is dropped, 0 to below 1.
+      mode: `program` drops in training and multiplies by 1 - rate at test, as in 2012; `inverted`
+        divides what it keeps by 1 - rate in training and does nothing at test.
+
+    Call: float [N, ...] -> the same shape.
+    """
+
+    def __init__(self, rate=0.5, mode="program", **kwargs):
+        """Refuses rates and modes that mean nothing."""
+        super().__init__(**kwargs)
+        if not 0 <= rate < 1:
+            raise ValueError(f"rate={rate}: expected 0 to below 1.")
+        if mode not in ("program", "inverted"):
+            raise ValueError(f"mode={mode!r}: expected 'program' or 'inverted'.")
+        self.rate, self.mode = rate, str(mode)
+        self.generator = keras.random.SeedGenerator()
+
+    def call(self, x, training=False):
+        """Drops in training, scales where the mode says so."""
+        keep = 1 - self.rate
+        if training:
+            # The integers of all devices agree; XLA makes other floats of the same bits (TF 2.21).
+            is_kept = self._bits(tf.shape(x)) >= tf.constant(round(self.rate * 2**32), tf.uint32)
+            x = x * tf.cast(is_kept, x.dtype)
+            return x / keep if self.mode == "inverted" else x
+        return x * keep if self.mode == "program" else x
+
+    def _bits(self, shape: tf.Tensor) -> tf.Tensor:
+        """Draws uint32 of `shape`, all values equally often."""
+        position = getattr(_thread, "position", None)
+        num_rows, first_row = shape[0], 0
+        if position is None:
+            seed = tf.cast(self.generator.next(), tf.int64)
+        else:
+            seed = named_seed(position.seed, f"dropout/{self.name}", position.step)
+            num_rows, first_row = position.num_rows, tf.cast(position.first_row, tf.int32)
+        whole = tf.concat([[num_rows], shape[1:]], axis=0)
+        bits = tf.random.stateless_uniform(whole, seed, None, None, dtype=tf.uint32, alg="philox")
+        return tf.slice(bits, tf.concat([[first_row], tf.zeros_like(shape[1:])], axis=0), shape)
+
+    def compute_output_shape(self, input_shape):
+        """Returns the input's shape."""
+        return input_shape
+
+    def get_config(self):
+        """Returns the arguments of `__init__`."""
+        return super().get_config() | {"rate": self.rate, "mode": self.mode}

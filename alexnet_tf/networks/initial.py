@@ -1,0 +1,49 @@
+"""Seeds and initial weights that depend on names, so that adding a layer changes no other."""
+
+import zlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+def named_seed(seed: int, name: str, number: int | tf.Tensor = 0) -> tf.Tensor:
+    """Makes the seed of a stateless draw out of what the draw may depend on.
+
+    Args:
+      seed: of the run, 0 to 2**32 - 1.
+      name: of what is drawn; equal names draw equal values, in every process.
+      number: int64 []; tells the draws of one name apart, such as the step.
+
+    Returns:
+      int64 [2].
+    """
+    word = np.uint64(zlib.crc32(name.encode()) << 32 | seed).astype(np.int64)
+    return tf.stack([tf.constant(word), tf.cast(number, tf.int64)])
+
+
+@keras.saving.register_keras_serializable("alexnet_tf")
+class NamedNormal(keras.initializers.Initializer):
+    """Draws normal values that depend on (seed, layer) alone: adding a layer changes no other.
+
+    Args:
+      stddev: standard deviation; the mean is 0 and nothing is cut off.
+      seed: of the run, 0 to 2**32 - 1.
+      layer_name: of the layer whose kernel this is.
+    """
+
+    def __init__(self, stddev: float, seed: int, layer_name: str):
+        """Keeps what the values depend on."""
+        if not 0 <= seed < 2**32:
+            raise ValueError(f"seed={seed}: expected 0 to {2**32 - 1}.")
+        self.stddev, self.seed, self.layer_name = stddev, seed, layer_name
+
+    def __call__(self, shape, dtype=None):
+        """Returns float values of `shape`, the same for every call."""
+        seed = named_seed(self.seed, f"initial/{self.layer_name}")
+        values = tf.random.stateless_normal(shape, seed, stddev=self.stddev, alg="philox")
+        return tf.cast(values, dtype or "float32")
+
+    def get_config(self):
+        """Returns the arguments of `__init__`."""
+        return {"stddev": self.stddev, "seed": self.seed, "layer_name": self.layer_name}
