@@ -1,12 +1,11 @@
-"""A network as values: the table of its layers and the settings that scale it. No TensorFlow here.
-
-`networks/alexnet.py` builds whatever stands in a table; `networks/table.py` counts it.
-"""
+"""The settings of a network: its table of layers and what changes it. No TensorFlow here."""
 
 import dataclasses
 import enum
 
-from pipelines.config import InputConfig
+from alexnet_tf.errors import expected_one_of
+from alexnet_tf.network_layers import PAPER_LAYERS, Conv, Dense, Layer
+from pipelines.config import FREE, InputConfig
 
 
 class Init(enum.StrEnum):
@@ -15,6 +14,7 @@ class Init(enum.StrEnum):
     TEXT = "text"
     PROGRAM = "program"
     HE = "he"
+    TORCH = "torch"
 
 
 class DropoutMode(enum.StrEnum):
@@ -25,102 +25,37 @@ class DropoutMode(enum.StrEnum):
     NONE = "none"
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Conv:
-    """A convolution with its bias, and ReLU where `relu` says so."""
+class Activations(enum.StrEnum):
+    """What to put in the place of the table's ReLUs."""
 
-    name: str
-    """The paper's, such as conv1."""
-    filters: int
-    """Channels of the output, both towers together."""
-    kernel: int
-    """Side of the square kernel."""
-    stride: int = 1
-    """Step of the kernel, down and right."""
-    pad: tuple[int, int] = (0, 0)
-    """Rows and columns of zeros before (top, left) and after (bottom, right)."""
-    grouped: bool = False
-    """Whether each tower sees only its own half of the input (the two GPUs of 2012)."""
-    std: float = 0.01
-    """Of the initial kernel, as the 2012 program had it."""
-    bias: float = 0.0
-    """Initial value of the biases."""
-    relu: bool = True
-    """Whether ReLU follows."""
-    kind: str = "conv"
-    """Tells the rows of a table apart; every row has one."""
+    TABLE = "table"
+    RELU = "relu"
+    TANH = "tanh"
+    SIGMOID = "sigmoid"
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Lrn:
-    """Local response normalisation (paper, section 3.3); alpha meets the raw sum of squares."""
+class Normalization(enum.StrEnum):
+    """What to put in the place of the table's normalisation."""
 
-    name: str
-    """Such as norm1."""
-    radius: int = 2
-    """Channels counted to each side; the paper's n = 5."""
-    bias: float = 2.0
-    """The paper's k."""
-    alpha: float = 1e-4
-    """Weight of the sum of squares."""
-    beta: float = 0.75
-    """Power of the divisor."""
-    kind: str = "lrn"
+    TABLE = "table"
+    LRN = "lrn"
+    BATCH = "batch"
+    NONE = "none"
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Pool:
-    """Maximum over overlapping windows (paper, section 3.4), none of them padded."""
+class Pooling(enum.StrEnum):
+    """What to put in the place of the table's windows of pooling."""
 
-    name: str
-    """Such as pool1."""
-    size: int = 3
-    """Side of the square window."""
-    stride: int = 2
-    """Step of the window, down and right."""
-    kind: str = "pool"
+    TABLE = "table"
+    OVERLAPPING = "overlapping"
+    PLAIN = "plain"
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Dense:
-    """A fully connected layer; `units` 0 means one for each class."""
+class Head(enum.StrEnum):
+    """What stands between the last convolution and the fully connected layers."""
 
-    name: str
-    """Such as fc6."""
-    units: int
-    """Outputs; 0 means one for each class."""
-    std: float = 0.01
-    """Of the initial kernel."""
-    bias: float = 0.0
-    """Initial value of the biases."""
-    relu: bool = True
-    """Whether ReLU follows."""
-    dropout: bool = False
-    """Whether dropout follows (paper, section 4.2)."""
-    kind: str = "dense"
-
-
-Layer = Conv | Lrn | Pool | Dense
-KINDS = {"conv": Conv, "lrn": Lrn, "pool": Pool, "dense": Dense}
-
-# The paper's figure 2 and section 3.5. Standard deviations and biases are the 2012 program's
-# (layers-145.cfg); the paper's text has .01 for all of them, and `init=text` says so.
-PAPER_LAYERS = (
-    # Zeros right and below alone: his program counted upwards, 1 + ceil(213 / 4) = 55 (layer.py).
-    Conv(name="conv1", filters=96, kernel=11, stride=4, pad=(0, 3)),
-    Lrn(name="norm1"),
-    Pool(name="pool1"),
-    Conv(name="conv2", filters=256, kernel=5, pad=(2, 2), grouped=True, bias=1.0),
-    Lrn(name="norm2"),
-    Pool(name="pool2"),
-    Conv(name="conv3", filters=384, kernel=3, pad=(1, 1), std=0.03),
-    Conv(name="conv4", filters=384, kernel=3, pad=(1, 1), grouped=True, std=0.03, bias=1.0),
-    Conv(name="conv5", filters=256, kernel=3, pad=(1, 1), grouped=True, std=0.03, bias=1.0),
-    Pool(name="pool5"),
-    Dense(name="fc6", units=4096, bias=1.0, dropout=True),
-    Dense(name="fc7", units=4096, bias=1.0, dropout=True),
-    Dense(name="fc8", units=0, relu=False),
-)
+    TABLE = "table"
+    PYRAMID = "pyramid"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -142,13 +77,30 @@ class NetworkConfig:
     """Towers of the paper's figure 2, as connectivity: 2, or 1 for dense convolutions."""
     lrn_across_towers: bool = False
     """Normalise across all channels, the letter of section 3.3; the program's towers were apart."""
+    towers: int = dataclasses.field(default=1, metadata=FREE)
+    """Devices that hold one replica; 2 puts each of the two groups on a device of its own, as in
+    2012 (--devices=gpu:0,gpu:1, or cpu:0,cpu:1)."""
+    activation: Activations = Activations.TABLE
+    """relu, tanh or sigmoid in every hidden layer; table takes the network's own."""
+    normalization: Normalization = Normalization.TABLE
+    """lrn (after conv1 and conv2), batch (before every hidden activation) or none; table takes the
+    network's own."""
+    pooling: Pooling = Pooling.TABLE
+    """overlapping (windows of 3, step 2; paper, section 3.4) or plain (windows as wide as their
+    step) maxima; table takes the network's own."""
+    head: Head = Head.TABLE
+    """pyramid puts a spatial pyramid (6, 3, 2 and 1 parts a side) in the place of the last pooling,
+    so that the weights fit inputs of any size; table takes the network's own."""
+    without: tuple[str, ...] = ()
+    """Layers to leave out, with their normalisation and dropout, such as conv3,conv4 or fc7."""
     init: Init = Init.PROGRAM
-    """program (standard deviation .03 in conv3-5), text (.01 everywhere: stays flat for long) or
-    he (He et al. 2015 with zero biases, for scaled inputs and small data)."""
+    """program (the table's standard deviations, .03 in conv3-5), text (.01 everywhere: stays flat
+    for long), he (He et al. 2015 with zero biases, for scaled inputs and small data) or torch
+    (PyTorch's default: uniform up to 1 / sqrt(fan-in), biases too)."""
     dropout: DropoutMode = DropoutMode.PROGRAM
     """program halves the outputs at test, as in 2012; inverted doubles them in training; none."""
     dropout_rate: float = 0.5
-    """Part of the outputs of fc6 and fc7 that is dropped."""
+    """Part of the outputs that dropout drops."""
 
     def __post_init__(self):
         """Refuses networks that cannot be built."""
@@ -162,12 +114,23 @@ class NetworkConfig:
             raise ValueError(f"network.dropout_rate={self.dropout_rate}: expected 0 to below 1.")
         if self.groups < 1:
             raise ValueError(f"network.groups={self.groups}: expected at least 1.")
+        if self.towers not in (1, 2):
+            raise ValueError(f"network.towers={self.towers}: expected 1 or 2.")
+        if self.towers == 2 and self.groups != 2:
+            raise ValueError(
+                f"network.towers=2 with network.groups={self.groups}: expected groups=2, since a "
+                "tower is a group on its own device. Set --network.towers=1 or --network.groups=2."
+            )
         for layer in self.layers:
             if layer.kind == "conv" and self.filters(layer) % self.groups:
                 raise ValueError(
                     f"network.width={self.width} gives {layer.name} {self.filters(layer)} filters, "
                     f"which network.groups={self.groups} cannot share. Change width or groups."
                 )
+        names = [layer.name for layer in self.layers]
+        for name in self.without:
+            if name not in names[:-1]:
+                raise ValueError(expected_one_of("network.without", name, names[:-1]))
 
     def filters(self, layer: Conv) -> int:
         """Filters of a convolution once `width` is applied; at least one for each group."""

@@ -16,7 +16,7 @@ from alexnet_tf.config import Config
 from alexnet_tf.errors import UserError, expected_one_of
 from alexnet_tf.settings import is_union
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised when a stored field changes its name or its meaning."""
 
 Frozen = TypeVar("Frozen")

@@ -23,6 +23,9 @@ COLOR_AXES = (  # rows are components, columns R, G, B
     (0.41796, -0.81698, 0.39731),
 )
 
+LUMINANCE = (0.299, 0.587, 0.114)
+"""Of red, green and blue (ITU-R BT.601)."""
+
 _EPOCH_SHIFT = 40  # bits for the example's index beside the epoch
 
 
@@ -137,14 +140,14 @@ def preprocess(
 
     Args:
       images: uint8 [N, H, W, 3], RGB.
-      config: mean, scale and channel order.
+      config: mean, scale, standard deviations and channel order.
       shift: float32 [N, 3], colour noise to add to each picture in RGB; none if omitted.
       divide_by: the 2012 program divided by 1.1 after it had added noise of 0.1, in training
         only, so that training and test keep the same spread.
 
     Returns:
-      float32 [N, H, W, 3]: (images - mean + shift) / divide_by * scale, in the channel order of
-      the config.
+      float32 [N, H, W, 3]: (images - mean + shift) / divide_by * scale / stdev, in the channel
+      order of the config; [N, H, W, 1] where that is gray.
 
     Raises:
       ValueError: the mean still has to be measured.
@@ -158,8 +161,12 @@ def preprocess(
     x = tf.cast(images, tf.float32)
     x = x + offset if shift is None else _added(x, shift + offset)
     factor = config.scale / divide_by
-    if factor != 1.0:
+    if set(config.stdev) != {1.0}:
+        x *= tf.constant([factor / stdev for stdev in config.stdev], tf.float32)
+    elif factor != 1.0:
         x *= factor
+    if config.channel_order == ChannelOrder.GRAY:
+        return tf.reduce_sum(x * tf.constant(LUMINANCE), axis=-1, keepdims=True)
     return x if config.channel_order == ChannelOrder.RGB else tf.reverse(x, [-1])
 
 

@@ -13,10 +13,11 @@ FREE = {"resume": "free"}
 
 
 class ChannelOrder(enum.StrEnum):
-    """The order in which a network expects the three colours."""
+    """The channels that a network expects, in their order."""
 
     RGB = "rgb"
     BGR = "bgr"
+    GRAY = "gray"
 
 
 class ResizeRule(enum.StrEnum):
@@ -24,6 +25,14 @@ class ResizeRule(enum.StrEnum):
 
     SHORTER_SIDE = "shorter_side"
     WARP = "warp"
+
+
+class ResizeFilter(enum.StrEnum):
+    """How levels between pixels are found."""
+
+    AREA_CUBIC = "area_cubic"
+    BILINEAR = "bilinear"
+    ANTIALIAS = "antialias"
 
 
 class CropRule(enum.StrEnum):
@@ -71,11 +80,16 @@ class InputConfig:
     cuda-convnet2's mean image); dataset measures it on the training pictures, once."""
     scale: float = 1.0
     """Multiplies what is left after the mean is subtracted; the 2012 program used 1."""
+    stdev: tuple[float, ...] = (1.0, 1.0, 1.0)
+    """Red, green and blue are divided by these as well, each by its own, in levels of 0 to 255."""
     channel_order: ChannelOrder = ChannelOrder.RGB
-    """rgb, or bgr for networks that came from Caffe."""
+    """rgb; bgr for networks that came from Caffe; gray for one channel of luminance."""
     resize_rule: ResizeRule = ResizeRule.SHORTER_SIDE
     """shorter_side scales it to `resize` and cuts the central square (paper, section 2);
     warp squeezes the whole picture into the square, as Caffe's tools did."""
+    resize_filter: ResizeFilter = ResizeFilter.AREA_CUBIC
+    """area_cubic averages areas when shrinking and is bicubic when enlarging, as cuda-convnet2's
+    tools were; bilinear is OpenCV's (Caffe); antialias is bilinear as Pillow does it (PyTorch)."""
     crop_rule: CropRule = CropRule.CENTER
     """center: evaluation sees the middle window of the square. The only rule so far."""
 
@@ -95,6 +109,16 @@ class InputConfig:
             )
         if not (math.isfinite(self.scale) and self.scale > 0):
             raise ValueError(f"network.input.scale={self.scale}: expected a positive number.")
+        if len(self.stdev) != 3 or not all(math.isfinite(x) and x > 0 for x in self.stdev):
+            raise ValueError(
+                f"network.input.stdev={self.stdev!r}: expected three positive numbers (red, green, "
+                "blue)."
+            )
+
+    @property
+    def num_channels(self) -> int:
+        """Channels of the picture that the network sees: 1 or 3."""
+        return 1 if self.channel_order == ChannelOrder.GRAY else 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import os
 
 import tensorflow as tf
 
-from pipelines.config import InputConfig, ResizeRule
+from pipelines.config import InputConfig, ResizeFilter, ResizeRule
 from pipelines.sources import Source
 
 MAX_PIXELS = 100_000_000
@@ -92,26 +92,43 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(image, [None, None, 3])
 
 
-def to_square(image: tf.Tensor, side: int, rule: ResizeRule) -> tf.Tensor:
+def to_square(
+    image: tf.Tensor,
+    side: int,
+    rule: ResizeRule,
+    resize_filter: ResizeFilter = ResizeFilter.AREA_CUBIC,
+) -> tf.Tensor:
     """Makes a square of a picture of any size.
 
     `shorter_side` cuts the central square and then scales it. Scaling first and cutting then, as
     the paper's section 2 words it, is the same to within half a pixel of the picture, but takes
     unbounded memory for a long strip. `warp` scales both sides, whatever they are.
 
-    An axis that shrinks is averaged by area; one that grows is interpolated by bicubic (Keys,
-    a = -0.5, half-pixel centers). Rounding is to the nearest level, ties to even.
+    By `area_cubic` an axis that shrinks is averaged by area; one that grows is interpolated by
+    bicubic (Keys, a = -0.5, half-pixel centers). Rounding is to the nearest level, ties to even.
 
     Args:
       image: uint8 [H, W, 3].
       side: of the square in pixels.
       rule: how both sides come to be equal.
+      resize_filter: how levels between pixels are found.
 
     Returns:
       uint8 [side, side, 3].
     """
     if rule == ResizeRule.SHORTER_SIDE:
         image = central_square(image)
+    if resize_filter == ResizeFilter.AREA_CUBIC:
+        x = _area_cubic(image, side)
+    else:
+        antialias = resize_filter == ResizeFilter.ANTIALIAS
+        x = tf.image.resize(image, (side, side), "bilinear", antialias=antialias)
+    x = tf.clip_by_value(tf.round(x), 0.0, 255.0)  # bicubic overshoots at edges
+    return tf.ensure_shape(tf.cast(x, tf.uint8), [side, side, 3])
+
+
+def _area_cubic(image: tf.Tensor, side: int) -> tf.Tensor:
+    """Averages areas where an axis shrinks, and then enlarges by bicubic; float32."""
     size = tf.shape(image)[:2]
     within = tf.minimum(size, side)
     x = tf.cond(
@@ -119,13 +136,11 @@ def to_square(image: tf.Tensor, side: int, rule: ResizeRule) -> tf.Tensor:
         lambda: tf.image.resize(image, within, "area"),
         lambda: tf.cast(image, tf.float32),
     )
-    x = tf.cond(
+    return tf.cond(
         tf.reduce_any(size < side),
         lambda: tf.image.resize(x, (side, side), "bicubic"),
         lambda: x,
     )
-    x = tf.clip_by_value(tf.round(x), 0.0, 255.0)  # bicubic overshoots at edges
-    return tf.ensure_shape(tf.cast(x, tf.uint8), [side, side, 3])
 
 
 def central_square(image: tf.Tensor) -> tf.Tensor:
@@ -163,7 +178,7 @@ def _attempt(source: Source, inputs: InputConfig):
     def attempt(*keys: tf.Tensor) -> tf.data.Dataset:
         def good(_):
             encoded, label = source.read(keys[-1])
-            square = to_square(decode(encoded), side, inputs.resize_rule)
+            square = to_square(decode(encoded), side, inputs.resize_rule, inputs.resize_filter)
             return *keys, square, label, tf.constant(True)
 
         def bad(_):

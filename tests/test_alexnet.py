@@ -74,7 +74,8 @@ def test_the_model_has_60_965_224_parameters(paper):
 
 def test_the_table_counts_what_the_model_has():
     rows = table(PAPER)
-    assert {row.name: row.output_shape for row in rows} == SHAPES
+    shapes = {row.name: row.output_shape for row in rows if row.layer.kind != "drop"}
+    assert shapes == SHAPES
     assert {row.name: row.parameters for row in rows if row.parameters} == PARAMETERS
     assert {row.name: row.multiply_adds for row in rows if row.multiply_adds} == MULTIPLY_ADDS
     assert sum(row.parameters for row in rows) == 60_965_224

@@ -73,12 +73,12 @@ def test_a_network_alone_survives_json():
 
 
 def test_a_missing_field_takes_its_default():
-    assert settings_json.from_json({"schema_version": 1}) == Config()
+    assert settings_json.from_json({"schema_version": 2}) == Config()
 
 
 WRONG_JSON = [
-    ({"schema_version": 7}, "schema_version=7: expected 1"),
-    ({"schema_version": None}, "schema_version=None: expected 1"),
+    ({"schema_version": 7}, "schema_version=7: expected 2"),
+    ({"schema_version": None}, "schema_version=None: expected 2"),
     ({"sede": 1}, "settings field=sede: expected one of recipe"),
     ({"data": {"sorce": "shapes"}}, "data.field=sorce: .*Did you mean source?"),
     ({"data": 3}, "data=3: expected an object"),
@@ -99,7 +99,7 @@ WRONG_JSON = [
 @pytest.mark.parametrize("stored, message", WRONG_JSON)
 def test_wrong_json_is_refused_by_the_name_of_the_field(stored, message):
     with pytest.raises(UserError, match=message):
-        settings_json.from_json({"schema_version": 1, **stored})
+        settings_json.from_json({"schema_version": 2, **stored})
 
 
 def test_equal_settings_have_no_differences():

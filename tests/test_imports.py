@@ -33,12 +33,16 @@ HOUSE = (
     alexnet_tf.training.optimizer alexnet_tf.training.schedules alexnet_tf.training.counts
     alexnet_tf.training.strategy""",
     # 1: networks
-    """alexnet_tf.networks alexnet_tf.networks.alexnet alexnet_tf.networks.table
-    alexnet_tf.networks.family alexnet_tf.networks.layers alexnet_tf.networks.lrn
-    alexnet_tf.networks.groups alexnet_tf.networks.dropout alexnet_tf.networks.initial""",
+    """alexnet_tf.networks alexnet_tf.networks.alexnet alexnet_tf.networks.layers
+    alexnet_tf.networks.lrn alexnet_tf.networks.norms alexnet_tf.networks.places
+    alexnet_tf.networks.lenet alexnet_tf.networks.groups alexnet_tf.networks.dropout
+    alexnet_tf.networks.initial alexnet_tf.networks.table alexnet_tf.networks.options
+    alexnet_tf.networks.family alexnet_tf.networks.imagenet alexnet_tf.networks.later
+    alexnet_tf.networks.pictures alexnet_tf.networks.published""",
     # 0: settings, and the data path
     """alexnet_tf.settings_json alexnet_tf.settings alexnet_tf.backend alexnet_tf.config
-    alexnet_tf.network_config alexnet_tf.environment alexnet_tf.errors alexnet_tf
+    alexnet_tf.network_config alexnet_tf.network_layers alexnet_tf.environment alexnet_tf.errors
+    alexnet_tf
     pipelines.dataset pipelines.sources.memory pipelines.decode pipelines.sources
     pipelines.sources.folder pipelines.sources.shapes pipelines.sources.forms pipelines.order
     pipelines.augment
@@ -52,7 +56,8 @@ PLACES = {
 WITHOUT_TENSORFLOW = """alexnet_tf alexnet_tf.config alexnet_tf.network_config alexnet_tf.errors
     alexnet_tf.environment
     alexnet_tf.settings alexnet_tf.settings_json alexnet_tf.backend alexnet_tf.networks.family
-    alexnet_tf.recipes alexnet_tf.flags alexnet_tf.flags_help alexnet_tf.train alexnet_tf.evaluate
+    alexnet_tf.networks.table alexnet_tf.recipes alexnet_tf.flags alexnet_tf.flags_help
+    alexnet_tf.train alexnet_tf.evaluate
     alexnet_tf.export alexnet_tf.predict alexnet_tf.benchmark pipelines.config""".split()
 
 

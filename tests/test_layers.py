@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from alexnet_tf.networks.groups import num_groups, split_groups
-from alexnet_tf.networks.layers import Convolution, LocalResponseNorm, MaxPool
+from alexnet_tf.networks.layers import Convolution, LocalResponseNorm, Pooling
 
 GEOMETRIES = [
     {"kernel_size": 5, "padding": ((2, 2), (2, 2)), "groups": 2},  # conv2
@@ -77,16 +77,16 @@ def test_a_convolution_that_cannot_be_is_refused(arguments, text):
         Convolution(**arguments).build((None, 8, 8, 4))
 
 
-def test_pooling_equals_keras_():
+def test_pooling_equals_keras():
     x = tf.random.stateless_normal([2, 11, 13, 8], [0, 3])
     expected = keras.layers.MaxPooling2D(3, 2, data_format="channels_last")(x)
-    np.testing.assert_array_equal(MaxPool(3, 2)(x), expected)
+    np.testing.assert_array_equal(Pooling(3, 2)(x), expected)
 
 
 def test_towers_pass_from_layer_to_layer_without_a_copy():
     x = tf.random.stateless_normal([2, 12, 12, 16], [0, 2])
     convolve = Convolution(16, 3, padding=((1, 1), (1, 1)), groups=2)
-    normalize, pool = LocalResponseNorm(alpha=0.1, groups=2), MaxPool(3, 2)
+    normalize, pool = LocalResponseNorm(alpha=0.1, groups=2), Pooling(3, 2)
 
     kept = convolve(x)
     assert num_groups(kept) == 2
@@ -99,14 +99,14 @@ def test_towers_pass_from_layer_to_layer_without_a_copy():
 @pytest.mark.parametrize("arguments", [{"size": 0}, {"stride": 0}])
 def test_a_pooling_that_cannot_be_is_refused(arguments):
     with pytest.raises(ValueError, match="expected at least 1"):
-        MaxPool(**arguments)
+        Pooling(**arguments)
 
 
 @pytest.mark.parametrize(
     "kind, arguments",
     [
         (Convolution, (6, 3, 2, ((1, 0), (0, 1)), 2, "relu")),
-        (MaxPool, (2, 1)),
+        (Pooling, (2, 1, True, True)),
     ],
 )
 def test_layers_round_trip(kind, arguments):

@@ -8,9 +8,10 @@ import tensorflow as tf
 
 from alexnet_tf.benchmarking import tf_work
 from alexnet_tf.benchmarking.spec import Spec
-from alexnet_tf.benchmarking.work import Work
+from alexnet_tf.benchmarking.work import Work, check_is_stock
 from alexnet_tf.config import Config
-from alexnet_tf.network_config import DropoutMode, Lrn, NetworkConfig
+from alexnet_tf.network_config import DropoutMode, NetworkConfig
+from alexnet_tf.network_layers import Lrn
 from alexnet_tf.networks.table import table
 from alexnet_tf.training.state import compute_dtype
 from alexnet_tf.training.strategy import make_strategy
@@ -52,12 +53,14 @@ def network(config: NetworkConfig, precision: str = "float32", decay: float = 0.
     kernels = {"kernel_regularizer": keras.regularizers.L2(decay / 2) if decay else None}
     inputs, layers, last = config.input, keras.layers, config.layers[-1]
     image = keras.Input((inputs.size, inputs.size, 3), dtype="uint8")
-    offset = [-level * inputs.scale for level in inputs.mean]
-    x = layers.Rescaling(inputs.scale, offset, dtype="float32")(image)
+    check_is_stock(config)
+    scales = [inputs.scale / stdev for stdev in inputs.stdev]
+    offset = [-level * scale for level, scale in zip(inputs.mean, scales, strict=True)]
+    x = layers.Rescaling(scales, offset, dtype="float32")(image)
     for row in table(config):
         layer = row.layer
         common = {"name": row.name, "dtype": "float32" if layer is last else policy}
-        relu = "relu" if getattr(layer, "relu", False) else None
+        activation = str(getattr(layer, "activation", "linear"))
         if layer.kind == "conv":
             if any(layer.pad):
                 x = layers.ZeroPadding2D((layer.pad, layer.pad), dtype=policy)(x)
@@ -66,7 +69,7 @@ def network(config: NetworkConfig, precision: str = "float32", decay: float = 0.
                 layer.kernel,
                 layer.stride,
                 groups=row.groups,
-                activation=relu,
+                activation=activation,
                 **kernels,
                 **common,
             )(x)
@@ -74,11 +77,14 @@ def network(config: NetworkConfig, precision: str = "float32", decay: float = 0.
             x = StockLrn(layer, row.groups, **common)(x)
         elif layer.kind == "pool":
             x = layers.MaxPooling2D(layer.size, layer.stride, **common)(x)
+        elif layer.kind == "activate":
+            x = layers.Activation(activation, **common)(x)
+        elif layer.kind == "drop":
+            rate = 0.0 if config.dropout == DropoutMode.NONE else config.dropout_rate
+            x = layers.Dropout(rate, **common)(x)
         else:
             x = layers.Flatten(dtype=policy)(x) if len(row.input_shape) > 1 else x
-            x = layers.Dense(row.kernel_shape[-1], relu, **kernels, **common)(x)
-            if layer.dropout and config.dropout != DropoutMode.NONE:
-                x = layers.Dropout(config.dropout_rate, dtype=policy)(x)
+            x = layers.Dense(row.kernel_shape[-1], activation, **kernels, **common)(x)
     return keras.Model(image, x)
 
 

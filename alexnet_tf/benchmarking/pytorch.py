@@ -7,10 +7,11 @@ import contextlib
 import time
 
 from alexnet_tf.benchmarking.spec import Spec
-from alexnet_tf.benchmarking.work import Work, synthetic
+from alexnet_tf.benchmarking.work import Work, check_is_stock, synthetic
 from alexnet_tf.config import Config, Precision
 from alexnet_tf.errors import UserError
-from alexnet_tf.network_config import DropoutMode, Lrn, NetworkConfig
+from alexnet_tf.network_config import DropoutMode, NetworkConfig
+from alexnet_tf.network_layers import Activation, Layer, Lrn
 from alexnet_tf.networks.table import Row, table
 
 
@@ -24,6 +25,7 @@ def network(config: NetworkConfig):
     """
     from torch import nn
 
+    check_is_stock(config)
     parts = [_normalize(config)]
     for row in table(config):
         layer = row.layer
@@ -33,12 +35,15 @@ def network(config: NetworkConfig):
             parts.append(_lrn(layer, row.groups))
         elif layer.kind == "pool":
             parts.append(nn.MaxPool2d(layer.size, layer.stride))
+        elif layer.kind == "activate":
+            parts += _activation(layer)
+        elif layer.kind == "drop":
+            rate = 0.0 if config.dropout == DropoutMode.NONE else config.dropout_rate
+            parts.append(nn.Dropout(rate))
         else:
             parts += [nn.Flatten()] if len(row.input_shape) > 1 else []
             parts.append(nn.Linear(*row.kernel_shape))
-            parts += [nn.ReLU(inplace=True)] if layer.relu else []
-            if layer.dropout and config.dropout != DropoutMode.NONE:
-                parts.append(nn.Dropout(config.dropout_rate))
+            parts += _activation(layer)
     return nn.Sequential(*parts)
 
 
@@ -170,9 +175,10 @@ def _normalize(config: NetworkConfig):
         def __init__(self):
             super().__init__()
             self.register_buffer("mean", torch.tensor(config.input.mean).view(3, 1, 1))
+            self.register_buffer("stdev", torch.tensor(config.input.stdev).view(3, 1, 1))
 
         def forward(self, x):
-            return (x - self.mean) * config.input.scale
+            return (x - self.mean) * config.input.scale / self.stdev
 
     return Normalize()
 
@@ -188,7 +194,20 @@ def _convolution(row: Row) -> list:
     convolution = nn.Conv2d(
         inputs, filters, layer.kernel, layer.stride, before * is_even, groups=row.groups
     )
-    return [*pads, convolution, *([nn.ReLU(inplace=True)] if layer.relu else [])]
+    return [*pads, convolution, *_activation(layer)]
+
+
+def _activation(layer: Layer) -> list:
+    """What follows a layer."""
+    from torch import nn
+
+    modules = {
+        Activation.LINEAR: [],
+        Activation.RELU: [nn.ReLU(inplace=True)],
+        Activation.TANH: [nn.Tanh()],
+        Activation.SIGMOID: [nn.Sigmoid()],
+    }
+    return modules[layer.activation]
 
 
 def _lrn(layer: Lrn, groups: int):

@@ -8,6 +8,9 @@ import numpy as np
 
 from alexnet_tf.benchmarking.spec import Sample
 from alexnet_tf.config import Config
+from alexnet_tf.errors import UserError
+from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.networks.options import layers_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,3 +76,21 @@ def synthetic(config: Config) -> tuple[np.ndarray, np.ndarray]:
     size, rows = config.network.input.size, config.run.global_batch_size
     images = draw.integers(0, 256, (rows, size, size, 3), np.uint8)
     return images, draw.integers(0, config.network.num_classes, rows, np.int32)
+
+
+STOCK_KINDS = ("conv", "lrn", "pool", "activate", "drop", "dense")
+"""Rows that plain Keras and PyTorch have layers for."""
+
+
+def check_is_stock(config: NetworkConfig) -> None:
+    """Refuses a network that plain Keras and PyTorch have no layers for.
+
+    Raises:
+      UserError: a row is not among `STOCK_KINDS`, or pools upwards, or the picture is gray.
+    """
+    for layer in layers_of(config):
+        is_odd = layer.kind not in STOCK_KINDS or getattr(layer, "round_up", False)
+        if is_odd or getattr(layer, "is_mean", False):
+            raise UserError(f"{layer.name} of network.name={config.name} is no stock layer")
+    if config.input.num_channels != 3:
+        raise UserError(f"network.name={config.name} sees gray pictures")

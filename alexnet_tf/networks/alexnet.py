@@ -15,10 +15,11 @@ import math
 
 import keras
 
-from alexnet_tf.network_config import Init, NetworkConfig
-from alexnet_tf.networks import family, layers
+from alexnet_tf.network_config import DropoutMode, Init, NetworkConfig
+from alexnet_tf.network_layers import Activation
+from alexnet_tf.networks import family, layers, lenet, norms, places
 from alexnet_tf.networks.dropout import Dropout
-from alexnet_tf.networks.initial import NamedNormal
+from alexnet_tf.networks.initial import NamedNormal, NamedUniform
 from alexnet_tf.networks.table import Row, table
 
 INIT_VERSION = 1
@@ -60,22 +61,51 @@ def alexnet(config: NetworkConfig, seed: int = 0, precision: str = "float32") ->
     """
     policy = precision if precision == "float32" else f"mixed_{precision}"
     size = config.input.size
-    image = x = keras.Input((size, size, 3), dtype="float32", name="image")
-    for row in table(config):
-        is_last = row.name == config.layers[-1].name
+    image = x = keras.Input((size, size, config.input.num_channels), dtype="float32", name="image")
+    rows = table(config)
+    for row in rows:
+        is_last = row is rows[-1]
         x = _BUILDERS[row.layer.kind](x, row, config, seed, "float32" if is_last else policy)
     return keras.Model(image, x, name=config.name)
 
 
 def _conv(x, row: Row, config: NetworkConfig, seed: int, policy: str):
-    """Convolution, bias and ReLU."""
+    """Convolution, bias and activation."""
     return layers.Convolution(
         row.kernel_shape[-1],
         row.layer.kernel,
         stride=row.layer.stride,
         padding=(row.layer.pad, row.layer.pad),
         groups=row.groups,
-        activation="relu" if row.layer.relu else None,
+        use_bias=row.layer.bias is not None,
+        activation=_activation(row),
+        **_initializers(row, config, seed),
+        dtype=policy,
+        name=row.name,
+    )(x)
+
+
+def _local(x, row: Row, config: NetworkConfig, seed: int, policy: str):
+    """Convolution with kernels of its own at every place."""
+    return places.LocallyConnected(
+        row.kernel_shape[-1],
+        row.layer.kernel,
+        stride=row.layer.stride,
+        padding=(row.layer.pad, row.layer.pad),
+        use_bias=row.layer.bias is not None,
+        activation=_activation(row),
+        **_initializers(row, config, seed),
+        dtype=policy,
+        name=row.name,
+    )(x)
+
+
+def _sparse(x, row: Row, config: NetworkConfig, seed: int, policy: str):
+    """Convolution by a table of connections."""
+    return lenet.SparseConvolution(
+        row.layer.kernel,
+        row.layer.connections,
+        activation=_activation(row),
         **_initializers(row, config, seed),
         dtype=policy,
         name=row.name,
@@ -96,46 +126,113 @@ def _lrn(x, row: Row, config: NetworkConfig, seed: int, policy: str):
     )(x)
 
 
-def _pool(x, row: Row, config: NetworkConfig, seed: int, policy: str):
-    """Overlapping maximum."""
-    return layers.MaxPool(
-        row.layer.size,
-        row.layer.stride,
-        dtype=policy,
-        name=row.name,
+def _spatial_norm(x, row: Row, config: NetworkConfig, seed: int, policy: str):
+    """Response normalisation over a square."""
+    layer = row.layer
+    return norms.SpatialResponseNorm(
+        layer.size, layer.bias, layer.alpha, layer.beta, dtype=policy, name=row.name
     )(x)
+
+
+def _batch_norm(x, row: Row, config: NetworkConfig, seed: int, policy: str):
+    """Batch normalisation."""
+    layer = row.layer
+    return norms.BatchNorm(layer.momentum, layer.epsilon, dtype=policy, name=row.name)(x)
+
+
+def _pool(x, row: Row, config: NetworkConfig, seed: int, policy: str):
+    """Maximum or mean."""
+    layer = row.layer
+    return layers.Pooling(
+        layer.size, layer.stride, layer.is_mean, layer.round_up, dtype=policy, name=row.name
+    )(x)
+
+
+def _subsample(x, row: Row, config: NetworkConfig, seed: int, policy: str):
+    """LeNet-5's pooling with weights."""
+    return lenet.Subsampling(_activation(row), dtype=policy, name=row.name)(x)
+
+
+def _pyramid(x, row: Row, config: NetworkConfig, seed: int, policy: str):
+    """Maxima over parts of the picture."""
+    return places.SpatialPyramid(row.layer.levels, dtype=policy, name=row.name)(x)
+
+
+def _activate(x, row: Row, config: NetworkConfig, seed: int, policy: str):
+    """An activation by itself."""
+    return keras.layers.Activation(_activation(row), dtype=policy, name=row.name)(x)
+
+
+def _drop(x, row: Row, config: NetworkConfig, seed: int, policy: str):
+    """Dropout, where the network has it switched on."""
+    if config.dropout == DropoutMode.NONE:
+        return x
+    return Dropout(config.dropout_rate, mode=str(config.dropout), dtype=policy, name=row.name)(x)
 
 
 def _dense(x, row: Row, config: NetworkConfig, seed: int, policy: str):
-    """Fully connected layer, with ReLU and dropout where the table has them."""
-    if len(row.input_shape) > 1:
-        flat = keras.layers.Reshape((math.prod(row.input_shape),), dtype=policy, name="flatten")
-        x = flat(x)
-    x = keras.layers.Dense(
+    """Fully connected layer."""
+    return keras.layers.Dense(
         row.kernel_shape[-1],
-        activation="relu" if row.layer.relu else None,
+        use_bias=row.layer.bias is not None,
+        activation=_activation(row),
         **_initializers(row, config, seed),
         dtype=policy,
         name=row.name,
-    )(x)
-    if row.layer.dropout and config.dropout != "none":
-        x = Dropout(
-            config.dropout_rate, mode=str(config.dropout), dtype=policy, name=f"drop{row.name[2:]}"
-        )(x)
-    return x
+    )(_flat(x, row, policy))
 
 
-_BUILDERS = {"conv": _conv, "lrn": _lrn, "pool": _pool, "dense": _dense}
+def _rbf(x, row: Row, config: NetworkConfig, seed: int, policy: str):
+    """Distances to the digits' pictures."""
+    return lenet.DigitDistance(dtype=policy, name=row.name)(x)
+
+
+_BUILDERS = {
+    "conv": _conv,
+    "local": _local,
+    "sparse": _sparse,
+    "lrn": _lrn,
+    "spatial_norm": _spatial_norm,
+    "batch_norm": _batch_norm,
+    "pool": _pool,
+    "subsample": _subsample,
+    "pyramid": _pyramid,
+    "activate": _activate,
+    "drop": _drop,
+    "dense": _dense,
+    "rbf": _rbf,
+}
+
+
+def _flat(x, row: Row, policy: str):
+    """A picture as a vector, in H, W, C order."""
+    if len(row.input_shape) == 1:
+        return x
+    shape = (math.prod(row.input_shape),)
+    return keras.layers.Reshape(shape, dtype=policy, name="flatten")(x)
+
+
+def _activation(row: Row):
+    """What Keras knows an activation by."""
+    activation = row.layer.activation
+    return lenet.scaled_tanh if activation == Activation.SCALED_TANH else str(activation)
 
 
 def _initializers(row: Row, config: NetworkConfig, seed: int) -> dict:
     """The initial kernel and bias of a layer, by `network.init` (paper, section 5; spec 1.6)."""
+    if config.init == Init.TORCH:
+        limit = 1 / math.sqrt(row.fan_in)
+        return {
+            "kernel_initializer": NamedUniform(limit, seed, row.name),
+            "bias_initializer": NamedUniform(limit, seed, f"{row.name}/bias"),
+        }
+    is_relu = row.layer.activation == Activation.RELU
     std = {
         Init.TEXT: TEXT_STD,
         Init.PROGRAM: row.layer.std,
-        Init.HE: math.sqrt((2 if row.layer.relu else 1) / row.fan_in),
+        Init.HE: math.sqrt((2 if is_relu else 1) / row.fan_in),
     }[config.init]
-    bias = 0.0 if config.init == Init.HE else row.layer.bias
+    bias = 0.0 if config.init == Init.HE else row.layer.bias or 0.0
     return {
         "kernel_initializer": NamedNormal(std, seed=seed, layer_name=row.name),
         "bias_initializer": keras.initializers.Constant(bias),

@@ -1,23 +1,23 @@
-"""The family: networks with a name, each of them a value. Imports neither TensorFlow nor Keras."""
+"""The family: networks with a name, each a value with its source. No TensorFlow here.
+
+What a network has in common with `paper` is not written down again: its table is the paper's with
+some rows changed.
+"""
 
 from alexnet_tf.errors import UserError, expected_one_of
-from alexnet_tf.network_config import DropoutMode, Init, NetworkConfig
-from pipelines.config import InputConfig
+from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.networks.imagenet import IMAGENET
+from alexnet_tf.networks.later import LATER
+from alexnet_tf.networks.pictures import SMALL_PICTURES
+from alexnet_tf.networks.published import Member
 
-NETWORKS: dict[str, NetworkConfig] = {
-    "paper": NetworkConfig(),
-    "small": NetworkConfig(
-        name="small",
-        input=InputConfig(size=96, resize=104, scale=1 / 64),
-        width=0.25,
-        fc_width=512,
-        init=Init.HE,
-        dropout=DropoutMode.INVERTED,
-        dropout_rate=0.3,
-    ),
+FAMILY: dict[str, Member] = {
+    member.config.name: member for member in (*IMAGENET, *LATER, *SMALL_PICTURES)
 }
-"""Every named network. paper: the text of 2012. small: its form at a quarter of the width, for
-pictures of 96 pixels, with an initialisation and a scale of inputs that learn from little data."""
+"""Every named network with its source, what was published of it, and what is ours."""
+
+NETWORKS: dict[str, NetworkConfig] = {name: member.config for name, member in FAMILY.items()}
+"""The settings of every named network."""
 
 
 def network(name: str) -> NetworkConfig:

@@ -47,3 +47,30 @@ class NamedNormal(keras.initializers.Initializer):
     def get_config(self):
         """Returns the arguments of `__init__`."""
         return {"stddev": self.stddev, "seed": self.seed, "layer_name": self.layer_name}
+
+
+@keras.saving.register_keras_serializable("alexnet_tf")
+class NamedUniform(NamedNormal):
+    """Draws uniform values from -limit to limit, by (seed, layer) as NamedNormal does.
+
+    Args:
+      limit: largest value.
+      seed: of the run, 0 to 2**32 - 1.
+      layer_name: of the layer, or of its biases.
+    """
+
+    def __init__(self, limit: float, seed: int, layer_name: str):
+        """Keeps what the values depend on."""
+        super().__init__(limit, seed, layer_name)
+
+    def __call__(self, shape, dtype=None):
+        """Returns float values of `shape`, the same for every call."""
+        seed = named_seed(self.seed, f"initial/{self.layer_name}")
+        values = tf.random.stateless_uniform(
+            shape, seed, -self.stddev, self.stddev, dtype=tf.float32, alg="philox"
+        )
+        return tf.cast(values, dtype or "float32")
+
+    def get_config(self):
+        """Returns the arguments of `__init__`."""
+        return {"limit": self.stddev, "seed": self.seed, "layer_name": self.layer_name}

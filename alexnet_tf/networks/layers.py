@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from alexnet_tf.networks.groups import check_divides, join_groups, num_groups, split_groups
 from alexnet_tf.networks.lrn import local_response_norm
+from alexnet_tf.networks.table import windows
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
 
@@ -77,7 +78,7 @@ class Convolution(keras.layers.Layer):
       padding: rows and columns of zeros: ((top, bottom), (left, right)).
       groups: parts of the channels that do not see each other; divides filters and input channels.
       activation: name of a Keras activation that works on each element, or None.
-      kernel_initializer, bias_initializer: as in Keras.
+      kernel_initializer, bias_initializer, use_bias: as in Keras.
 
     Call: float [N, H, W, C] -> float [N, H', W', filters]. Kernel: [k, k, C / groups, filters].
     """
@@ -92,6 +93,7 @@ class Convolution(keras.layers.Layer):
         activation: str | None = None,
         kernel_initializer="glorot_uniform",
         bias_initializer="zeros",
+        use_bias: bool = True,
         **kwargs,
     ):
         """Refuses filters that the groups cannot share."""
@@ -104,7 +106,7 @@ class Convolution(keras.layers.Layer):
         check_divides(groups, "filters", filters)
         self.filters, self.kernel_size, self.stride = filters, kernel_size, stride
         self.padding = tuple((int(before), int(after)) for before, after in padding)
-        self.groups = groups
+        self.groups, self.use_bias = groups, use_bias
         self.activation = keras.activations.get(activation)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
@@ -115,14 +117,15 @@ class Convolution(keras.layers.Layer):
         side, channels = self.kernel_size, input_shape[-1] // self.groups
         shape = (side, side, channels, self.filters)
         self.kernel = self.add_weight(shape, self.kernel_initializer, name="kernel")
-        self.bias = self.add_weight((self.filters,), self.bias_initializer, name="bias")
+        if self.use_bias:
+            self.bias = self.add_weight((self.filters,), self.bias_initializer, name="bias")
 
     def call(self, x):
         """Convolves each group of `x` with its own kernels."""
         parts = zip(
             split_groups(x, self.groups),
             tf.split(self.kernel, self.groups, axis=-1),
-            tf.split(self.bias, self.groups),
+            tf.split(self.bias, self.groups) if self.use_bias else [None] * self.groups,
             strict=True,
         )
         return join_groups([self._convolve(*part) for part in parts])
@@ -137,7 +140,9 @@ class Convolution(keras.layers.Layer):
         if padding == "VALID":
             x = tf.pad(x, ((0, 0), *self.padding, (0, 0)))
         y = tf.nn.conv2d(x, kernel, self.stride, padding, data_format="NHWC")
-        return self.activation(tf.nn.bias_add(y, bias, data_format="NHWC"))
+        if bias is not None:
+            y = tf.nn.bias_add(y, bias, data_format="NHWC")
+        return self.activation(y)
 
     def compute_output_shape(self, input_shape):
         """Returns (N, H', W', filters)."""
@@ -154,46 +159,72 @@ class Convolution(keras.layers.Layer):
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
         }
-        names = ("filters", "kernel_size", "stride", "padding", "groups")
+        names = ("filters", "kernel_size", "stride", "padding", "groups", "use_bias")
         return super().get_config() | {name: getattr(self, name) for name in names} | serialized
 
 
 @keras.saving.register_keras_serializable("alexnet_tf")
-class MaxPool(keras.layers.Layer):
-    """Takes the maximum over windows that may overlap (paper, section 3.4), without padding.
+class Pooling(keras.layers.Layer):
+    """Takes the maximum or the mean over windows that may overlap (paper, section 3.4).
 
-    Keras' own would join the groups of its input.
+    Keras' own would join the groups of its input, and has no windows that hang over one edge.
 
     Args:
       size: side of the square window.
       stride: step of the window, down and right.
+      is_mean: mean in the place of maximum; at the edge, of what lies inside.
+      round_up: whether a last window may hang over the right and lower edge.
 
     Call: float [N, H, W, C] -> float [N, H', W', C].
     """
 
-    def __init__(self, size: int = 3, stride: int = 2, **kwargs):
+    def __init__(
+        self,
+        size: int = 3,
+        stride: int = 2,
+        is_mean: bool = False,
+        round_up: bool = False,
+        **kwargs,
+    ):
         """Refuses windows and steps below 1."""
         super().__init__(**kwargs)
         if min(size, stride) < 1:
             raise ValueError(f"size={size}, stride={stride}: expected at least 1 of each.")
-        self.size, self.stride = size, stride
+        self.size, self.stride, self.is_mean, self.round_up = size, stride, is_mean, round_up
 
     def call(self, x):
         """Pools each group by itself where `x` has any."""
+        return join_groups([self._pool(part) for part in split_groups(x, num_groups(x))])
 
-        def pool(x):
+    def _pool(self, x):
+        """One group. Windows that hang over see minus infinity, or count less."""
+        over = [0, 0]
+        if self.round_up:
+            sides = self.compute_output_shape(x.shape)[1:3]
+            reach = [(out - 1) * self.stride + self.size for out in sides]
+            over = [max(0, end - side) for end, side in zip(reach, x.shape[1:3], strict=True)]
+        pads = ((0, 0), (0, over[0]), (0, over[1]), (0, 0))
+        if not self.is_mean:
+            x = tf.pad(x, pads, constant_values=x.dtype.min) if any(over) else x
             return tf.nn.max_pool2d(x, self.size, self.stride, "VALID", data_format="NHWC")
-
-        return join_groups([pool(part) for part in split_groups(x, num_groups(x))])
+        if not any(over):
+            return tf.nn.avg_pool2d(x, self.size, self.stride, "VALID", data_format="NHWC")
+        inside = tf.pad(tf.ones((1, *x.shape[1:3], 1), x.dtype), pads)
+        mean, part = (
+            tf.nn.avg_pool2d(t, self.size, self.stride, "VALID", data_format="NHWC")
+            for t in (tf.pad(x, pads), inside)
+        )
+        return mean / part
 
     def compute_output_shape(self, input_shape):
         """Returns (N, H', W', C)."""
         sides = [
-            None if side is None else (side - self.size) // self.stride + 1
+            None if side is None else windows(side, self.size, self.stride, self.round_up)
             for side in input_shape[1:3]
         ]
         return (input_shape[0], *sides, input_shape[3])
 
     def get_config(self):
         """Returns the arguments of `__init__`."""
-        return super().get_config() | {"size": self.size, "stride": self.stride}
+        names = ("size", "stride", "is_mean", "round_up")
+        return super().get_config() | {name: getattr(self, name) for name in names}

@@ -6,7 +6,11 @@ The builder, the summary and the tests read the same rows.
 import dataclasses
 import math
 
-from alexnet_tf.network_config import Conv, Layer, NetworkConfig
+from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.network_layers import Layer
+from alexnet_tf.networks.options import layers_of
+
+Shape = tuple[int, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -14,20 +18,25 @@ class Row:
     """One layer of a network with everything resolved.
 
     Attributes:
-      layer: the row of `NetworkConfig.layers` that this is about.
+      layer: the row of the table of layers that this is about.
       input_shape, output_shape: without the batch; (H, W, C), or (units,).
-      kernel_shape: (k, k, C / groups, filters) or (inputs, units); empty without weights.
+      weights: shape of each trainable weight by its name, kernel first.
       groups: 2 where the two towers do not see each other.
-      parameters: kernel and bias together.
-      multiply_adds: for one picture.
-      neurons: outputs of convolutions and dense layers (paper, figure 2).
+      fan_in: inputs of one neuron; 0 for a layer without a kernel.
+      receptive_field: side of the square of the input that one output sees, in pixels; of a layer
+        that sees all, the side of the input.
+      jump: pixels of the input between two neighboring outputs.
+      is_weighted: whether its outputs are neurons (paper, figure 2) and its multiply-adds count.
     """
 
     layer: Layer
-    input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
-    kernel_shape: tuple[int, ...] = ()
+    input_shape: Shape
+    output_shape: Shape
+    weights: dict[str, Shape] = dataclasses.field(default_factory=dict)
     groups: int = 1
+    fan_in: int = 0
+    receptive_field: int
+    jump: int
 
     @property
     def name(self) -> str:
@@ -35,80 +44,212 @@ class Row:
         return self.layer.name
 
     @property
-    def fan_in(self) -> int:
-        """Inputs of one neuron."""
-        return math.prod(self.kernel_shape[:-1])
+    def kernel_shape(self) -> Shape:
+        """(k, k, C / groups, filters) or (inputs, units); empty without a kernel."""
+        return self.weights.get("kernel", ())
 
     @property
     def parameters(self) -> int:
-        """Weights and biases; both towers' together."""
-        return math.prod(self.kernel_shape) + self.kernel_shape[-1] if self.kernel_shape else 0
+        """All trainable weights; both towers' together."""
+        return sum(map(math.prod, self.weights.values()))
 
     @property
     def multiply_adds(self) -> int:
         """Multiplications, each with its addition, for one picture."""
-        return self.fan_in * math.prod(self.output_shape) if self.kernel_shape else 0
+        if self.layer.kind == "sparse":
+            return self.kernel_shape[0] * self.kernel_shape[1] * math.prod(self.output_shape[:2])
+        return self.fan_in * math.prod(self.output_shape)
 
     @property
     def neurons(self) -> int:
-        """Outputs of a layer with weights."""
-        return math.prod(self.output_shape) if self.kernel_shape else 0
+        """Outputs of a layer with a kernel."""
+        return math.prod(self.output_shape) if self.fan_in else 0
 
 
 def table(config: NetworkConfig) -> list[Row]:
     """Resolves the layers of a network, bottom to top.
 
     Raises:
-      ValueError: the input is too small for a layer, `num_classes` is not known, or a group of
-        channels cannot be shared.
+      ValueError: the input is too small for a layer, `num_classes` is not known, or the layers do
+        not fit each other.
     """
     if not config.num_classes:
         raise ValueError(
             "network.num_classes=0: expected the number of classes by now. Set it, or train with "
             "data that bring it."
         )
-    rows = []
-    shape = (config.input.size, config.input.size, 3)
-    for layer in config.layers:
-        row = _row(config, layer, shape)
+    size, rows = config.input.size, []
+    shape: Shape = (size, size, config.input.num_channels)
+    field, jump = 1, 1
+    for layer in layers_of(config):
+        if layer.kind in SPATIAL and len(shape) < 3:
+            raise ValueError(
+                f"network.layers: {layer.name} expects a picture, but {rows[-1].name} gives a "
+                "vector. Change their order."
+            )
+        row = _RULES[layer.kind](config, layer, shape, field, jump)
         if min(row.output_shape) < 1:
             raise ValueError(
-                f"network.input.size={config.input.size}: {layer.name} would see {shape[0]} pixels "
+                f"network.input.size={size}: {layer.name} would see {shape[0]} pixels "
                 f"a side and give none. Raise the size."
             )
         rows.append(row)
-        shape = row.output_shape
+        shape, field, jump = row.output_shape, row.receptive_field, row.jump
     return rows
 
 
-def _row(config: NetworkConfig, layer: Layer, shape: tuple[int, ...]) -> Row:
-    """One layer on top of an activation of a shape."""
-    if layer.kind == "conv":
-        groups = config.groups if layer.grouped else 1
-        if shape[2] % groups:
-            raise ValueError(
-                f"network.groups={groups}: {layer.name} cannot share {shape[2]} channels. "
-                "Change network.width or network.groups."
-            )
-        filters = config.filters(layer)
-        return Row(
-            layer=layer,
-            input_shape=shape,
-            output_shape=(*(_conv_side(layer, side) for side in shape[:2]), filters),
-            kernel_shape=(layer.kernel, layer.kernel, shape[2] // groups, filters),
-            groups=groups,
-        )
-    if layer.kind == "pool":
-        sides = ((side - layer.size) // layer.stride + 1 for side in shape[:2])
-        return Row(layer=layer, input_shape=shape, output_shape=(*sides, shape[2]))
-    if layer.kind == "dense":
-        inputs, units = math.prod(shape), config.units(layer)
-        return Row(
-            layer=layer, input_shape=shape, output_shape=(units,), kernel_shape=(inputs, units)
-        )
-    groups = 1 if config.lrn_across_towers else config.groups
-    return Row(layer=layer, input_shape=shape, output_shape=shape, groups=groups)
+def windows(side: int, size: int, stride: int, round_up: bool = False) -> int:
+    """How many windows of a size and a step fit into a side; `round_up` counts one that hangs over.
+
+    A window that would start beyond the side does not count (as in Caffe and PyTorch).
+    """
+    if not round_up:
+        return (side - size) // stride + 1
+    count = -(-(side - size) // stride) + 1
+    return count - 1 if (count - 1) * stride >= side else count
 
 
-def _conv_side(layer: Conv, side: int) -> int:
-    return (side + sum(layer.pad) - layer.kernel) // layer.stride + 1
+def _conv(config: NetworkConfig, layer, shape: Shape, field: int, jump: int) -> Row:
+    """Also of kernels that are not shared, or that see some channels each."""
+    groups = config.groups if layer.grouped else 1
+    if shape[2] % groups:
+        raise ValueError(
+            f"network.groups={groups}: {layer.name} cannot share {shape[2]} channels. "
+            "Change network.width or network.groups."
+        )
+    filters, side = config.filters(layer), layer.kernel
+    sides = tuple(windows(x + sum(layer.pad), side, layer.stride) for x in shape[:2])
+    inputs = side * side * shape[2] // groups
+    kernel: Shape = (side, side, shape[2] // groups, filters)
+    if layer.kind == "local":
+        kernel = (*sides, inputs, filters)
+    elif layer.kind == "sparse":
+        filters = _checked_connections(config, layer, shape[2])
+        kernel = (side * side, sum(map(len, layer.connections)))
+    bias = (*sides, filters) if layer.kind == "local" else (filters,)
+    return Row(
+        layer=layer,
+        input_shape=shape,
+        output_shape=(*sides, filters),
+        weights={"kernel": kernel} | ({} if layer.bias is None else {"bias": bias}),
+        groups=groups,
+        fan_in=inputs,
+        receptive_field=field + (side - 1) * jump,
+        jump=jump * layer.stride,
+    )
+
+
+def _checked_connections(config: NetworkConfig, layer, channels: int) -> int:
+    """Returns the number of filters of a connection table that fits its input."""
+    most = max(max(inputs, default=0) for inputs in layer.connections)
+    if most >= channels or len(layer.connections) != layer.filters or config.width != 1:
+        raise ValueError(
+            f"network.layers: the connections of {layer.name} are {len(layer.connections)} filters "
+            f"that see channels up to {most}; expected {layer.filters} filters, channels below "
+            f"{channels} and network.width=1."
+        )
+    return layer.filters
+
+
+def _pool(config: NetworkConfig, layer, shape: Shape, field: int, jump: int) -> Row:
+    sides = (windows(x, layer.size, layer.stride, layer.round_up) for x in shape[:2])
+    return Row(
+        layer=layer,
+        input_shape=shape,
+        output_shape=(*sides, shape[2]),
+        receptive_field=field + (layer.size - 1) * jump,
+        jump=jump * layer.stride,
+    )
+
+
+def _subsample(config: NetworkConfig, layer, shape: Shape, field: int, jump: int) -> Row:
+    return Row(
+        layer=layer,
+        input_shape=shape,
+        output_shape=(shape[0] // 2, shape[1] // 2, shape[2]),
+        weights={"gain": (shape[2],), "bias": (shape[2],)},
+        receptive_field=field + jump,
+        jump=jump * 2,
+    )
+
+
+def _pyramid(config: NetworkConfig, layer, shape: Shape, field: int, jump: int) -> Row:
+    if min(shape[:2]) < max(layer.levels):
+        raise ValueError(
+            f"network.input.size={config.input.size}: {layer.name} would divide {shape[0]} pixels "
+            f"a side into {max(layer.levels)} parts. Raise the size."
+        )
+    units = shape[2] * sum(level * level for level in layer.levels)
+    return Row(
+        layer=layer,
+        input_shape=shape,
+        output_shape=(units,),
+        receptive_field=config.input.size,
+        jump=config.input.size,
+    )
+
+
+def _dense(config: NetworkConfig, layer, shape: Shape, field: int, jump: int) -> Row:
+    inputs, units = math.prod(shape), config.units(layer)
+    weights: dict[str, Shape] = {"kernel": (inputs, units)}
+    return Row(
+        layer=layer,
+        input_shape=shape,
+        output_shape=(units,),
+        weights=weights | ({} if layer.bias is None else {"bias": (units,)}),
+        fan_in=inputs,
+        receptive_field=config.input.size,
+        jump=config.input.size,
+    )
+
+
+def _rbf(config: NetworkConfig, layer, shape: Shape, field: int, jump: int) -> Row:
+    """The distances to fixed codes; neither weights nor neurons."""
+    return Row(
+        layer=layer,
+        input_shape=shape,
+        output_shape=(config.num_classes,),
+        receptive_field=config.input.size,
+        jump=config.input.size,
+    )
+
+
+def _same(config: NetworkConfig, layer, shape: Shape, field: int, jump: int) -> Row:
+    """Rows that leave the shape as it is."""
+    groups = config.groups if layer.kind == "lrn" and not config.lrn_across_towers else 1
+    if shape[-1] % groups:
+        raise ValueError(
+            f"network.groups={groups}: {layer.name} cannot share {shape[-1]} channels. "
+            "Change network.width or network.groups."
+        )
+    if layer.kind == "spatial_norm":
+        field += (layer.size - 1) * jump
+    return Row(
+        layer=layer,
+        input_shape=shape,
+        output_shape=shape,
+        weights={"gamma": shape[-1:], "beta": shape[-1:]} if layer.kind == "batch_norm" else {},
+        groups=groups,
+        receptive_field=field,
+        jump=jump,
+    )
+
+
+SPATIAL = ("conv", "local", "sparse", "lrn", "spatial_norm", "pool", "subsample", "pyramid")
+"""Kinds of rows that take pictures alone."""
+
+_RULES = {
+    "conv": _conv,
+    "local": _conv,
+    "sparse": _conv,
+    "pool": _pool,
+    "subsample": _subsample,
+    "pyramid": _pyramid,
+    "dense": _dense,
+    "rbf": _rbf,
+    "lrn": _same,
+    "spatial_norm": _same,
+    "batch_norm": _same,
+    "activate": _same,
+    "drop": _same,
+}

@@ -1,0 +1,152 @@
+"""What LeNet-5 of 1998 had and later networks have not (LeCun et al. 1998; spec 6.7)."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable("alexnet_tf")
+def scaled_tanh(x):
+    """The squashing function of LeNet-5: 1.7159 tanh(2 x / 3)."""
+    return 1.7159 * tf.tanh(x * (2 / 3))
+
+
+@keras.saving.register_keras_serializable("alexnet_tf")
+class SparseConvolution(keras.layers.Layer):
+    """A convolution each of whose filters sees some channels only, without weights for the others.
+
+    Args:
+      kernel_size: side of the square kernel.
+      connections: for each filter, the input channels that it sees.
+      activation: name of a Keras activation that works on each element, or None.
+      kernel_initializer, bias_initializer: as in Keras.
+
+    Call: float [N, H, W, C] -> float [N, H', W', filters]. Kernel: [k * k, connections], filter by
+    filter.
+    """
+
+    def __init__(
+        self,
+        kernel_size: int,
+        connections,
+        activation: str | None = None,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        **kwargs,
+    ):
+        """Keeps the arguments."""
+        super().__init__(**kwargs)
+        self.kernel_size = kernel_size
+        self.connections = tuple(tuple(int(i) for i in inputs) for inputs in connections)
+        self.activation = keras.activations.get(activation)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+
+    def build(self, input_shape):
+        """Makes a weight for each connection."""
+        shape = (self.kernel_size**2, sum(map(len, self.connections)))
+        self.kernel = self.add_weight(shape, self.kernel_initializer, name="kernel")
+        self.bias = self.add_weight((len(self.connections),), self.bias_initializer, name="bias")
+        channels, filters = input_shape[-1], len(self.connections)
+        self.places = np.zeros((shape[1], channels * filters), np.float32)
+        pairs = [(c, f) for f, inputs in enumerate(self.connections) for c in inputs]
+        for number, (channel, filter_) in enumerate(pairs):
+            self.places[number, channel * filters + filter_] = 1
+        self.dense_shape = (self.kernel_size, self.kernel_size, channels, filters)
+
+    def call(self, x):
+        """Puts the weights at their places in a dense kernel, and convolves."""
+        places = tf.constant(self.places, self.kernel.dtype)
+        kernel = tf.reshape(tf.matmul(self.kernel, places), self.dense_shape)
+        y = tf.nn.conv2d(x, tf.cast(kernel, x.dtype), 1, "VALID", data_format="NHWC")
+        return self.activation(tf.nn.bias_add(y, tf.cast(self.bias, x.dtype), data_format="NHWC"))
+
+    def compute_output_shape(self, input_shape):
+        """Returns (N, H', W', filters)."""
+        sides = (side - self.kernel_size + 1 for side in input_shape[1:3])
+        return (input_shape[0], *sides, len(self.connections))
+
+    def get_config(self):
+        """Returns the arguments of `__init__`."""
+        return super().get_config() | {
+            "kernel_size": self.kernel_size,
+            "connections": self.connections,
+            "activation": keras.activations.serialize(self.activation),
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+        }
+
+
+@keras.saving.register_keras_serializable("alexnet_tf")
+class Subsampling(keras.layers.Layer):
+    """Means of 2x2 pixels, times a gain and plus a bias for each channel (LeNet-5's S2 and S4).
+
+    The original took sums; its gain is ours divided by 4.
+
+    Args:
+      activation: name of a Keras activation that works on each element, or None.
+
+    Call: float [N, H, W, C] -> float [N, H / 2, W / 2, C].
+    """
+
+    def __init__(self, activation: str | None = None, **kwargs):
+        """Keeps the activation."""
+        super().__init__(**kwargs)
+        self.activation = keras.activations.get(activation)
+
+    def build(self, input_shape):
+        """Makes a gain and a bias for each channel."""
+        self.gain = self.add_weight(input_shape[-1:], "ones", name="gain")
+        self.bias = self.add_weight(input_shape[-1:], "zeros", name="bias")
+
+    def call(self, x):
+        """Samples, scales and squashes."""
+        mean = tf.nn.avg_pool2d(x, 2, 2, "VALID", data_format="NHWC")
+        return self.activation(mean * self.gain + self.bias)
+
+    def compute_output_shape(self, input_shape):
+        """Returns (N, H / 2, W / 2, C)."""
+        return (input_shape[0], *(side // 2 for side in input_shape[1:3]), input_shape[3])
+
+    def get_config(self):
+        """Returns the arguments of `__init__`."""
+        return super().get_config() | {"activation": keras.activations.serialize(self.activation)}
+
+
+# Seven columns and twelve rows for each digit, drawn by us in the manner of the paper's figure 3,
+# whose own bitmaps are not at hand.
+_DIGITS = (
+    ".###... #...#.. #...#.. #...#.. #...#.. #...#.. #...#.. .###...",
+    "..#.... .##.... #.#.... ..#.... ..#.... ..#.... ..#.... #####..",
+    ".###... #...#.. ....#.. ...#... ..#.... .#..... #...... #####..",
+    ".###... #...#.. ....#.. ..##... ....#.. ....#.. #...#.. .###...",
+    "...#... ..##... .#.#... #..#... #####.. ...#... ...#... ...#...",
+    "#####.. #...... #...... ####... ....#.. ....#.. #...#.. .###...",
+    ".###... #...... #...... ####... #...#.. #...#.. #...#.. .###...",
+    "#####.. ....#.. ...#... ...#... ..#.... ..#.... .#..... .#.....",
+    ".###... #...#.. #...#.. .###... #...#.. #...#.. #...#.. .###...",
+    ".###... #...#.. #...#.. #...#.. .####.. ....#.. ....#.. .###...",
+)
+
+
+def digit_codes() -> np.ndarray:
+    """The picture of each digit as +1 and -1, float32 [10, 84]; two empty rows above and below."""
+    rows = [["......."] * 2 + digit.split() + ["......."] * 2 for digit in _DIGITS]
+    return np.array([[1 if x == "#" else -1 for x in "".join(row)] for row in rows], np.float32)
+
+
+@keras.saving.register_keras_serializable("alexnet_tf")
+class DigitDistance(keras.layers.Layer):
+    """Minus the squared distance to the fixed picture of each digit: Euclidean RBF units as logits.
+
+    Call: float [N, 84] -> float [N, 10].
+    """
+
+    def call(self, x):
+        """Returns minus the distances; softmax of them is the paper's MAP criterion."""
+        codes = tf.constant(digit_codes(), x.dtype)
+        return -tf.reduce_sum(tf.square(x[:, tf.newaxis] - codes), axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        """Returns (N, 10)."""
+        return (input_shape[0], 10)

@@ -1,0 +1,135 @@
+"""Normalisation beside the paper's own: over a square of one channel, and over a batch."""
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable("alexnet_tf")
+class SpatialResponseNorm(keras.layers.Layer):
+    """Divides each activation by the energy of its channel around it (2012 program; spec 4.2).
+
+    y = x / (bias + alpha * sum(x ** 2 over size x size)) ** beta; beyond the edge there is nothing.
+
+    Args:
+      size: side of the square, odd.
+      bias, alpha, beta: constants; alpha meets the raw sum, the 2012 program divided its own by
+        size ** 2.
+
+    Call: float [N, H, W, C] -> the same shape.
+    """
+
+    def __init__(self, size=5, bias=1.0, alpha=4e-5, beta=0.75, **kwargs):
+        """Refuses squares without a middle."""
+        super().__init__(**kwargs)
+        if size < 1 or size % 2 == 0:
+            raise ValueError(f"size={size}: expected an odd number.")
+        self.size, self.bias, self.alpha, self.beta = size, bias, alpha, beta
+
+    def call(self, x):
+        """Normalises in float32."""
+        wide = tf.cast(x, tf.float32)
+        y = _spatial(wide, self.size, self.bias, self.alpha, self.beta)
+        return tf.cast(y, x.dtype)
+
+    def compute_output_shape(self, input_shape):
+        """Returns the input's shape."""
+        return input_shape
+
+    def get_config(self):
+        """Returns the arguments of `__init__`."""
+        names = ("size", "bias", "alpha", "beta")
+        return super().get_config() | {name: getattr(self, name) for name in names}
+
+
+def _square_sum(x: tf.Tensor, size: int) -> tf.Tensor:
+    """Sums over squares around each pixel, a row and then a column at a time."""
+    radius = size // 2
+    height, width = x.shape[1:3]
+    x = tf.pad(x, ((0, 0), (radius, radius), (radius, radius), (0, 0)))
+    x = tf.add_n([x[:, first : first + height] for first in range(size)])
+    return tf.add_n([x[:, :, first : first + width] for first in range(size)])
+
+
+def _spatial(x, size, bias, alpha, beta):
+    """The formula with its exact gradient: dx = dy s - 2 alpha beta x sum(dy y / base)."""
+
+    @tf.custom_gradient
+    def normalize(x):
+        base = bias + alpha * _square_sum(tf.square(x), size)
+        scale = tf.pow(base, -beta)
+
+        def gradient(dy):
+            around = _square_sum(dy * x * scale / base, size)
+            return dy * scale - 2 * alpha * beta * x * around
+
+        return x * scale, gradient
+
+    return normalize(x)
+
+
+@keras.saving.register_keras_serializable("alexnet_tf")
+class BatchNorm(keras.layers.Layer):
+    """Normalises each channel by its mean and variance over the global batch, all replicas'.
+
+    Keras' own is several times slower on CPU, and by default sees one replica's rows alone.
+
+    Args:
+      momentum: part of the moving statistics that a step keeps.
+      epsilon: added to the variance.
+
+    Call: float [N, ..., C] -> the same shape.
+    """
+
+    def __init__(self, momentum=0.9, epsilon=1e-5, **kwargs):
+        """Refuses a momentum that keeps all."""
+        super().__init__(**kwargs)
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum={momentum}: expected 0 to below 1.")
+        self.momentum, self.epsilon = momentum, epsilon
+
+    def build(self, input_shape):
+        """Makes scale, offset and the two moving statistics."""
+        shape = input_shape[-1:]
+        self.gamma = self.add_weight(shape, "ones", name="gamma")
+        self.beta = self.add_weight(shape, "zeros", name="beta")
+        fixed = {"trainable": False, "aggregation": "mean"}
+        self.moving_mean = self.add_weight(shape, "zeros", name="moving_mean", **fixed)
+        self.moving_variance = self.add_weight(shape, "ones", name="moving_variance", **fixed)
+
+    def call(self, x, training=False):
+        """Normalises in float32, by the batch in training and by what it has seen otherwise."""
+        wide = tf.cast(x, tf.float32)
+        gamma, beta = (tf.cast(w, tf.float32) for w in (self.gamma, self.beta))
+        if not training:
+            scale = gamma * tf.math.rsqrt(self.moving_variance + self.epsilon)
+            return tf.cast(wide * scale + (beta - self.moving_mean * scale), x.dtype)
+        y, mean, variance = self._by_batch(wide, gamma, beta)
+        for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(self.momentum * moving + (1 - self.momentum) * tf.stop_gradient(now))
+        return tf.cast(y, x.dtype)
+
+    def _by_batch(self, x, gamma, beta):
+        """One replica has a fast operation; several add their moments."""
+        replicas = tf.distribute.get_replica_context()
+        if replicas is None or replicas.num_replicas_in_sync == 1:
+            picture = x if len(x.shape) == 4 else x[:, tf.newaxis, tf.newaxis]
+            y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+                picture, gamma, beta, epsilon=self.epsilon, data_format="NHWC", is_training=True
+            )
+            count = tf.cast(tf.size(x) // x.shape[-1], tf.float32)
+            unbiased = tf.maximum(count, 2.0)  # the operation gives the unbiased variance
+            return tf.reshape(y, tf.shape(x)), mean, variance * (unbiased - 1) / unbiased
+        axes = list(range(len(x.shape) - 1))
+        moments = tf.stack([tf.reduce_mean(x, axes), tf.reduce_mean(tf.square(x), axes)])
+        mean, square = tf.unstack(replicas.all_reduce("mean", moments))
+        variance = square - tf.square(mean)
+        scale = gamma * tf.math.rsqrt(variance + self.epsilon)
+        return x * scale + (beta - mean * scale), mean, variance
+
+    def compute_output_shape(self, input_shape):
+        """Returns the input's shape."""
+        return input_shape
+
+    def get_config(self):
+        """Returns the arguments of `__init__`."""
+        return super().get_config() | {"momentum": self.momentum, "epsilon": self.epsilon}

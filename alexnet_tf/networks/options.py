@@ -1,0 +1,120 @@
+"""The options of a NetworkConfig, each a function from one table of layers to another.
+
+No TensorFlow. What is built, counted and compared is the table that comes out.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+
+from alexnet_tf.network_config import Activations, Head, NetworkConfig, Normalization, Pooling
+from alexnet_tf.network_layers import Activate, Activation, BatchNorm, Layer, Lrn, Pool, Pyramid
+
+Layers = tuple[Layer, ...]
+
+NORMS = ("lrn", "spatial_norm", "batch_norm")
+"""Kinds of rows that normalise."""
+
+WEIGHTED = ("conv", "local", "sparse", "dense")
+"""Kinds of rows with a kernel and an activation."""
+
+COMPANIONS = ("norm", "rnorm", "drop", "relu", "pre")
+"""Beginnings of the names of rows that go with the layer of the same number."""
+
+
+def layers_of(config: NetworkConfig) -> Layers:
+    """Applies the options of a network to its table.
+
+    Raises:
+      ValueError: an option makes no sense for this table.
+    """
+    layers = _without(config.layers, config.without)
+    layers = _pooled(layers, config.pooling)
+    layers = _normalized(layers, config.normalization)
+    layers = _activated(layers, config.activation)
+    return _headed(layers, config.head)
+
+
+def _without(layers: Layers, names: tuple[str, ...]) -> Layers:
+    """Leaves out layers, and what goes with them (paper, section 7; spec 6.3)."""
+    gone = {_number(x) for x in layers if x.name in names and x.kind in WEIGHTED}
+    companions = {f"{word}{number}" for word in COMPANIONS for number in gone}
+    return tuple(x for x in layers if x.name not in names and x.name not in companions)
+
+
+def _pooled(layers: Layers, pooling: Pooling) -> Layers:
+    """Changes the windows of every maximum (paper, section 3.4)."""
+    if pooling == Pooling.TABLE:
+        return layers
+
+    def changed(layer: Layer) -> Layer:
+        if layer.kind != "pool" or layer.is_mean:
+            return layer
+        if pooling == Pooling.PLAIN:
+            return dataclasses.replace(layer, size=layer.stride)
+        return dataclasses.replace(layer, size=3, stride=2)
+
+    return tuple(map(changed, layers))
+
+
+def _normalized(layers: Layers, normalization: Normalization) -> Layers:
+    """Changes what normalises."""
+    if normalization == Normalization.TABLE:
+        return layers
+    bare = tuple(layer for layer in layers if layer.kind not in NORMS)
+    if normalization == Normalization.LRN:
+        return tuple(_with_lrn(bare))
+    return tuple(_with_batch(bare)) if normalization == Normalization.BATCH else bare
+
+
+def _with_lrn(layers: Layers) -> Iterator[Layer]:
+    """Puts the paper's normalisation after the first two convolutions (section 3.3)."""
+    convolutions = [layer.name for layer in layers if layer.kind == "conv"]
+    for layer in layers:
+        yield layer
+        if layer.name in convolutions[:2]:
+            yield Lrn(name=f"norm{_number(layer)}")
+
+
+def _with_batch(layers: Layers) -> Iterator[Layer]:
+    """Puts batch normalisation before every hidden activation; its offset is the bias."""
+    for layer in layers[:-1]:
+        if layer.kind not in WEIGHTED:
+            yield layer
+            continue
+        yield dataclasses.replace(layer, bias=None, activation=Activation.LINEAR)
+        yield BatchNorm(name=f"norm{_number(layer)}")
+        if layer.activation != Activation.LINEAR:
+            yield Activate(name=f"relu{_number(layer)}", activation=layer.activation)
+    yield layers[-1]
+
+
+def _activated(layers: Layers, activation: Activations) -> Layers:
+    """Changes every hidden activation (paper, section 3.1)."""
+    if activation == Activations.TABLE:
+        return layers
+    new = Activation(activation)
+    return tuple(
+        dataclasses.replace(layer, activation=new)
+        if getattr(layer, "activation", Activation.LINEAR) != Activation.LINEAR
+        else layer
+        for layer in layers
+    )
+
+
+def _headed(layers: Layers, head: Head) -> Layers:
+    """Puts a spatial pyramid in the place of the last pooling (He et al. 2014)."""
+    if head == Head.TABLE:
+        return layers
+    pools = [place for place, layer in enumerate(layers) if isinstance(layer, Pool)]
+    if not pools:
+        raise ValueError(
+            "network.head=pyramid: expected a network with a pooling layer, whose place the "
+            "pyramid takes. Set --network.head=table."
+        )
+    place = pools[-1]
+    return (*layers[:place], Pyramid(name=layers[place].name), *layers[place + 1 :])
+
+
+def _number(layer: Layer) -> str:
+    """What tells a layer apart from others of its kind: 1 of conv1, 6 of fc6."""
+    return "".join(filter(str.isdigit, layer.name))

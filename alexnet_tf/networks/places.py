@@ -1,0 +1,132 @@
+"""Layers whose weights depend on the place: locally connected ones, and the spatial pyramid."""
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable("alexnet_tf")
+class LocallyConnected(keras.layers.Layer):
+    """A convolution with kernels and biases of its own at every place (cuda-convnet's `local`).
+
+    Keras 3 has none.
+
+    Args:
+      filters: channels of the output.
+      kernel_size: side of the square kernel.
+      stride: step of the kernel, down and right.
+      padding: rows and columns of zeros: ((top, bottom), (left, right)).
+      activation: name of a Keras activation that works on each element, or None.
+      kernel_initializer, bias_initializer, use_bias: as in Keras.
+
+    Call: float [N, H, W, C] -> float [N, H', W', filters]. Kernel: [H', W', k * k * C, filters].
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding=((0, 0), (0, 0)),
+        activation: str | None = None,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        use_bias: bool = True,
+        **kwargs,
+    ):
+        """Keeps the arguments."""
+        super().__init__(**kwargs)
+        self.filters, self.kernel_size, self.stride = filters, kernel_size, stride
+        self.padding = tuple((int(before), int(after)) for before, after in padding)
+        self.activation, self.use_bias = keras.activations.get(activation), use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+
+    def build(self, input_shape):
+        """Makes a kernel for each place."""
+        _, height, width, _ = self.compute_output_shape(input_shape)
+        inputs = self.kernel_size**2 * input_shape[-1]
+        shape = (height, width, inputs, self.filters)
+        self.kernel = self.add_weight(shape, self.kernel_initializer, name="kernel")
+        if self.use_bias:
+            shape = (height, width, self.filters)
+            self.bias = self.add_weight(shape, self.bias_initializer, name="bias")
+
+    def call(self, x):
+        """Multiplies the pictures' patches of each place with its kernel."""
+        x = tf.pad(x, ((0, 0), *self.padding, (0, 0)))
+        height, width = self.kernel.shape[:2]
+        rows = range(self.kernel_size)
+        last = [(size - 1) * self.stride + 1 for size in (height, width)]
+        patches = [
+            x[:, top : top + last[0] : self.stride, left : left + last[1] : self.stride]
+            for top in rows
+            for left in rows
+        ]
+        stacked = tf.transpose(tf.concat(patches, axis=-1), [1, 2, 0, 3])  # [H', W', N, inputs]
+        y = tf.transpose(tf.matmul(stacked, self.kernel), [2, 0, 1, 3])
+        return self.activation(y + self.bias if self.use_bias else y)
+
+    def compute_output_shape(self, input_shape):
+        """Returns (N, H', W', filters)."""
+        sides = [
+            (side + sum(pad) - self.kernel_size) // self.stride + 1
+            for side, pad in zip(input_shape[1:3], self.padding, strict=True)
+        ]
+        return (input_shape[0], *sides, self.filters)
+
+    def get_config(self):
+        """Returns the arguments of `__init__`."""
+        serialized = {
+            "activation": keras.activations.serialize(self.activation),
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+        }
+        names = ("filters", "kernel_size", "stride", "padding", "use_bias")
+        return super().get_config() | {name: getattr(self, name) for name in names} | serialized
+
+
+@keras.saving.register_keras_serializable("alexnet_tf")
+class SpatialPyramid(keras.layers.Layer):
+    """Takes maxima over a picture's parts, so that any size gives one length (He et al. 2014).
+
+    Level n divides height and width into n parts: part i reaches from floor(i H / n) to
+    ceil((i + 1) H / n).
+
+    Args:
+      levels: parts down and right, for each level.
+
+    Call: float [N, H, W, C] -> float [N, C * sum(n * n)], level by level, row by row.
+    """
+
+    def __init__(self, levels=(6, 3, 2, 1), **kwargs):
+        """Refuses levels that divide nothing."""
+        super().__init__(**kwargs)
+        if not levels or min(levels) < 1:
+            raise ValueError(f"levels={levels}: expected numbers from 1 on.")
+        self.levels = tuple(levels)
+
+    def call(self, x):
+        """Slices each part and takes its maximum."""
+        height, width = tf.shape(x)[1], tf.shape(x)[2]
+        parts = [
+            tf.reduce_max(
+                x[
+                    :,
+                    row * height // level : -(-(row + 1) * height // level),
+                    column * width // level : -(-(column + 1) * width // level),
+                ],
+                axis=[1, 2],
+            )
+            for level in self.levels
+            for row in range(level)
+            for column in range(level)
+        ]
+        return tf.concat(parts, axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        """Returns (N, units)."""
+        return (input_shape[0], input_shape[-1] * sum(level**2 for level in self.levels))
+
+    def get_config(self):
+        """Returns the arguments of `__init__`."""
+        return super().get_config() | {"levels": self.levels}
