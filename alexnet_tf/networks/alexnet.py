@@ -65,7 +65,7 @@ def alexnet(config: NetworkConfig, seed: int = 0, precision: str = "float32") ->
     rows = table(config)
     for row in rows:
         is_last = row is rows[-1]
-        x = _BUILDERS[row.layer.kind](x, row, config, seed, "float32" if is_last else policy)
+        x = BUILDERS[row.layer.kind](x, row, config, seed, "float32" if is_last else policy)
     return keras.Model(image, x, name=config.name)
 
 
@@ -187,7 +187,7 @@ def _rbf(x, row: Row, config: NetworkConfig, seed: int, policy: str):
     return lenet.DigitDistance(dtype=policy, name=row.name)(x)
 
 
-_BUILDERS = {
+BUILDERS = {
     "conv": _conv,
     "local": _local,
     "sparse": _sparse,
@@ -202,6 +202,7 @@ _BUILDERS = {
     "dense": _dense,
     "rbf": _rbf,
 }
+"""The function that builds each kind of row, on top of a tensor."""
 
 
 def _flat(x, row: Row, policy: str):

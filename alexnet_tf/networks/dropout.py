@@ -63,6 +63,8 @@ class Dropout(keras.layers.Layer):
             raise ValueError(f"mode={mode!r}: expected 'program' or 'inverted'.")
         self.rate, self.mode = rate, str(mode)
         self.generator = keras.random.SeedGenerator()
+        self.columns = None
+        """Of a tower: the first of its columns in the whole layer, and how many that has."""
 
     def call(self, x, training=False):
         """Drops in training, scales where the mode says so."""
@@ -83,9 +85,14 @@ class Dropout(keras.layers.Layer):
         else:
             seed = named_seed(position.seed, f"dropout/{self.name}", position.step)
             num_rows, first_row = position.num_rows, tf.cast(position.first_row, tf.int32)
-        whole = tf.concat([[num_rows], shape[1:]], axis=0)
+        begin, whole = tf.zeros_like(shape[1:]), shape[1:]
+        if self.columns is not None and position is not None:
+            first_column, num_columns = self.columns
+            begin = tf.concat([begin[:-1], [first_column]], axis=0)
+            whole = tf.concat([whole[:-1], [num_columns]], axis=0)
+        whole = tf.concat([[num_rows], whole], axis=0)
         bits = tf.random.stateless_uniform(whole, seed, None, None, dtype=tf.uint32, alg="philox")
-        return tf.slice(bits, tf.concat([[first_row], tf.zeros_like(shape[1:])], axis=0), shape)
+        return tf.slice(bits, tf.concat([[first_row], begin], axis=0), shape)
 
     def compute_output_shape(self, input_shape):
         """Returns the input's shape."""

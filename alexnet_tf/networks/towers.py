@@ -1,0 +1,206 @@
+"""The network on two devices, as the paper's figure 2 draws it: a column of layers on each.
+
+The columns see each other only below an ungrouped layer (conv3, fc6, fc7, fc8). Between two such
+crossings a column runs by itself, forward and backward: a device scope around a layer's call alone
+leaves the backward pass on the first device (tf#33688, tf#54460), so each stage brings its own
+gradient, which enters the scope once more.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.networks import alexnet
+from alexnet_tf.networks.dropout import Dropout
+from alexnet_tf.networks.table import Row, table, towers_table
+
+Weights = dict[str, list[keras.Variable]]
+
+
+class TwoTowers(keras.Model):
+    """A network of two groups, each with its variables and its work on a device of its own.
+
+    Call: float32 [N, H, W, C] -> logits float32 [N, K], on the first device.
+
+    Args:
+      config: what to build; `num_classes` is known and `groups` is 2.
+      devices: of tower a and of tower b, such as "CPU:0" and "CPU:1".
+      seed, precision: as in `alexnet.alexnet`, whose initial weights it has.
+
+    Raises:
+      ValueError: a layer cannot be halved.
+    """
+
+    def __init__(
+        self,
+        config: NetworkConfig,
+        devices: Sequence[str],
+        seed: int = 0,
+        precision: str = "float32",
+    ):
+        """Builds both columns, and gives them the initial weights of the single-device form."""
+        super().__init__(name=config.name)
+        self.devices = tuple(devices)
+        stages = towers_table(config)
+        self.columns = [
+            _column(stages, tower, device, config, seed, precision)
+            for tower, device in enumerate(self.devices)
+        ]
+        self.top = _stage(stages[-1], 0, self.devices[0], config, seed, precision)
+        self.built = True
+        with tf.device("CPU:0"):
+            whole = alexnet.alexnet(config, seed, precision)
+        for name, parts in named_parts(self).items():
+            layer, _, weight = name.rpartition("/")
+            Joined(parts).assign(np.asarray(getattr(whole.get_layer(layer), weight)))
+
+    def call(self, x, training=False):
+        """Runs stage by stage, and exchanges halves between them."""
+        x = _sent(x, self.devices)
+        for number, pair in enumerate(zip(*self.columns, strict=True)):
+            if number:
+                x = _exchanged(*x, self.devices)
+            x = [
+                _run(stage, part, device, training, is_image=not number)
+                for stage, part, device in zip(pair, x, self.devices, strict=True)
+            ]
+        x = _gathered(*x, self.devices)
+        return _run(self.top, x, self.devices[0], training)
+
+
+@dataclasses.dataclass(frozen=True)
+class Joined:
+    """The halves of a weight as the one variable that files know."""
+
+    parts: list[keras.Variable]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the whole; halves are joined along the last axis."""
+        first = tuple(self.parts[0].shape)
+        return (*first[:-1], sum(part.shape[-1] for part in self.parts))
+
+    def assign(self, value: np.ndarray) -> None:
+        """Sets both halves."""
+        for part, half in zip(self.parts, np.split(value, len(self.parts), axis=-1), strict=True):
+            part.assign(half)
+
+    def numpy(self) -> np.ndarray:
+        """Joins both halves."""
+        return np.concatenate([np.asarray(part) for part in self.parts], axis=-1)
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        """The same, for `np.asarray`."""
+        return self.numpy() if dtype is None else self.numpy().astype(dtype)
+
+
+def named_parts(model: TwoTowers) -> Weights:
+    """The parts of each weight by the name that files use, such as conv1/kernel: tower a, b."""
+    parts: Weights = {}
+    stages = [stage for pair in zip(*model.columns, strict=True) for stage in pair]
+    for stage in (*stages, model.top):
+        for layer in stage.layers:
+            for variable in layer.trainable_variables:
+                parts.setdefault(f"{layer.name}/{variable.name}", []).append(variable)
+    return parts
+
+
+def _column(stages, tower: int, device: str, config, seed: int, precision: str):
+    """All stages of one tower but the top."""
+    return [_stage(rows, tower, device, config, seed, precision) for rows in stages[:-1]]
+
+
+def _stage(rows: list[Row], tower: int, device: str, config, seed: int, precision: str):
+    """The layers between two crossings as a model of their own, its variables on the device."""
+    policy = precision if precision == "float32" else f"mixed_{precision}"
+    last = table(config)[-1].name
+    with tf.device(device):
+        start = x = keras.Input(rows[0].input_shape, dtype=None if policy == "float32" else policy)
+        for row in rows:
+            own = "float32" if row.name == last else policy
+            x = alexnet.BUILDERS[row.layer.kind](x, row, config, seed, own)
+        stage = keras.Model(start, x)
+    for layer in stage.layers:
+        if isinstance(layer, Dropout):
+            width = layer.output.shape[-1]
+            layer.columns = (tower * width, 2 * width)
+    return stage
+
+
+def _run(stage: keras.Model, x, device: str, training: bool, is_image: bool = False):
+    """Runs a stage and, when it comes to that, its gradient, on a device."""
+    weights = [tf.convert_to_tensor(weight) for weight in stage.trainable_variables]
+    inputs = weights if is_image else [x, *weights]  # nobody asks for the gradient of a picture
+    others = [tf.convert_to_tensor(weight) for weight in stage.non_trainable_variables]
+
+    @tf.custom_gradient
+    def on_device(*inputs):
+        first = x if is_image else inputs[0]
+        with tf.device(device), tf.GradientTape() as tape:
+            tape.watch(inputs)
+            used = list(inputs[-len(weights) :]) if weights else []
+            y, _ = stage.stateless_call(used, others, first, training=training)
+
+        def gradient(dy):
+            with tf.device(device):
+                return tape.gradient(y, inputs, dy, unconnected_gradients="zero")
+
+        return y, gradient
+
+    return on_device(*inputs)
+
+
+def _sent(x, devices):
+    """A picture for each tower."""
+    copies = []
+    for device in devices:
+        with tf.device(device):
+            copies.append(tf.identity(x))
+    return copies
+
+
+def _exchanged(a, b, devices):
+    """Both halves on both devices: each sends its own, and backward what it owes the other."""
+
+    @tf.custom_gradient
+    def exchange(a, b):
+        wholes = []
+        for device in devices:
+            with tf.device(device):
+                wholes.append(tf.concat([a, b], axis=-1))
+
+        def gradient(*dys):
+            halves = []
+            for device, dy in zip(devices, dys, strict=True):
+                with tf.device(device):  # cut before it is sent
+                    halves.append(tf.split(dy, 2, axis=-1))
+            sums = []
+            for own, device in enumerate(devices):
+                with tf.device(device):
+                    sums.append(halves[0][own] + halves[1][own])
+            return sums
+
+        return wholes, gradient
+
+    return exchange(a, b)
+
+
+def _gathered(a, b, devices):
+    """Both halves on the first device."""
+
+    @tf.custom_gradient
+    def gather(a, b):
+        with tf.device(devices[0]):
+            whole = tf.concat([a, b], axis=-1)
+
+        def gradient(dy):
+            with tf.device(devices[0]):
+                return tf.split(dy, 2, axis=-1)
+
+        return whole, gradient
+
+    return gather(a, b)
