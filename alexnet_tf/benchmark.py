@@ -24,7 +24,8 @@ threads), and
 import dataclasses
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from alexnet_tf import flags
 from alexnet_tf.benchmarking import machine, report, rounds
@@ -33,7 +34,7 @@ from alexnet_tf.benchmarking.spec import NOISE, Spec, What
 from alexnet_tf.benchmarking.text import text
 from alexnet_tf.config import Config, OptimizerConfig, Precision, RunConfig
 from alexnet_tf.errors import UserError, expected_one_of
-from alexnet_tf.networks.family import network
+from alexnet_tf.networks.family import FAMILY, network
 from alexnet_tf.settings import POSITIONAL
 
 NUM_CLASSES = 1000
@@ -65,7 +66,7 @@ class Arguments:
     """float32 (exact), tf32, bfloat16 or float16 arithmetic, of all contenders."""
     devices: tuple[str, ...] = ()
     """The device to use, such as gpu:0; by default the first GPU, and the CPU where there is
-    none."""
+    none. Two for --network.towers=2."""
 
     def __post_init__(self):
         """Refuses what cannot be measured."""
@@ -73,8 +74,6 @@ class Arguments:
             raise ValueError(f"{' '.join(self.what)}: expected one of {', '.join(What)} at a time.")
         if self.what[0] not in list(What):
             raise ValueError(expected_one_of("what", self.what[0], What))
-        if len(self.devices) > 1:
-            raise ValueError(f"devices={','.join(self.devices)}: expected one to measure.")
         if self.rounds < 1:
             raise ValueError(f"rounds={self.rounds}: expected at least 1.")
         if self.round_seconds <= 0:
@@ -86,11 +85,7 @@ class Arguments:
             recipe="paper",
             network=dataclasses.replace(network("paper"), num_classes=NUM_CLASSES),
             optimizer=OptimizerConfig(learning_rate=LEARNING_RATE),
-            run=RunConfig(
-                global_batch_size=self.global_batch_size,
-                precision=self.precision,
-                devices=self.devices,
-            ),
+            run=RunConfig(global_batch_size=self.global_batch_size, precision=self.precision),
         )
 
 
@@ -99,7 +94,7 @@ def main(argv: Sequence[str]) -> int:
     call = flags.parse(argv, Arguments, shared=("network", "data.source"))
     arguments = call.arguments
     try:
-        config = call.override(arguments.config())
+        config = _config(arguments, call.typed)
         spec = Spec(
             what=What(arguments.what[0]),
             config=config,
@@ -120,6 +115,16 @@ def main(argv: Sequence[str]) -> int:
     if arguments.json:
         print(json.dumps(result), flush=True)
     return 0
+
+
+def _config(arguments: Arguments, typed: Mapping[str, Any]) -> Config:
+    """The run to measure; a network brings the number of classes that it was made for."""
+    values = dict(typed)
+    if arguments.devices:
+        values["devices"] = arguments.devices
+    if typed.get("network.name") in FAMILY:
+        values.setdefault("network.num_classes", FAMILY[typed["network.name"]].num_classes)
+    return flags.override(arguments.config(), values)
 
 
 def _say(line: str) -> None:

@@ -139,11 +139,6 @@ class RunConfig:
             raise ValueError(f"seed={self.seed}: expected 0 to {2**32 - 1}.")
         if len(set(self.devices)) != len(self.devices):
             raise ValueError(f"devices={','.join(self.devices)}: expected each device once.")
-        if self.strategy == StrategyName.SINGLE and len(self.devices) > 1:
-            raise ValueError(
-                f"devices={','.join(self.devices)} with strategy=single: expected one device. "
-                "To train on several use --strategy=mirrored."
-            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -156,6 +151,35 @@ class Config:
     data: DataConfig = DataConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     run: RunConfig = RunConfig()
+
+    def __post_init__(self):
+        """Refuses strategies that the number of devices and towers does not fit."""
+        devices, strategy = ",".join(self.run.devices), self.run.strategy
+        if self.network.towers == 2:
+            if strategy != StrategyName.SINGLE:
+                raise ValueError(
+                    f"network.towers=2 with strategy={strategy}: expected strategy=single, since "
+                    "two towers spread one replica over two devices. Use --strategy=single; for "
+                    "data parallelism --network.towers=1."
+                )
+            if len(self.run.devices) != 2:
+                raise ValueError(
+                    f"network.towers=2 with devices={devices}: expected two devices, one for each "
+                    "tower. Set --devices=gpu:0,gpu:1, or cpu:0,cpu:1 for two logical CPU devices."
+                )
+        elif strategy == StrategyName.SINGLE and len(self.run.devices) > 1:
+            raise ValueError(
+                f"devices={devices} with strategy=single: expected one device. To train on several "
+                "use --strategy=mirrored, or --network.towers=2 for the paper's two towers."
+            )
+
+    def on_one_device(self) -> "Config":
+        """The same network and data where it is not trained: no towers, no devices named."""
+        return dataclasses.replace(
+            self,
+            network=dataclasses.replace(self.network, towers=1),
+            run=dataclasses.replace(self.run, devices=(), strategy=StrategyName.SINGLE),
+        )
 
     @property
     def run_dir(self) -> str:

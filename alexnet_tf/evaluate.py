@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
     call = flags.parse(argv, Arguments, shared=SHARED)
     arguments = call.arguments
     stored = checkpoint.load(arguments.run_dir, arguments.checkpoint)
-    config = call.override(stored.config)
+    config = call.override(stored.config.on_one_device())
     from alexnet_tf.training.evaluation import evaluate  # TensorFlow starts here
 
     began = time.monotonic()

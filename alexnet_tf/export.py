@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
 
     output = savedmodel.prepare(arguments.output)
     make_strategy(RunConfig())  # for what it prepares: memory on demand, exact float32
-    network = stored.config.network
+    network = stored.config.on_one_device().network
     trained = classifier.trained(network, stored.weights(), stored.classes)
     about = description(stored)
     savedmodel.save(trained, output, about)
@@ -59,7 +59,7 @@ def description(stored: checkpoint.Checkpoint) -> dict:
         "step": stored.step,
         "top1_error": stored.progress["best_error"] if is_best else None,
         "recipe": stored.config.recipe,
-        "network": settings_json.to_dict(stored.config.network),
+        "network": settings_json.to_dict(stored.config.on_one_device().network),
         "classes": list(stored.classes),
         "trained_with": stored.versions,
     }

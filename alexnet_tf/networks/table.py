@@ -12,6 +12,9 @@ from alexnet_tf.networks.options import layers_of
 
 Shape = tuple[int, ...]
 
+NUM_DIGITS, DIGIT_PIXELS = 10, 84
+"""Codes of LeNet-5's output layer, and values of each (7 by 12)."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
@@ -257,6 +260,12 @@ def _dense(config: NetworkConfig, layer, shape: Shape, field: int, jump: int) ->
 
 def _rbf(config: NetworkConfig, layer, shape: Shape, field: int, jump: int) -> Row:
     """The distances to fixed codes; neither weights nor neurons."""
+    if shape != (DIGIT_PIXELS,) or config.num_classes != NUM_DIGITS:
+        raise ValueError(
+            f"network.num_classes={config.num_classes}: {layer.name} of {config.name} compares "
+            f"{DIGIT_PIXELS} outputs with {NUM_DIGITS} digits, got {shape}. Use data of 10 "
+            "classes, or --network.name=lenet5_modern."
+        )
     return Row(
         layer=layer,
         input_shape=shape,

@@ -45,6 +45,8 @@ class TwoTowers(keras.Model):
         """Builds both columns, and gives them the initial weights of the single-device form."""
         super().__init__(name=config.name)
         self.devices = tuple(devices)
+        side = config.input.size
+        self.image = tf.TensorSpec((None, side, side, config.input.num_channels), name="image")
         stages = towers_table(config)
         self.columns = [
             _column(stages, tower, device, config, seed, precision)

@@ -14,6 +14,7 @@ from tensorboard.plugins.hparams import api as hparams_api
 
 from alexnet_tf.config import Config
 from alexnet_tf.errors import RunFailed
+from alexnet_tf.networks.towers import TwoTowers
 from alexnet_tf.settings import settings_of, to_text, value_at
 from alexnet_tf.training import pictures
 from pipelines.dataset import train_dataset
@@ -277,7 +278,10 @@ def _graph_by_layer(model: keras.Model) -> tf.compat.v1.GraphDef:
 
     TensorBoard draws a scope as a closed box: this one opens on the layers.
     """
-    image = tf.TensorSpec(model.input.shape, model.input.dtype, name=model.input.name)
+    if isinstance(model, TwoTowers):
+        image = model.image
+    else:
+        image = tf.TensorSpec(model.input.shape, model.input.dtype, name=model.input.name)
     graph = tf.function(model, autograph=False).get_concrete_function(image).graph.as_graph_def()
     scope = re.compile(rf"^(\^?){re.escape(model.name)}(?:_\d+)?/(\w+?)(?:_\d+)?/")
     for node in graph.node:

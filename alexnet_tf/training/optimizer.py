@@ -44,7 +44,10 @@ class PaperSGD(keras.optimizers.Optimizer):
         if self.built:
             return
         super().build(variables)
-        self.momentums = self.add_optimizer_variables(variables, "momentum")
+        self.momentums = []
+        for variable in variables:
+            with tf.device(variable.value.device):  # of its tower
+                self.momentums.append(self.add_variable_from_reference(variable, "momentum"))
         self.is_held = self.add_variable(
             (), dtype="bool", aggregation="only_first_replica", name="is_held"
         )
@@ -64,7 +67,8 @@ class PaperSGD(keras.optimizers.Optimizer):
         rate = tf.cast(learning_rate, variable.dtype) * (self.bias_rate if is_bias else 1.0)
         slot = self.momentums[index]
         held = tf.convert_to_tensor(self.is_held)
-        _move(variable, slot.value, gradient, rate, decay, self.momentum, held)
+        with tf.device(variable.device):
+            _move(variable, slot.value, gradient, rate, decay, self.momentum, held)
 
     def get_config(self) -> dict:
         """What `from_config` needs to make it again."""

@@ -1,5 +1,6 @@
 """Everything that a killed run needs to go on as if nothing had happened."""
 
+import contextlib
 import dataclasses
 from typing import Any
 
@@ -9,8 +10,13 @@ import tensorflow as tf
 
 from alexnet_tf.config import Config, Precision
 from alexnet_tf.networks.alexnet import alexnet
+from alexnet_tf.networks.towers import Joined, TwoTowers, named_parts
 from alexnet_tf.training import counts, optimizer
 from alexnet_tf.training.schedules import Plateau
+from alexnet_tf.training.strategy import tower_devices
+
+Weight = keras.Variable | Joined
+"""One weight as files know it."""
 
 FIRST_LOSS_SCALE = 2.0**15
 """Of float16 training; it doubles after 2,000 good steps and halves after a bad one."""
@@ -60,10 +66,15 @@ class TrainState:
     def __init__(self, config: Config, strategy: tf.distribute.Strategy):
         """Builds the network and all slots of the optimizer inside the strategy's scope."""
         keras.config.set_floatx("float32")  # of the learning rate, whatever keras.json says
-        with strategy.scope():
-            self.model = alexnet(
-                config.network, config.run.seed, compute_dtype(config.run.precision)
-            )
+        dtype = compute_dtype(config.run.precision)
+        has_towers = config.network.towers == 2
+        # A strategy's scope would put the variables of both towers on one device.
+        with contextlib.nullcontext() if has_towers else strategy.scope():
+            if has_towers:
+                devices = tower_devices(config.run)
+                self.model = TwoTowers(config.network, devices, config.run.seed, dtype)
+            else:
+                self.model = alexnet(config.network, config.run.seed, dtype)
             self.optimizer = optimizer.optimizer(config.optimizer)
             self.optimizer.build(self.model.trainable_variables)
         self.progress = Progress()
@@ -80,10 +91,16 @@ class TrainState:
         """
         assign(self._variables(), arrays)
 
-    def _variables(self) -> dict[str, keras.Variable]:
+    def _variables(self) -> dict[str, Weight]:
         weights = named_weights(self.model)
-        slots = zip(weights, self.optimizer.momentums, strict=True)
-        return weights | {f"{name}/momentum": slot for name, slot in slots}
+        trainable = self.model.trainable_variables
+        slots = dict(zip(map(id, trainable), self.optimizer.momentums, strict=True))
+        return weights | {
+            f"{name}/momentum": Joined([slots[id(part)] for part in weight.parts])
+            if isinstance(weight, Joined)
+            else slots[id(weight)]
+            for name, weight in weights.items()
+        }
 
 
 def compute_dtype(precision: Precision) -> str:
@@ -91,8 +108,10 @@ def compute_dtype(precision: Precision) -> str:
     return "float32" if precision == Precision.TF32 else str(precision)
 
 
-def named_weights(model: keras.Model) -> dict[str, keras.Variable]:
+def named_weights(model: keras.Model) -> dict[str, Weight]:
     """The weights of a network by the names that files use: `conv1/kernel`, `conv1/bias`, ..."""
+    if isinstance(model, TwoTowers):
+        return {name: Joined(parts) for name, parts in named_parts(model).items()}
     return {
         f"{layer.name}/{variable.name}": variable
         for layer in model.layers
@@ -100,7 +119,7 @@ def named_weights(model: keras.Model) -> dict[str, keras.Variable]:
     }
 
 
-def assign(variables: dict[str, keras.Variable], arrays: dict[str, np.ndarray]) -> None:
+def assign(variables: dict[str, Weight], arrays: dict[str, np.ndarray]) -> None:
     """Sets variables from arrays of the same names and shapes, all of them or none.
 
     Raises:

@@ -27,6 +27,11 @@ def make_strategy(run: RunConfig) -> tf.distribute.Strategy:
     )
 
 
+def tower_devices(run: RunConfig) -> list[str]:
+    """The devices of the towers, such as CPU:0 and CPU:1."""
+    return [device.upper() for device in run.devices]
+
+
 def device_names(strategy: tf.distribute.Strategy) -> list[str]:
     """The devices of the replicas, such as CPU:0 and CPU:1."""
     devices = map(tf.DeviceSpec.from_string, strategy.extended.worker_devices)
