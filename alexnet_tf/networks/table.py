@@ -134,6 +134,19 @@ def towers_table(config: NetworkConfig) -> list[list[Row]]:
     return [*stages, [rows[-1]]]
 
 
+def crossings(config: NetworkConfig) -> dict[str, int]:
+    """Counts what two towers send each other for one picture, forward; backward it is as much.
+
+    Returns:
+      numbers by the layer that sends them: both halves, and of the last hidden layer the half
+      that the first device lacks.
+    """
+    *stages, _ = towers_table(config)
+    halves = {stage[-1].name: math.prod(stage[-1].output_shape) for stage in stages}
+    last = stages[-1][-1].name
+    return {name: half if name == last else 2 * half for name, half in halves.items()}
+
+
 HALVED = ("conv", "lrn", "spatial_norm", "pool", "activate", "drop", "dense")
 """Kinds of rows whose channels two towers can share."""
 

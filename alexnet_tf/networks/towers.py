@@ -61,17 +61,17 @@ class TwoTowers(keras.Model):
             Joined(parts).assign(np.asarray(getattr(whole.get_layer(layer), weight)))
 
     def call(self, x, training=False):
-        """Runs stage by stage, and exchanges halves between them."""
-        x = _sent(x, self.devices)
+        """Runs stage by stage; below each, both towers get the halves of both."""
+        inputs = [[x], [x]]
         for number, pair in enumerate(zip(*self.columns, strict=True)):
-            if number:
-                x = _exchanged(*x, self.devices)
-            x = [
-                _run(stage, part, device, training, is_image=not number)
-                for stage, part, device in zip(pair, x, self.devices, strict=True)
+            outputs = [
+                _run(stage, halves, device, training, is_image=not number)
+                for stage, halves, device in zip(pair, inputs, self.devices, strict=True)
             ]
-        x = _gathered(*x, self.devices)
-        return _run(self.top, x, self.devices[0], training)
+            if number < len(self.columns[0]) - 1:
+                copies = map(_copies, outputs, self.devices)
+                inputs = [list(halves) for halves in zip(*copies, strict=True)]
+        return _run(self.top, outputs, self.devices[0], training)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,76 +133,40 @@ def _stage(rows: list[Row], tower: int, device: str, config, seed: int, precisio
     return stage
 
 
-def _run(stage: keras.Model, x, device: str, training: bool, is_image: bool = False):
-    """Runs a stage and, when it comes to that, its gradient, on a device."""
-    weights = [tf.convert_to_tensor(weight) for weight in stage.trainable_variables]
-    inputs = weights if is_image else [x, *weights]  # nobody asks for the gradient of a picture
-    others = [tf.convert_to_tensor(weight) for weight in stage.non_trainable_variables]
+def _run(stage: keras.Model, halves, device: str, training: bool, is_image: bool = False):
+    """Runs a stage on what one or both towers send, forward and backward on its device."""
+    with tf.device(device):
+        weights = [tf.convert_to_tensor(weight) for weight in stage.trainable_variables]
+        others = [tf.convert_to_tensor(weight) for weight in stage.non_trainable_variables]
 
-    @tf.custom_gradient
-    def on_device(*inputs):
-        first = x if is_image else inputs[0]
-        with tf.device(device), tf.GradientTape() as tape:
-            tape.watch(inputs)
-            used = list(inputs[-len(weights) :]) if weights else []
-            y, _ = stage.stateless_call(used, others, first, training=training)
+        @tf.custom_gradient
+        def on_device(*inputs):
+            seen, used = inputs[: -len(weights)] or halves, inputs[-len(weights) :]
+            with tf.GradientTape() as tape:
+                tape.watch(inputs)
+                x = seen[0] if len(seen) == 1 else tf.concat(seen, axis=-1)
+                y, _ = stage.stateless_call(used, others, x, training=training)
 
-        def gradient(dy):
-            with tf.device(device):
-                return tape.gradient(y, inputs, dy, unconnected_gradients="zero")
-
-        return y, gradient
-
-    return on_device(*inputs)
-
-
-def _sent(x, devices):
-    """A picture for each tower."""
-    copies = []
-    for device in devices:
-        with tf.device(device):
-            copies.append(tf.identity(x))
-    return copies
-
-
-def _exchanged(a, b, devices):
-    """Both halves on both devices: each sends its own, and backward what it owes the other."""
-
-    @tf.custom_gradient
-    def exchange(a, b):
-        wholes = []
-        for device in devices:
-            with tf.device(device):
-                wholes.append(tf.concat([a, b], axis=-1))
-
-        def gradient(*dys):
-            halves = []
-            for device, dy in zip(devices, dys, strict=True):
-                with tf.device(device):  # cut before it is sent
-                    halves.append(tf.split(dy, 2, axis=-1))
-            sums = []
-            for own, device in enumerate(devices):
+            def gradient(dy):
                 with tf.device(device):
-                    sums.append(halves[0][own] + halves[1][own])
-            return sums
+                    return tape.gradient(y, inputs, dy)
 
-        return wholes, gradient
+            return y, gradient
 
-    return exchange(a, b)
+        # Nobody asks for the gradient of a picture.
+        return on_device(*([] if is_image else halves), *weights)
 
 
-def _gathered(a, b, devices):
-    """Both halves on the first device."""
+def _copies(x, device: str):
+    """One copy for each tower. Their gradients are added where `x` was made."""
 
     @tf.custom_gradient
-    def gather(a, b):
-        with tf.device(devices[0]):
-            whole = tf.concat([a, b], axis=-1)
+    def copy(x):
+        def gradient(one, other):
+            with tf.device(device):
+                return one + other
 
-        def gradient(dy):
-            with tf.device(devices[0]):
-                return tf.split(dy, 2, axis=-1)
+        return (tf.identity(x), tf.identity(x)), gradient
 
-        return whole, gradient
-
-    return gather(a, b)
+    with tf.device(device):
+        return copy(x)
