@@ -8,12 +8,16 @@ to standard error.
 
 With --json the last line of standard output is one JSON object: benchmark, network,
 global_batch_size, precision, device, pictures (what the loop read: noise or a data.source; null
-otherwise), rounds, gflop_per_image, contenders, left_out (a list of {name, reason}), machine
+otherwise), rounds, gflop_per_image, multiply_adds, of_predicted (by how much
+the speed is what the multiply-adds predict from that of `paper`; null for `paper` itself and for
+loop), crossing_bytes_per_image (of two towers: layers, forward, backward; null otherwise),
+contenders, left_out (a list of {name, reason}), machine
 (cores, processor, accelerator, system, versions, load_before, date), command. Each contender has
 name, images_per_second (the median), lowest, highest, by_round, cpu_seconds_per_image (of all its
 threads), and
 
-- of step and inference (alexnet_tf, plain_keras, pytorch, matrix_product): gflop_per_second,
+- of step and inference (alexnet_tf, one_device (of two towers), paper (of other networks),
+  plain_keras, pytorch, matrix_product): gflop_per_second,
   ours_times (how many times as fast alexnet_tf is; null where there is nothing to compare),
   share_of_peak (a fraction);
 - of loop (step, loop_in_memory, loop_encoded, decoder): allowed_images_per_second (to
@@ -29,7 +33,7 @@ from typing import Any
 
 from alexnet_tf import flags
 from alexnet_tf.benchmarking import machine, report, rounds
-from alexnet_tf.benchmarking.contenders import CONTENDERS
+from alexnet_tf.benchmarking.contenders import contenders_of
 from alexnet_tf.benchmarking.spec import NOISE, Spec, What
 from alexnet_tf.benchmarking.text import text
 from alexnet_tf.config import Config, OptimizerConfig, Precision, RunConfig
@@ -107,7 +111,7 @@ def main(argv: Sequence[str]) -> int:
     if config.network.input.mean == "dataset":
         raise UserError("network.input.mean=dataset: expected three levels; there is no data set.")
     load = machine.load()
-    measured = rounds.measure(CONTENDERS[spec.what], spec, arguments.rounds, _say)
+    measured = rounds.measure(contenders_of(spec), spec, arguments.rounds, _say)
     about = machine.machine(measured.versions, measured.accelerator, load)
     command = " ".join(["python -m alexnet_tf.benchmark", *argv])
     result = report.result(spec, arguments.rounds, measured, about, command)

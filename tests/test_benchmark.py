@@ -164,7 +164,10 @@ def test_some_pictures_come_from_all_over_a_source():
         ("", "what: expected at least one"),
         ("steps", "what=steps: expected one of step, inference, loop. Did you mean step?"),
         ("step loop", "step loop: expected one of step, inference, loop at a time."),
-        ("step --devices=cpu:0,cpu:1", "devices=cpu:0,cpu:1: expected one to measure."),
+        (
+            "step --devices=cpu:0,cpu:1",
+            "devices=cpu:0,cpu:1 with strategy=single: expected one device.",
+        ),
         ("step --rounds=0", "rounds=0: expected at least 1."),
         ("step --network.input.size=20", "network.input.size=20"),
         ("step --network.input.mean=dataset", "there is no data set"),

@@ -4,8 +4,11 @@ import dataclasses
 import importlib.util
 from collections.abc import Mapping
 
-from alexnet_tf.benchmarking.spec import What
+from alexnet_tf.benchmarking.spec import Spec, What
 from alexnet_tf.environment import FAST
+
+PAPER = "paper"
+"""The network that the speed of others is predicted from."""
 
 STOCK = dict.fromkeys(FAST)
 """TensorFlow as it comes: oneDNN is off on some processors (TF 2.21)."""
@@ -53,6 +56,22 @@ def _rivals(function: str) -> tuple[Contender, ...]:
             environment=FAST,
         ),
         Contender(
+            key="one_device",
+            label="on one device",
+            module="ours",
+            function=f"{function}_on_one_device",
+            environment=FAST,
+            note="the same weights in the single-device form, on the first device",
+        ),
+        Contender(
+            key="paper",
+            label="paper",
+            module="ours",
+            function=f"{function}_of_paper",
+            environment=FAST,
+            note="the paper's network, whose speed and multiply-adds predict this one's speed",
+        ),
+        Contender(
             key="plain_keras",
             label="plain Keras",
             module="plain_keras",
@@ -98,6 +117,13 @@ CONTENDERS: dict[What, tuple[Contender, ...]] = {
     ),
 }
 """Of each benchmark, in the order of the table; the first one is what the others compare with."""
+
+
+def contenders_of(spec: Spec) -> tuple[Contender, ...]:
+    """Those that say something about a network: other forms only where it is another form."""
+    network = spec.config.network
+    idle = {"one_device": network.towers == 1, "paper": network.name == PAPER}
+    return tuple(one for one in CONTENDERS[spec.what] if not idle.get(one.key, False))
 
 
 def contender(what: What, key: str) -> Contender:

@@ -4,14 +4,18 @@ All comparisons are made inside a round and their median is quoted: the machine 
 a minute later.
 """
 
+import dataclasses
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from alexnet_tf.benchmarking.contenders import PAPER
 from alexnet_tf.benchmarking.rounds import Measured
 from alexnet_tf.benchmarking.spec import Sample, Spec, What
+from alexnet_tf.config import Config, Precision
 from alexnet_tf.network_config import NetworkConfig
-from alexnet_tf.networks.table import table
+from alexnet_tf.networks.family import FAMILY
+from alexnet_tf.networks.table import crossings, table
 
 OURS, PEAK = "alexnet_tf", "matrix_product"
 
@@ -25,6 +29,44 @@ def flop_per_image(config: NetworkConfig, what: What) -> int:
     multiply_adds = [row.multiply_adds for row in table(config) if row.multiply_adds]
     forward = 2 * sum(multiply_adds)
     return forward if what == What.INFERENCE else 3 * forward - 2 * multiply_adds[0]
+
+
+def paper() -> NetworkConfig:
+    """The network that others are compared with."""
+    member = FAMILY[PAPER]
+    return dataclasses.replace(member.config, num_classes=member.num_classes)
+
+
+def multiply_adds(config: NetworkConfig) -> int:
+    """Of a forward pass over one picture."""
+    return sum(row.multiply_adds for row in table(config))
+
+
+def of_predicted(config: NetworkConfig, samples: Mapping[str, Sequence[Sample]]) -> float | None:
+    """The speed as a multiple of what its multiply-adds predict from the speed of `paper`.
+
+    Returns:
+      the median over the rounds; None where `paper` was not measured beside it.
+    """
+    if PAPER not in samples:
+        return None
+    work = multiply_adds(config) / multiply_adds(paper())
+    rates = [[sample.rate for sample in samples[key]] for key in (OURS, PAPER)]
+    return work * median_ratio(*rates)
+
+
+def crossing_bytes(config: Config) -> dict[str, Any] | None:
+    """Bytes that two towers send each other for one picture, by the layer that sends them.
+
+    Returns:
+      layers, forward and backward (bytes of each pass); None for a network on one device.
+    """
+    if config.network.towers == 1:
+        return None
+    size = 2 if config.run.precision in (Precision.BFLOAT16, Precision.FLOAT16) else 4
+    layers = {name: size * count for name, count in crossings(config.network).items()}
+    total = sum(layers.values())
+    return {"layers": layers, "forward": total, "backward": total}
 
 
 def result(
@@ -43,7 +85,10 @@ def result(
     flop = flop_per_image(spec.config.network, spec.what)
     is_loop = spec.what == What.LOOP
     samples = measured.samples
-    entries = loop_entries(samples, machine) if is_loop else rival_entries(samples, flop)
+    if is_loop:
+        entries = loop_entries(samples, machine)
+    else:
+        entries = rival_entries(samples, flop, flop_per_image(paper(), spec.what))
     return {
         "benchmark": str(spec.what),
         "network": spec.config.network.name,
@@ -53,6 +98,9 @@ def result(
         "pictures": spec.pictures if is_loop else None,
         "rounds": num_rounds,
         "gflop_per_image": flop / 1e9,
+        "multiply_adds": multiply_adds(spec.config.network),
+        "of_predicted": None if is_loop else of_predicted(spec.config.network, samples),
+        "crossing_bytes_per_image": crossing_bytes(spec.config),
         "contenders": entries,
         "left_out": [{"name": key, "reason": why} for key, why in measured.left_out.items()],
         "machine": dict(machine),
@@ -60,26 +108,31 @@ def result(
     }
 
 
-def rival_entries(samples: Mapping[str, Sequence[Sample]], flop: int) -> list[dict[str, Any]]:
+def rival_entries(
+    samples: Mapping[str, Sequence[Sample]], flop: int, flop_of_paper: int
+) -> list[dict[str, Any]]:
     """The contenders of `step` and `inference`: speed, how much faster we are, share of the peak.
 
     Args:
       samples: of all rounds, by contender.
       flop: of one picture.
+      flop_of_paper: the same of the paper's network, where that is a contender.
     """
     entries = [_entry(key, some, flop if key == PEAK else 1) for key, some in samples.items()]
     speeds = {entry["name"]: entry["by_round"] for entry in entries}
-    return [
-        entry
-        | {
-            "gflop_per_second": entry["images_per_second"] * flop / 1e9,
-            "ours_times": None
-            if entry["name"] in (OURS, PEAK)
-            else median_ratio(speeds[OURS], entry["by_round"]),
-            "share_of_peak": median_ratio(entry["by_round"], speeds[PEAK]),
-        }
-        for entry in entries
-    ]
+    result = []
+    for entry in entries:
+        name = entry["name"]
+        own = flop_of_paper if name == PAPER else flop
+        times = None
+        if name not in (OURS, PEAK, PAPER):
+            times = median_ratio(speeds[OURS], entry["by_round"])
+        share = own / flop * median_ratio(entry["by_round"], speeds[PEAK])
+        rate = entry["images_per_second"] * own / 1e9
+        result.append(
+            entry | {"gflop_per_second": rate, "ours_times": times, "share_of_peak": share}
+        )
+    return result
 
 
 def loop_entries(

@@ -109,4 +109,17 @@ def _notes(result: Mapping[str, Any], what: What) -> list[str]:
     """What a reader of the table should know."""
     contenders = [contender(what, one["name"]) for one in result["contenders"]]
     notes = [f"{one.label}: {one.note}" for one in contenders if one.note]
-    return [*notes, f"{result['gflop_per_image']:.3g} GFLOP an image"]
+    notes.append(f"{result['gflop_per_image']:.3g} GFLOP an image")
+    if result["of_predicted"]:
+        notes.append(
+            f"{result['of_predicted']:.2f} x the speed that {result['multiply_adds']:,} "
+            "multiply-adds predict from the speed of paper"
+        )
+    if result["crossing_bytes_per_image"]:
+        crossing = result["crossing_bytes_per_image"]
+        layers = ", ".join(f"{name} {count:,}" for name, count in crossing["layers"].items())
+        notes.append(
+            f"bytes an image between the towers: {crossing['forward']:,} forward ({layers}), "
+            f"{crossing['backward']:,} backward"
+        )
+    return notes

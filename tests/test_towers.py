@@ -1,0 +1,161 @@
+"""Two towers on two devices: the same numbers, each tower's work on its own device."""
+
+import collections
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.python.eager import context
+
+from alexnet_tf.networks.alexnet import alexnet
+from alexnet_tf.networks.dropout import DropPosition, drop_position
+from alexnet_tf.networks.family import network
+from alexnet_tf.networks.table import crossings, towers_table
+from alexnet_tf.networks.towers import TwoTowers
+from alexnet_tf.training.state import named_weights
+from alexnet_tf.training.steps import cross_entropy
+
+SMALL = dataclasses.replace(network("small"), num_classes=10)
+TEXT = dataclasses.replace(  # the program's dropout, LRN that matters, biases of 1
+    SMALL, init="program", dropout="program", input=dataclasses.replace(SMALL.input, scale=1.0)
+)
+BATCH = 4
+
+
+def graph_of_a_step(model):
+    """A function from pictures to logits, loss and gradients, dropout on."""
+    labels = tf.range(BATCH)
+
+    @tf.function
+    def step(x):
+        with tf.GradientTape() as tape:
+            with drop_position(DropPosition(0, 1, 0, BATCH)):
+                logits = model(x, training=True)
+            loss = tf.reduce_mean(cross_entropy(labels, logits))
+        return logits, loss, tape.gradient(loss, model.trainable_variables)
+
+    return step
+
+
+def gradients_by_name(model, gradients):
+    """Joined as files have the weights."""
+    by_variable = {id(v): g for v, g in zip(model.trainable_variables, gradients, strict=True)}
+    return {
+        name: np.concatenate([by_variable[id(x)] for x in getattr(weight, "parts", [weight])], -1)
+        for name, weight in named_weights(model).items()
+    }
+
+
+@pytest.fixture(scope="module")
+def pictures_of_noise():
+    return tf.random.stateless_normal((BATCH, 96, 96, 3), [1, 2])
+
+
+@pytest.mark.parametrize("config", [SMALL, TEXT], ids=["small", "text"])
+def test_logits_loss_and_gradients_are_those_of_one_device(config, pictures_of_noise, two_devices):
+    one, two = alexnet(config, seed=3), TwoTowers(config, two_devices, seed=3)
+    logits, loss, gradients = graph_of_a_step(one)(pictures_of_noise)
+    other_logits, other_loss, other_gradients = graph_of_a_step(two)(pictures_of_noise)
+    np.testing.assert_allclose(other_logits, logits, atol=1e-5)
+    np.testing.assert_allclose(other_loss, loss, atol=1e-5)
+    expected = gradients_by_name(one, gradients)
+    found = gradients_by_name(two, other_gradients)
+    assert found.keys() == expected.keys()
+    for name in expected:
+        np.testing.assert_allclose(found[name], expected[name], atol=1e-5, err_msg=name)
+
+
+def executed(step, x) -> dict[int, collections.Counter]:
+    """How often each device ran each kind of operation, from the graphs that were executed."""
+    context.context().enable_run_metadata()
+    try:
+        step(x)
+        graphs = context.context().export_run_metadata().partition_graphs
+    finally:
+        context.context().disable_run_metadata()
+    counts = collections.defaultdict(collections.Counter)
+    for graph in graphs:
+        for node in graph.node:
+            device = tf.DeviceSpec.from_string(node.device).device_index
+            for kind in ("Conv2DBackpropFilter", "Conv2DBackpropInput", "Conv2D", "MatMul"):
+                if kind in node.op:
+                    counts[device][kind] += 1
+                    break
+    return counts
+
+
+def test_forward_and_backward_of_each_tower_run_on_its_device(pictures_of_noise, two_devices):
+    counts = executed(graph_of_a_step(TwoTowers(SMALL, two_devices)), pictures_of_noise)
+    convolutions = {"Conv2D": 5, "Conv2DBackpropFilter": 5, "Conv2DBackpropInput": 4}
+    # fc6 and fc7 on both, fc8 on the first; forward, and two gradients each.
+    assert counts == {0: convolutions | {"MatMul": 9}, 1: convolutions | {"MatMul": 6}}
+
+
+def test_a_device_scope_alone_would_not_have_done(pictures_of_noise, two_devices):
+    halves = towers_table(SMALL)[0][0]
+    kernel = tf.Variable(tf.zeros(halves.kernel_shape))
+
+    @tf.function
+    def step(x):
+        with tf.GradientTape() as tape, tf.device(two_devices[1]):
+            y = tf.nn.conv2d(x, kernel, 4, "VALID")
+        return tape.gradient(y, kernel)
+
+    counts = executed(step, pictures_of_noise)
+    assert counts[0]["Conv2DBackpropFilter"] == 1  # the trap that the test above would notice
+
+
+def sent(function) -> collections.Counter:
+    """Numbers a picture that pass from one device to the other, by (from, to)."""
+    counts = collections.Counter()
+    device = lambda op: tf.DeviceSpec.from_string(op.device).device_index or 0  # noqa: E731
+    edges = {
+        (x.name, device(x.op), device(op)): x
+        for op in function.graph.get_operations()
+        for x in op.inputs
+        if x.dtype != tf.resource and x.op.type != "ReadVariableOp"  # read where they lie
+    }
+    for (_, start, end), x in edges.items():
+        if start != end:
+            counts[start, end] += np.prod(x.shape) // BATCH
+    return counts
+
+
+def test_nothing_is_sent_but_pictures_and_crossings(pictures_of_noise, two_devices):
+    model = TwoTowers(SMALL, two_devices)
+    spec = tf.TensorSpec(pictures_of_noise.shape)
+    forward = tf.function(lambda x: model(x, training=True)).get_concrete_function(spec)
+    numbers = crossings(SMALL)
+    last = numbers.pop("drop7")
+    half = sum(numbers.values()) // 2
+    picture = 96 * 96 * 3
+    assert sent(forward) == {(0, 1): picture + half, (1, 0): half + last}
+
+    @tf.function
+    def backward(x):
+        with tf.GradientTape() as tape:
+            total = tf.reduce_sum(model(x, training=True))
+        # Norms, so that no gradient leaves its device but by way of the next tower.
+        return [tf.shape(g) for g in tape.gradient(total, model.trainable_variables)]
+
+    both = sent(backward.get_concrete_function(spec))
+    assert both == {(0, 1): picture + 2 * half + last, (1, 0): 2 * half + last}
+
+
+def test_the_papers_design_sends_what_its_figure_says():
+    paper = dataclasses.replace(network("paper"), num_classes=1000)
+    assert crossings(paper) == {"pool2": 43_264, "pool5": 9_216, "drop6": 4_096, "drop7": 2_048}
+
+
+@pytest.mark.parametrize(
+    "changes, text",
+    [
+        ({"lrn_across_towers": True}, "network.towers=2: .* norm1 needs both towers"),
+        ({"normalization": "batch"}, "norm1 needs both towers"),
+        ({"fc_width": 15}, "fc6 has 15 outputs"),
+    ],
+)
+def test_what_cannot_be_halved_is_refused(changes, text):
+    with pytest.raises(ValueError, match=text):
+        towers_table(dataclasses.replace(SMALL, **changes))

@@ -1,0 +1,100 @@
+"""Two towers through the commands: training, going on in the other form, evaluation, export."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import tiny
+
+from alexnet_tf import evaluate, export
+from alexnet_tf.benchmark import main as benchmark
+from alexnet_tf.config import Config, RunConfig, StrategyName
+from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.training import checkpoint
+from alexnet_tf.training.run import run
+
+TOWERS = {"devices": ("cpu:0", "cpu:1")}
+
+
+def config(pictures, run_dir, towers, **settings):
+    """A tiny run with one tower or two."""
+    whole = tiny.config(pictures, run_dir, **settings)
+    return dataclasses.replace(
+        whole,
+        network=dataclasses.replace(whole.network, towers=towers),
+        run=dataclasses.replace(whole.run, devices=TOWERS["devices"] if towers == 2 else ()),
+    )
+
+
+def weights(run_dir):
+    return checkpoint.load(run_dir, "last").arrays()
+
+
+@pytest.fixture(scope="module")
+def ends(pictures, tmp_path_factory):
+    """Run directories of 8 steps in both forms."""
+    root = tmp_path_factory.mktemp("towers")
+    for towers in (1, 2):
+        run(config(pictures, root / str(towers), towers, steps=8))
+    return root
+
+
+def test_both_forms_end_alike_weights_and_momentum(ends):
+    tiny.assert_equal(weights(ends / "1"), weights(ends / "2"), atol=1e-5)
+
+
+@pytest.mark.parametrize("first, then", [(1, 2), (2, 1)])
+def test_a_checkpoint_goes_on_in_the_other_form(pictures, tmp_path, ends, first, then):
+    run(config(pictures, tmp_path, first, steps=4))
+    before = weights(tmp_path)
+    run(config(pictures, tmp_path, then, steps=8))
+    assert np.abs(weights(tmp_path)["fc6/kernel"] - before["fc6/kernel"]).max() > 0
+    tiny.assert_equal(weights(tmp_path), weights(ends / str(first)), atol=1e-5)
+
+
+def test_a_tower_run_resumes_with_the_same_bits(pictures, tmp_path, ends):
+    run(config(pictures, tmp_path, 2, steps=4))
+    run(config(pictures, tmp_path, 2, steps=8))
+    tiny.assert_equal(weights(tmp_path), weights(ends / "2"))
+
+
+def test_it_is_evaluated_and_exported_as_one_device_would(ends, tmp_path, capsys):
+    assert evaluate.main([f"--run_dir={ends / '2'}", "--checkpoint=last"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found["seen"] == 15
+    output = tmp_path / "export"
+    assert export.main([f"--run_dir={ends / '2'}", f"--output={output}"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["num_classes"] == 3
+
+
+@pytest.mark.parametrize(
+    "network, settings, text",
+    [
+        ({"towers": 2}, {}, "network.towers=2 with devices=: expected two devices"),
+        ({"towers": 2}, {"devices": ("cpu:0",)}, "Set --devices=gpu:0,gpu:1, or cpu:0,cpu:1"),
+        ({"towers": 2}, {"strategy": StrategyName.MIRRORED} | TOWERS, "Use --strategy=single"),
+        ({}, TOWERS, "or --network.towers=2 for the paper's two towers"),
+    ],
+)
+def test_combinations_that_make_no_sense_are_refused(network, settings, text):
+    with pytest.raises(ValueError, match=text):
+        Config(network=NetworkConfig(**network), run=RunConfig(**settings))
+
+
+@pytest.mark.parametrize("network", [{"towers": 3}, {"towers": 2, "groups": 1}])
+def test_towers_need_two_groups(network):
+    with pytest.raises(ValueError, match="network.towers="):
+        NetworkConfig(**network)
+
+
+def test_the_benchmark_counts_what_crosses(capsys):
+    flags = ["--network.name=small", "--network.towers=2", "--devices=cpu:0,cpu:1", "--json"]
+    tiny_rounds = ["--rounds=1", "--round_seconds=0.01", "--global_batch_size=8"]
+    assert benchmark(["step", *flags, *tiny_rounds]) == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert result["crossing_bytes_per_image"]["forward"] == 4 * (
+        5 * 5 * 64 + 2 * 2 * 64 + 512 + 256
+    )
+    names = [one["name"] for one in result["contenders"]]
+    assert "one_device" in names
