@@ -35,8 +35,8 @@ HOUSE = (
     # 1: networks
     """alexnet_tf.networks alexnet_tf.networks.towers alexnet_tf.networks.alexnet
     alexnet_tf.networks.layers
-    alexnet_tf.networks.lrn alexnet_tf.networks.norms alexnet_tf.networks.places
-    alexnet_tf.networks.lenet alexnet_tf.networks.groups alexnet_tf.networks.dropout
+    alexnet_tf.networks.norms alexnet_tf.networks.places alexnet_tf.networks.lenet
+    alexnet_tf.networks.lrn alexnet_tf.networks.groups alexnet_tf.networks.dropout
     alexnet_tf.networks.initial alexnet_tf.networks.table alexnet_tf.networks.options
     alexnet_tf.networks.family alexnet_tf.networks.imagenet alexnet_tf.networks.later
     alexnet_tf.networks.pictures alexnet_tf.networks.published""",

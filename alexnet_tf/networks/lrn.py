@@ -53,7 +53,7 @@ def local_response_norm(
 def _forward(x, radius: int, bias: float, alpha: float, beta: float):
     """Divides float32 [N, H, W, C]: x / base ** beta."""
     rows = tf.reshape(x, [-1, x.shape[-1]])
-    y = rows * _power(_base(rows, radius, bias, alpha), -beta)
+    y = rows * power(_base(rows, radius, bias, alpha), -beta)
     return tf.reshape(y, tf.shape(x))
 
 
@@ -62,7 +62,7 @@ def _backward(x, dy, radius: int, bias: float, alpha: float, beta: float):
     """Returns dx = dy / base ** beta - 2 alpha beta x sum(dy y / base), float32 [N, H, W, C]."""
     rows, dy = (tf.reshape(t, [-1, x.shape[-1]]) for t in (x, dy))
     base = _base(rows, radius, bias, alpha)
-    direct = dy * _power(base, -beta)  # dy y is direct x
+    direct = dy * power(base, -beta)  # dy y is direct x
     indirect = 2 * alpha * beta * rows * _window_sum(direct * rows / base, radius)
     return tf.reshape(direct - indirect, tf.shape(x))
 
@@ -79,7 +79,7 @@ def _window_sum(x: tf.Tensor, radius: int) -> tf.Tensor:
     return tf.add_n([padded[:, first : first + depth] for first in range(2 * radius + 1)])
 
 
-def _power(base: tf.Tensor, exponent: float) -> tf.Tensor:
+def power(base: tf.Tensor, exponent: float) -> tf.Tensor:
     """Returns base ** exponent; for the paper's beta two roots are several times cheaper."""
     if exponent == -0.75:
         root = tf.math.rsqrt(base)

@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from alexnet_tf.networks.lrn import power
+
 
 @keras.saving.register_keras_serializable("alexnet_tf")
 class SpatialResponseNorm(keras.layers.Layer):
@@ -25,10 +27,10 @@ class SpatialResponseNorm(keras.layers.Layer):
             raise ValueError(f"size={size}: expected an odd number.")
         self.size, self.bias, self.alpha, self.beta = size, bias, alpha, beta
 
-    def call(self, x):
+    def call(self, x, training=False):
         """Normalises in float32."""
         wide = tf.cast(x, tf.float32)
-        y = _spatial(wide, self.size, self.bias, self.alpha, self.beta)
+        y = _spatial(wide, (self.size, self.bias, self.alpha, self.beta), training)
         return tf.cast(y, x.dtype)
 
     def compute_output_shape(self, input_shape):
@@ -50,21 +52,32 @@ def _square_sum(x: tf.Tensor, size: int) -> tf.Tensor:
     return tf.add_n([x[:, :, first : first + width] for first in range(size)])
 
 
-def _spatial(x, size, bias, alpha, beta):
-    """The formula with its exact gradient: dx = dy s - 2 alpha beta x sum(dy y / base)."""
+def _spatial(x, constants, training: bool):
+    """The formula; in training with its exact gradient, both compiled by XLA as in `lrn`."""
+    if not training:
+        return _forward(x, *constants)
 
     @tf.custom_gradient
     def normalize(x):
-        base = bias + alpha * _square_sum(tf.square(x), size)
-        scale = tf.pow(base, -beta)
-
-        def gradient(dy):
-            around = _square_sum(dy * x * scale / base, size)
-            return dy * scale - 2 * alpha * beta * x * around
-
-        return x * scale, gradient
+        return _compiled_forward(x, *constants), lambda dy: _compiled_backward(x, dy, *constants)
 
     return normalize(x)
+
+
+def _forward(x, size, bias, alpha, beta):
+    """Divides float32 [N, H, W, C]: x / base ** beta."""
+    return x * power(bias + alpha * _square_sum(tf.square(x), size), -beta)
+
+
+def _backward(x, dy, size, bias, alpha, beta):
+    """Returns dx = dy / base ** beta - 2 alpha beta x sum(dy y / base), float32 [N, H, W, C]."""
+    base = bias + alpha * _square_sum(tf.square(x), size)
+    direct = dy * power(base, -beta)
+    return direct - 2 * alpha * beta * x * _square_sum(direct * x / base, size)
+
+
+_compiled_forward = tf.function(_forward, jit_compile=True)
+_compiled_backward = tf.function(_backward, jit_compile=True)
 
 
 @keras.saving.register_keras_serializable("alexnet_tf")

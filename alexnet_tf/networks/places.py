@@ -51,19 +51,13 @@ class LocallyConnected(keras.layers.Layer):
             shape = (height, width, self.filters)
             self.bias = self.add_weight(shape, self.bias_initializer, name="bias")
 
-    def call(self, x):
+    def call(self, x, training=False):
         """Multiplies the pictures' patches of each place with its kernel."""
         x = tf.pad(x, ((0, 0), *self.padding, (0, 0)))
         height, width = self.kernel.shape[:2]
-        rows = range(self.kernel_size)
-        last = [(size - 1) * self.stride + 1 for size in (height, width)]
-        patches = [
-            x[:, top : top + last[0] : self.stride, left : left + last[1] : self.stride]
-            for top in rows
-            for left in rows
-        ]
-        stacked = tf.transpose(tf.concat(patches, axis=-1), [1, 2, 0, 3])  # [H', W', N, inputs]
-        y = tf.transpose(tf.matmul(stacked, self.kernel), [2, 0, 1, 3])
+        gather = _compiled_patches if training else _patches
+        patches = gather(x, self.kernel_size, self.stride, height, width)
+        y = tf.transpose(tf.matmul(patches, self.kernel), [2, 0, 1, 3])
         return self.activation(y + self.bias if self.use_bias else y)
 
     def compute_output_shape(self, input_shape):
@@ -83,6 +77,24 @@ class LocallyConnected(keras.layers.Layer):
         }
         names = ("filters", "kernel_size", "stride", "padding", "use_bias")
         return super().get_config() | {name: getattr(self, name) for name in names} | serialized
+
+
+def _patches(x, side: int, stride: int, height: int, width: int):
+    """Gathers what each place sees: [N, H, W, C] -> [height, width, N, side * side * C]."""
+    x = tf.transpose(x, [1, 2, 0, 3])  # places outside, so that slices are whole blocks
+    bottom, right = ((size - 1) * stride + 1 for size in (height, width))
+    return tf.concat(
+        [
+            x[top : top + bottom : stride, left : left + right : stride]
+            for top in range(side)
+            for left in range(side)
+        ],
+        axis=-1,
+    )
+
+
+_compiled_patches = tf.function(_patches, jit_compile=True)
+"""In training: TensorFlow's gradient of a slice takes longer than all the rest (TF 2.21, CPU)."""
 
 
 @keras.saving.register_keras_serializable("alexnet_tf")
