@@ -185,7 +185,7 @@ def test_a_run_is_introduced_once_with_settings_graph_and_pictures(tmp_path):
 def test_filters_are_the_sheet_of_conv1(tmp_path):
     kernel = np.random.default_rng(0).normal(size=(11, 11, 3, 24))
     sink = Events(tmp_path, 0, 0)
-    sink.filters(kernel, 3)
+    sink.filters("conv1", kernel, 3)
     sink.close()
     png = tf.make_ndarray(values(tmp_path / "events/train")["conv1/filters", 3].tensor)[2]
     np.testing.assert_array_equal(tf.io.decode_png(png), pictures.filters(kernel))

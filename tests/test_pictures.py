@@ -44,6 +44,6 @@ def test_a_constant_filter_is_black_and_a_gray_one_stays_gray():
 
 def test_another_kernel_than_the_first_layers_is_refused():
     with pytest.raises(
-        ValueError, match=r"kernel.shape=\(5, 5, 48, 256\): expected \[k, k, 3, N\]"
+        ValueError, match=r"kernel.shape=\(5, 5, 48, 256\): expected \[k, k, 3 or 1, N\]"
     ):
         pictures.filters(np.zeros((5, 5, 48, 256)))

@@ -17,13 +17,13 @@ from alexnet_tf.errors import RunFailed
 from alexnet_tf.networks.towers import TwoTowers
 from alexnet_tf.settings import settings_of, to_text, value_at
 from alexnet_tf.training import pictures
+from pipelines.config import ChannelOrder
 from pipelines.dataset import train_dataset
 from pipelines.sources import Source
 
 Values = np.ndarray | tf.Tensor | tf.Variable | keras.Variable
 
 BATCH_TAG = "train/batch"
-FILTERS_TAG = "conv1/filters"
 GRAPH_TAG = "graph"  # ours alone: an event with a graph has no tag
 HPARAMS_TAG = "_hparams_/session_start_info"
 BATCH_EXAMPLES = 16
@@ -53,6 +53,7 @@ class Events:
     def __init__(self, run_dir: str | os.PathLike, keep_train_step: int, keep_eval_step: int):
         """Cuts the files and opens new ones behind them."""
         events = Path(run_dir) / "events"
+        self._is_bgr = False
         is_new = keep_train_step == 0
         self._train = _Folder(events / "train", None if is_new else keep_train_step)
         self._eval = _Folder(events / "eval", None if is_new else keep_eval_step)
@@ -76,17 +77,20 @@ class Events:
           source: the training examples.
         """
         self.hparams(config)
+        self._is_bgr = config.network.input.channel_order == ChannelOrder.BGR
         self.graph(model)
         self._train.write(BATCH_TAG, 0, lambda: _write_batch(BATCH_TAG, _first(config, source)))
 
     def weights(self, values: Mapping[str, Values], step: int) -> None:
-        """Writes conv1's filters and the distribution of every weight.
+        """Writes the first layer's filters and the distribution of every weight.
 
         Args:
           values: by the names that files use, as `state.named_weights(model)` gives them.
           step: after which they are like this.
         """
-        self.filters(np.asarray(values["conv1/kernel"]), step)
+        first = next(iter(values))
+        kernel = np.asarray(values[first])
+        self.filters(first.partition("/")[0], kernel[:, :, ::-1] if self._is_bgr else kernel, step)
         self.histograms(values, step)
 
     def hparams(self, config: Config) -> None:
@@ -101,13 +105,14 @@ class Events:
         """Writes the first 16 of uint8 [N, H, W, 3] as one sheet, under training."""
         self._train.write(tag, step, lambda: _write_batch(tag, images))
 
-    def filters(self, kernel: np.ndarray, step: int) -> None:
-        """Writes the first layer's filters, float [k, k, 3, N] in RGB, as one sheet."""
+    def filters(self, layer: str, kernel: np.ndarray, step: int) -> None:
+        """Writes a layer's filters, float [k, k, 3, N] in RGB or [k, k, 1, N], as one sheet."""
+        tag = f"{layer}/filters"
 
         def write():
-            tf.summary.image(FILTERS_TAG, pictures.filters(kernel)[None])
+            tf.summary.image(tag, pictures.filters(kernel)[None])
 
-        self._train.write(FILTERS_TAG, step, write)
+        self._train.write(tag, step, write)
 
     def histograms(self, values: Mapping[str, Values], step: int) -> None:
         """Writes how each of `values` is distributed.

@@ -38,16 +38,17 @@ def filters(kernel: np.ndarray) -> np.ndarray:
     filter stays gray. A constant one is black.
 
     Args:
-      kernel: float [k, k, 3, N], colours in RGB order.
+      kernel: float [k, k, 3, N], colours in RGB order, or [k, k, 1, N].
 
     Returns:
       uint8 [H, W, 3], in equally full rows of at most 16 filters, channel 0 at the top left.
     """
-    if kernel.ndim != 4 or kernel.shape[2] != 3:
+    if kernel.ndim != 4 or kernel.shape[2] not in (1, 3):
         raise ValueError(
-            f"kernel.shape={kernel.shape}: expected [k, k, 3, N], the first layer's kernel."
+            f"kernel.shape={kernel.shape}: expected [k, k, 3 or 1, N], the first layer's kernel."
         )
     images = np.moveaxis(kernel.astype(np.float32), 3, 0)
+    images = np.broadcast_to(images, (*images.shape[:3], 3))
     low = images.min(axis=(1, 2, 3), keepdims=True)
     spread = images.max(axis=(1, 2, 3), keepdims=True) - low
     images = (images - low) / np.where(spread > 0, spread, 1)
