@@ -98,6 +98,11 @@ def table(config: NetworkConfig) -> list[Row]:
     return rows
 
 
+def row_of(config: NetworkConfig, layer: Layer, input_shape: Shape) -> Row:
+    """Resolves one layer as if it were the first, over an input of any shape."""
+    return _RULES[layer.kind](config, layer, input_shape, 1, 1)
+
+
 def windows(side: int, size: int, stride: int, round_up: bool = False) -> int:
     """How many windows of a size and a step fit into a side; `round_up` counts one that hangs over.
 
