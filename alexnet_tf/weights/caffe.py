@@ -12,6 +12,8 @@ import pathlib
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+from alexnet_tf.errors import UserError
+
 Field = descriptor_pb2.FieldDescriptorProto
 INNER_PRODUCT = (14, "InnerProduct")
 """Type of a fully connected layer, in both formats."""
@@ -77,6 +79,7 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
       `conv1/kernel` float [out, in / groups, h, w], `fc6/kernel` [out, in], `conv1/bias` [out].
 
     Raises:
+      UserError: there are none, as in an empty file.
       Exception: of several kinds, where the file is damaged.
     """
     net = net_parameter().FromString(path.read_bytes())
@@ -90,6 +93,8 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
             elif layer.type in INNER_PRODUCT:
                 array = array.reshape(array.shape[-2:])  # [1, 1, out, in]
             arrays[f"{name}/{part}"] = array
+    if not arrays:
+        raise UserError("it holds no layer with weights; expected a whole .caffemodel.")
     return arrays
 
 
