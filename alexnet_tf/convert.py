@@ -29,6 +29,7 @@ from alexnet_tf.config import Config
 from alexnet_tf.errors import UserError
 from alexnet_tf.network_config import NetworkConfig
 from alexnet_tf.recipes import recipe
+from alexnet_tf.settings import replaced
 from alexnet_tf.training import checkpoint
 from alexnet_tf.weights import formats, layouts
 
@@ -112,7 +113,7 @@ def _check_output(output: pathlib.Path) -> None:
             f"output={str(output)!r}: files of this kind are only read; expected a directory, or "
             f"a file that ends in {ends}."
         )
-    if os.path.lexists(output) and not (output.is_dir() and not any(output.iterdir())):
+    if os.path.lexists(output) and not (output.is_dir() and not os.listdir(output)):
         raise UserError(
             f"output={str(output)!r} exists; expected a new place or an empty directory. Name "
             "another, or remove it."
@@ -188,9 +189,8 @@ def write_run(
     from alexnet_tf.training import lifecycle  # TensorFlow starts here
     from alexnet_tf.training.state import Progress
 
-    network = dataclasses.replace(network, num_classes=len(classes))
-    config = dataclasses.replace(recipe("paper"), network=network)
-    config = dataclasses.replace(config, run=dataclasses.replace(config.run, run_dir=str(run_dir)))
+    values = {("recipe",): "converted", ("network",): network, ("run", "run_dir"): str(run_dir)}
+    config = replaced(recipe("paper"), values)
     momenta = {f"{name}/momentum": np.zeros_like(array) for name, array in arrays.items()}
     arrays = {**arrays, **momenta}
     lock = lifecycle.Lock(run_dir)

@@ -97,6 +97,16 @@ def test_a_check_finds_the_network_and_no_layer_that_differs(blobs, tmp_path, ca
         assert f"{name}: largest difference" in text
 
 
+@pytest.mark.parametrize("blobs", CAFFE_NETWORKS, indirect=True)
+def test_a_check_finds_the_network_by_numbers_where_shapes_do_not_tell(
+    blobs, tmp_path, capsys, request
+):
+    for name in ("norm1", "norm2"):
+        del blobs[name]
+    result, _ = check(tmp_path, capsys, blobs)
+    assert result["network"] == request.node.callspec.params["blobs"]
+
+
 @pytest.mark.parametrize("blobs", ["caffe"], indirect=True)
 def test_a_check_names_the_layer_that_differs(blobs, tmp_path, capsys):
     blobs["conv2_b"] = blobs["conv2_b"] + 0.5

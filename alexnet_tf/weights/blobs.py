@@ -27,11 +27,13 @@ from alexnet_tf.training.state import assign, named_weights
 from alexnet_tf.weights import formats, layouts
 
 CANDIDATES = ("caffenet", "caffe")
-"""Networks to try where none is named: they normalise after pooling, and before."""
+"""Networks to try where none is named: one normalises after pooling, the other before."""
 KINDS = ("conv", "lrn", "pool")
 """Layers that are compared: all up to the first of another kind."""
 
 Arrays = dict[str, np.ndarray]
+Compared = tuple[list[dict], list[str]]
+"""What was found of each layer (layer, largest_difference, largest_value); who could not run."""
 
 
 def check(path: str, config: NetworkConfig | None) -> dict:
@@ -42,7 +44,7 @@ def check(path: str, config: NetworkConfig | None) -> dict:
 
     Args:
       path: the .npz.
-      config: the network; None tries CANDIDATES for the one whose shapes fit.
+      config: the network; None takes the one of CANDIDATES that fits best.
 
     Returns:
       check, network, layers (a list of layer, largest_difference, largest_value), skipped.
@@ -50,16 +52,9 @@ def check(path: str, config: NetworkConfig | None) -> dict:
     Raises:
       UserError: the file cannot be read, has other keys, or an array has another shape.
     """
-    candidates = [config] if config else [network(name) for name in CANDIDATES]
     try:
         arrays = _pictures_last(formats.read(path, formats.FORMATS[".npz"]))
-        for candidate in candidates:
-            try:
-                layers, skipped = compare(arrays, candidate)
-                break
-            except ValueError:
-                if candidate is candidates[-1]:
-                    raise
+        name, (layers, skipped) = _best(arrays, config)
     except ValueError as error:
         raise UserError(f"check={path!r}: {error}") from error
     for found in layers:
@@ -68,23 +63,34 @@ def check(path: str, config: NetworkConfig | None) -> dict:
             f"of values up to {found['largest_value']:.3g}",
             file=sys.stderr,
         )
-    return {"check": path, "network": candidate.name, "layers": layers, "skipped": skipped}
+    return {"check": path, "network": name, "layers": layers, "skipped": skipped}
 
 
-def compare(arrays: Arrays, config: NetworkConfig) -> tuple[list[dict], list[str]]:
+def _best(arrays: Arrays, config: NetworkConfig | None) -> tuple[str, Compared]:
+    """Compares with the network, or with each of CANDIDATES whose shapes fit; names the best."""
+    if config:
+        return config.name, compare(arrays, config)
+    fitting: dict[str, Compared] = {}
+    for name in CANDIDATES:
+        try:
+            fitting[name] = compare(arrays, network(name))
+        except ValueError:
+            if not fitting and name == CANDIDATES[-1]:
+                raise
+    return min(fitting.items(), key=lambda item: sum(x["largest_difference"] for x in item[1][0]))
+
+
+def compare(arrays: Arrays, config: NetworkConfig) -> Compared:
     """Compares all layers that can run with what is stored of them.
 
     Args:
       arrays: pictures [1, H, W, C], weights as they are stored.
       config: the network; the numbers of filters and the size of the input are the file's.
 
-    Returns:
-      a dict for each layer (layer, largest_difference, largest_value), and the names of those that
-      could not run.
-
     Raises:
       ValueError: an array is of another shape, or is no layer's.
     """
+    config = dataclasses.replace(config, width=1.0)
     layers = list(itertools.takewhile(lambda layer: layer.kind in KINDS, layers_of(config)))
     _refuse_unknown(arrays, layers)
     found, skipped, x = [], [], arrays["input"]
@@ -104,6 +110,8 @@ def _pictures_last(arrays: Arrays) -> Arrays:
     result = {}
     for name, array in arrays.items():
         result[name] = array.astype(np.float32)
+        if not np.isfinite(result[name]).all():
+            raise UserError(f"{name} has values that are not finite; expected numbers.")
         if not name.endswith(("_w", "_b")):
             if array.ndim not in (3, 4) or array.shape[:-3] not in ((), (1,)):
                 raise UserError(f"{name} has shape {array.shape}, expected (C, H, W).")
@@ -133,7 +141,7 @@ def _run(layer: Layer, x: np.ndarray, arrays: Arrays, config: NetworkConfig) -> 
         names = {"kernel": f"{layer.name}_w", "bias": f"{layer.name}_b"}
         if not all(name in arrays for name in names.values()):
             return None
-        filters = len(arrays[names["bias"]]) // config.groups * config.groups
+        filters = arrays[names["bias"]].size // config.groups * config.groups
         layer = dataclasses.replace(layer, filters=filters)
     row = row_of(config, layer, x.shape[1:])
     if min(row.output_shape) < 1:

@@ -93,8 +93,8 @@ def read(path: str, kind: Format) -> dict[str, np.ndarray]:
         raise UserError(f"{error.strerror or error}; expected a file that can be read.") from error
     except Exception as error:  # a damaged file makes the libraries raise almost anything
         raise UserError(
-            f"it cannot be read ({type(error).__name__}: {str(error).rstrip('.')}); expected a "
-            "whole file as its program wrote it."
+            f"it cannot be read ({type(error).__name__}: {' '.join(str(error).split())}); expected "
+            "a whole file as its program wrote it."
         ) from error
 
 
@@ -107,14 +107,16 @@ def store(path: str, arrays: Arrays, network: NetworkConfig) -> None:
     """
     kind, unfinished = format_of(path), pathlib.Path(f"{path}.unfinished")
     try:
+        unfinished.parent.mkdir(parents=True, exist_ok=True)
         kind.write(unfinished, layouts.from_ours(arrays, kind.layout, network))
         unfinished.replace(path)
     except UserError as error:
         raise UserError(f"output={path!r}: {error}") from error
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # PyTorch's writer has the second
+        reason = getattr(error, "strerror", None) or error
         raise RunFailed(
-            f"output={path!r} could not be written: {error.strerror}. Make room or permit "
-            "writing, and run the same command again."
+            f"output={path!r} could not be written: {reason}. Make room or permit writing, and run "
+            "the same command again."
         ) from error
     finally:
         unfinished.unlink(missing_ok=True)

@@ -118,7 +118,9 @@ def fitted(array: np.ndarray, name: str, row: Row, part: str, layout: Layout) ->
             "that it belongs to with --network.name."
         )
     if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
-        raise UserError(f"{row.name}: {name} is {array.dtype} and not finite, expected numbers.")
+        raise UserError(
+            f"{row.name}: {name} has values that are not finite numbers; expected weights."
+        )
     ours = array.astype(np.float32).transpose(np.argsort(axes))
     if _sees_picture(row, part):
         counted = [row.input_shape[axis] for axis in layout.picture]
@@ -178,7 +180,7 @@ def _to_theirs(array: np.ndarray, row: Row, part: str, layout: Layout) -> np.nda
 def _in_order(arrays: Arrays, layout: Layout, network: NetworkConfig) -> dict[str, np.ndarray]:
     """Turns the first layer's channels around where one is for RGB and the other for BGR."""
     orders = {layout.channel_order or network.input.channel_order, network.input.channel_order}
-    first = f"{table(network)[0].name}/kernel"
+    first = next(f"{row.name}/kernel" for row in table(network) if "kernel" in row.weights)
     if orders != {ChannelOrder.RGB, ChannelOrder.BGR}:
         return dict(arrays)
     return {**arrays, first: np.ascontiguousarray(arrays[first][:, :, ::-1])}

@@ -21,7 +21,7 @@ LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 ZIP_MAGIC = b"PK\x03\x04"
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(slots=True)  # a file sets no other attributes
 class Storage:
     """Numbers in a row, which tensors are views of."""
 
@@ -43,7 +43,7 @@ class Storage:
         return np.frombuffer(self.contents, self.kind)
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(slots=True)
 class Tensor:
     """A view of a storage; places and steps in numbers, not in bytes."""
 
@@ -71,18 +71,27 @@ def _tensor(storage: Storage, offset: int, size: tuple, stride: tuple, *unused) 
     return Tensor(storage, offset, tuple(size), tuple(stride))
 
 
+KINDS = {
+    "Float": "<f4",
+    "Double": "<f8",
+    "Half": "<f2",
+    "BFloat16": "bfloat16",
+    "Long": "<i8",
+    "Int": "<i4",
+}
+"""Storages' kinds by PyTorch's names for them."""
+
 KNOWN = {
     ("collections", "OrderedDict"): collections.OrderedDict,
     ("torch._utils", "_rebuild_tensor"): _tensor,
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,
     ("torch._utils", "_rebuild_parameter"): lambda data, *unused: data,
     ("torch", "Size"): tuple,
-    ("torch", "FloatStorage"): "<f4",
-    ("torch", "DoubleStorage"): "<f8",
-    ("torch", "HalfStorage"): "<f2",
-    ("torch", "BFloat16Storage"): "bfloat16",
-    ("torch", "LongStorage"): "<i8",
-    ("torch", "IntStorage"): "<i4",
+    **{
+        (module, f"{name}Storage"): kind
+        for module in ("torch", "torch.cuda")
+        for name, kind in KINDS.items()
+    },
 }
 """What a file of tensors names."""
 
