@@ -56,7 +56,7 @@ def check(path: str, config: NetworkConfig | None) -> dict:
         arrays = _pictures_last(formats.read(path, formats.FORMATS[".npz"]))
         name, (layers, skipped) = _best(arrays, config)
     except ValueError as error:
-        raise UserError(f"check={path!r}: {error}") from error
+        raise UserError(f"check={path!r}: {formats.one_line(error)}") from error
     for found in layers:
         print(
             f"{found['layer']}: largest difference {found['largest_difference']:.3g}, "

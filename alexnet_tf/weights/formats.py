@@ -76,7 +76,13 @@ def load(path: str, network: NetworkConfig) -> tuple[NetworkConfig, dict[str, np
     try:
         return layouts.to_ours(read(path, kind), kind.layout, network)
     except ValueError as error:
-        raise UserError(f"from={path!r}: {error}") from error
+        raise UserError(f"from={path!r}: {one_line(error)}") from error
+
+
+def one_line(error: Exception) -> str:
+    """Writes an error so that what it quotes of a file neither breaks the line nor hides in it."""
+    words = " ".join(str(error).split())
+    return "".join(x if x.isprintable() else "?" for x in words)
 
 
 def read(path: str, kind: Format) -> dict[str, np.ndarray]:
@@ -93,7 +99,7 @@ def read(path: str, kind: Format) -> dict[str, np.ndarray]:
         raise UserError(f"{error.strerror or error}; expected a file that can be read.") from error
     except Exception as error:  # a damaged file makes the libraries raise almost anything
         raise UserError(
-            f"it cannot be read ({type(error).__name__}: {' '.join(str(error).split())}); expected "
+            f"it cannot be read ({type(error).__name__}: {error}); expected "
             "a whole file as its program wrote it."
         ) from error
 

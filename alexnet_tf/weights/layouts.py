@@ -34,6 +34,8 @@ class Layout:
     """Its names of arrays by ours; empty where they are ours."""
 
 
+LISTED = 8
+"""Names in a message, at most."""
 OUTPUTS_FIRST = {"conv": (3, 2, 0, 1), "dense": (1, 0), "picture": (2, 0, 1)}
 TORCH_MODULES = {
     "conv1": "features.0",
@@ -83,9 +85,9 @@ def to_ours(
     unknown = [name for name in arrays if name not in names.values()]
     if missing or unknown:
         raise UserError(
-            f"the weights do not fit network.name={network.name}: missing "
-            f"{', '.join(missing) or 'nothing'}; unknown {', '.join(unknown) or 'nothing'}. "
-            "Expected those of the same network; name it with --network.name."
+            f"the weights do not fit network.name={network.name}: missing {_listed(missing)}; "
+            f"unknown {_listed(unknown)}. Expected those of the same network; name it with "
+            "--network.name."
         )
     ours = {
         name: fitted(arrays[names[name]], names[name], row, part, layout)
@@ -147,6 +149,12 @@ def from_ours(arrays: Arrays, layout: Layout, network: NetworkConfig) -> dict[st
                 )
             theirs[layout.names.get(name, name)] = _to_theirs(ordered[name], row, part, layout)
     return theirs
+
+
+def _listed(names: list[str]) -> str:
+    """The first names of a list that may be long."""
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(map(str, names[:LISTED])) + more or "nothing"
 
 
 def _with_classes(arrays: Arrays, layout: Layout, network: NetworkConfig) -> NetworkConfig:

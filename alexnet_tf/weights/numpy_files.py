@@ -30,10 +30,10 @@ def read_npy(path: pathlib.Path) -> dict[str, np.ndarray]:
         raise UserError("it holds no dictionary from the name of a layer to [kernel, bias].")
     arrays = {}
     for layer, parts in found.items():
-        parts = dict(zip(("kernel", "bias"), parts, strict=False))
-        if not all(isinstance(part, Array) for part in parts.values()):
-            raise UserError(f"{layer} is no list of a kernel and a bias.")
-        arrays |= {f"{layer}/{name}": part.value for name, part in parts.items()}
+        for name, part in zip(("kernel", "bias"), parts, strict=False):
+            if not isinstance(part, Array) or not isinstance(part.value, np.ndarray):
+                raise UserError(f"{layer} is no list of a kernel and a bias.")
+            arrays[f"{layer}/{name}"] = part.value
     return arrays
 
 
