@@ -9,9 +9,9 @@ import pytest
 from alexnet_tf import convert
 from alexnet_tf.errors import UserError
 from alexnet_tf.networks.alexnet import alexnet
-from alexnet_tf.training import checkpoint
+from alexnet_tf.networks.family import network
 from alexnet_tf.training.state import assign, named_weights
-from alexnet_tf.weights import layouts
+from alexnet_tf.weights import formats, layouts
 from pipelines.augment import preprocess
 
 CAFFE_NETWORKS = ("caffe", "caffenet")
@@ -36,11 +36,9 @@ def test_torchvisions_network_gives_the_same_logits(tmp_path):
     scaled = (images.astype(np.float32) / 255 - mean) / std
     with torch.no_grad():
         expected = module(torch.from_numpy(scaled.transpose(0, 3, 1, 2).copy())).numpy()
-    flags = [f"--from={tmp_path / 'alexnet.pth'}", f"--output={tmp_path / 'run'}"]
-    assert convert.main([*flags, "--network.name=torchvision"]) == 0
-    stored = checkpoint.load(tmp_path / "run")
-    network = stored.config.network
-    given = logits(network, stored.weights(), preprocess(images, network.input))
+    config, weights = formats.load(str(tmp_path / "alexnet.pth"), network("torchvision"))
+    assert config.num_classes == 10
+    given = logits(config, weights, preprocess(images, config.input))
     assert np.abs(expected).max() > 1
     np.testing.assert_allclose(given, expected, atol=1e-4)  # sums of up to 9,216 products
 

@@ -1,1 +1,1 @@
-"""Weights of other programs, read and written without these programs and without TensorFlow."""
+"""Weights of other programs; only `blobs` starts TensorFlow, only writing `.pth` needs PyTorch."""
