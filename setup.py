@@ -27,6 +27,7 @@ setup(
         "alexnet_tf.networks",
         "alexnet_tf.serving",
         "alexnet_tf.training",
+        "alexnet_tf.weights",
         "pipelines",
         "pipelines.sources",
     ],
@@ -43,7 +44,14 @@ setup(
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.20,<2.22"],
-        "test": ["pillow>=11", "pytest>=8.4", "ruff>=0.17,<0.18", "scikit-learn>=1.6"],
+        "test": [
+            "pillow>=11",
+            "pytest>=8.4",
+            "ruff>=0.17,<0.18",
+            "safetensors>=0.8",
+            "scikit-learn>=1.6",
+        ],
+        "convert": ["safetensors>=0.8"],
         "bench": ["torch>=2.13"],
     },
     classifiers=[

@@ -48,8 +48,8 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """What one types, such as optimizer.momentum."""
-        return ".".join(self.path[1:] if self.path[0] == "run" else self.path)
+        """What one types, such as optimizer.momentum; `from_` is typed as from."""
+        return ".".join(self.path[1:] if self.path[0] == "run" else self.path).rstrip("_")
 
     @property
     def section(self) -> str:

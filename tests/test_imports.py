@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 HOUSE = (
     # 4: parse flags, build, call one function, return an exit code
     """alexnet_tf.train alexnet_tf.evaluate alexnet_tf.export alexnet_tf.predict
-    alexnet_tf.benchmark alexnet_tf.flags alexnet_tf.flags_help""",
+    alexnet_tf.convert alexnet_tf.benchmark alexnet_tf.flags alexnet_tf.flags_help""",
     # 3: time, files, events; what an exported model takes and returns; who is measured and how
     """alexnet_tf.benchmarking.text alexnet_tf.benchmarking.report alexnet_tf.benchmarking.machine
     alexnet_tf.benchmarking.rounds alexnet_tf.benchmarking.worker alexnet_tf.benchmarking.ours
@@ -27,7 +27,10 @@ HOUSE = (
     alexnet_tf.training.lifecycle alexnet_tf.training.monitoring alexnet_tf.training.events
     alexnet_tf.training.pictures alexnet_tf.training.launch alexnet_tf.training.evaluation
     alexnet_tf.training.checkpoint alexnet_tf.serving alexnet_tf.serving.savedmodel
-    alexnet_tf.serving.classifier""",
+    alexnet_tf.serving.classifier
+    alexnet_tf.weights.blobs alexnet_tf.weights.formats alexnet_tf.weights.pytorch
+    alexnet_tf.weights.caffe alexnet_tf.weights.numpy_files alexnet_tf.weights.pickles
+    alexnet_tf.weights.layouts alexnet_tf.weights""",
     # 2: one step on one replica, and what it needs
     """alexnet_tf.recipes alexnet_tf.training alexnet_tf.training.steps alexnet_tf.training.state
     alexnet_tf.training.optimizer alexnet_tf.training.schedules alexnet_tf.training.counts
@@ -37,7 +40,8 @@ HOUSE = (
     alexnet_tf.networks.layers
     alexnet_tf.networks.norms alexnet_tf.networks.places alexnet_tf.networks.lenet
     alexnet_tf.networks.lrn alexnet_tf.networks.groups alexnet_tf.networks.dropout
-    alexnet_tf.networks.initial alexnet_tf.networks.table alexnet_tf.networks.options
+    alexnet_tf.networks.initial alexnet_tf.networks.halves
+    alexnet_tf.networks.table alexnet_tf.networks.options
     alexnet_tf.networks.family alexnet_tf.networks.imagenet alexnet_tf.networks.later
     alexnet_tf.networks.pictures alexnet_tf.networks.published""",
     # 0: settings, and the data path
@@ -59,7 +63,8 @@ WITHOUT_TENSORFLOW = """alexnet_tf alexnet_tf.config alexnet_tf.network_config a
     alexnet_tf.settings alexnet_tf.settings_json alexnet_tf.backend alexnet_tf.networks.family
     alexnet_tf.networks.table alexnet_tf.recipes alexnet_tf.flags alexnet_tf.flags_help
     alexnet_tf.train alexnet_tf.evaluate
-    alexnet_tf.export alexnet_tf.predict alexnet_tf.benchmark pipelines.config""".split()
+    alexnet_tf.export alexnet_tf.predict alexnet_tf.convert alexnet_tf.benchmark pipelines.config
+    alexnet_tf.weights.formats""".split()
 
 
 def files() -> dict[str, pathlib.Path]:

@@ -11,7 +11,7 @@ from tensorflow.python.eager import context
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.networks.dropout import DropPosition, drop_position
 from alexnet_tf.networks.family import network
-from alexnet_tf.networks.table import crossings, towers_table
+from alexnet_tf.networks.halves import crossings, towers_table
 from alexnet_tf.networks.towers import TwoTowers
 from alexnet_tf.training.state import named_weights
 from alexnet_tf.training.steps import cross_entropy

@@ -15,7 +15,8 @@ from alexnet_tf.benchmarking.spec import Sample, Spec, What
 from alexnet_tf.config import Config, Precision
 from alexnet_tf.network_config import NetworkConfig
 from alexnet_tf.networks.family import FAMILY
-from alexnet_tf.networks.table import crossings, table
+from alexnet_tf.networks.halves import crossings
+from alexnet_tf.networks.table import table
 
 OURS, PEAK = "alexnet_tf", "matrix_product"
 

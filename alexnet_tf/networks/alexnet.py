@@ -69,6 +69,12 @@ def alexnet(config: NetworkConfig, seed: int = 0, precision: str = "float32") ->
     return keras.Model(image, x, name=config.name)
 
 
+def one_layer(row: Row, config: NetworkConfig) -> keras.Model:
+    """The model of one layer of a network: from its input [N, ...] to its output, in float32."""
+    x = keras.Input(row.input_shape, dtype="float32")
+    return keras.Model(x, BUILDERS[row.layer.kind](x, row, config, 0, "float32"))
+
+
 def _conv(x, row: Row, config: NetworkConfig, seed: int, policy: str):
     """Convolution, bias and activation."""
     return layers.Convolution(

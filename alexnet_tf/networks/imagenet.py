@@ -55,6 +55,7 @@ CAFFE_LRN = {"alpha": 2e-5, "bias": 1.0}
 CAFFE_ROWS = {
     "conv1": {"pad": (0, 0)},
     "norm1": CAFFE_LRN,
+    **{name: {"round_up": True} for name in ("pool1", "pool2", "pool5")},
     "norm2": CAFFE_LRN,
     "conv3": {"std": 0.01},
     "conv4": {"std": 0.01},

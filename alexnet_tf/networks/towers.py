@@ -16,7 +16,8 @@ import tensorflow as tf
 from alexnet_tf.network_config import NetworkConfig
 from alexnet_tf.networks import alexnet
 from alexnet_tf.networks.dropout import Dropout
-from alexnet_tf.networks.table import Row, table, towers_table
+from alexnet_tf.networks.halves import towers_table
+from alexnet_tf.networks.table import Row, table
 
 Weights = dict[str, list[keras.Variable]]
 

@@ -1,0 +1,208 @@
+"""Takes other programs' weights: python -m alexnet_tf.convert --from=FILE --network.name=... ...
+
+    --from=alexnet.pth --network.name=torchvision --output=runs/torchvision
+    --from=bvlc_alexnet.caffemodel --network.name=caffe --classes=names.txt --output=runs/caffe
+    --from=runs/torchvision --output=alexnet.safetensors       and back
+    --check=blobs.npz --network.name=caffe                     against another program's activations
+
+What is read: torchvision's `.pth` and `.safetensors`, Caffe's `.caffemodel`, the dictionary
+`bvlc_alexnet.npy`, `.npz` with a checkpoint's names, and run directories. What is written: a
+directory that `evaluate`, `export`, `predict` and `train` take for a run of no steps yet, or a
+file. No code inside of a file is run. Preprocessing is the network's, and travels in the directory.
+
+The last line of standard output is one JSON object: from, output, network, num_classes,
+parameters. With --check it is check, network, layers (a list of layer, largest_difference,
+largest_value, in the order of the network) and skipped (names of layers). BUILD.md, "Weights of
+other programs", has the layouts and the keys.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from alexnet_tf import flags
+from alexnet_tf.config import Config
+from alexnet_tf.errors import UserError
+from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.recipes import recipe
+from alexnet_tf.settings import replaced
+from alexnet_tf.training import checkpoint
+from alexnet_tf.weights import formats, layouts
+
+Converted = tuple[NetworkConfig, dict[str, np.ndarray], tuple[str, ...]]
+"""A network, its arrays by our names, and the names of its classes."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Takes the weights of another program, or gives them back in its layout.
+
+    A directory made so is evaluated, exported and trained further like any run; name the network
+    that the weights belong to with --network.name.
+    """
+
+    from_: str = ""
+    """File with weights: .pth, .pt, .safetensors (torchvision), .caffemodel, .npy (the dictionary
+    bvlc_alexnet.npy), .npz (arrays by our names); or a run directory, whose best checkpoint is
+    used."""
+    output: str = ""
+    """Directory to make, which serves like a run's; or a file that ends in .npz (our names), .pth
+    or .safetensors (torchvision's)."""
+    classes: str = ""
+    """File with the names of the classes, one a line in the order of the outputs; without it they
+    are called class_0000, class_0001,..., or as the run calls them."""
+    check: str = ""
+    """Compare each layer with the activations in this .npz (BUILD.md has its keys), and write
+    nothing."""
+
+    def __post_init__(self):
+        """Refuses half a call."""
+        if self.check and (self.from_ or self.output or self.classes):
+            raise ValueError(
+                f"check={self.check}: expected neither from, output nor classes beside it, since "
+                "it converts nothing. Leave them out."
+            )
+        for name, value in (("from", self.from_), ("output", self.output)):
+            if not self.check and not value:
+                raise ValueError(f"{name}: expected a value. Add --{name}=...; see --help.")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command and returns its exit code."""
+    call = flags.parse(argv, Arguments, shared=["network"])
+    arguments = call.arguments
+    if arguments.check:
+        from alexnet_tf.weights import blobs  # TensorFlow starts here
+
+        named = call.override(Config()).network if call.typed else None
+        print(json.dumps(blobs.check(arguments.check, named)), flush=True)
+        return 0
+    output = pathlib.Path(arguments.output)
+    _check_output(output)
+    if os.path.isdir(arguments.from_):
+        network, arrays, classes = _of_run(call)
+    else:
+        network, arrays, classes = _of_file(call)
+    if arguments.classes:
+        classes = read_classes(arguments.classes, len(classes))
+    if formats.format_of(arguments.output):
+        formats.store(arguments.output, arrays, network)
+    else:
+        write_run(output, network, arrays, classes)
+    result = {"from": arguments.from_, "output": arguments.output, "network": network.name}
+    result["num_classes"] = len(classes)
+    result["parameters"] = sum(array.size for array in arrays.values())
+    print(json.dumps(result), flush=True)
+    return 0
+
+
+def _check_output(output: pathlib.Path) -> None:
+    """Refuses early what would end badly after minutes.
+
+    Raises:
+      UserError: nothing can be written there, or something is there.
+    """
+    kind = formats.format_of(output.name)
+    if kind and not kind.write:
+        ends = ", ".join(end for end, kind in formats.FORMATS.items() if kind.write)
+        raise UserError(
+            f"output={str(output)!r}: files of this kind are only read; expected a directory, or "
+            f"a file that ends in {ends}."
+        )
+    if os.path.lexists(output) and not (output.is_dir() and not os.listdir(output)):
+        raise UserError(
+            f"output={str(output)!r} exists; expected a new place or an empty directory. Name "
+            "another, or remove it."
+        )
+
+
+def _of_run(call: flags.Call) -> Converted:
+    """Reads the best checkpoint of a run."""
+    if call.typed:
+        raise UserError(
+            f"{', '.join(call.typed)}: expected no settings of the network, which the run "
+            f"from={call.arguments.from_!r} has stored. Leave them out."
+        )
+    stored = checkpoint.load(call.arguments.from_)
+    return stored.config.network, stored.weights(), stored.classes
+
+
+def _of_file(call: flags.Call) -> Converted:
+    """Reads the weights of another program."""
+    path, kind = call.arguments.from_, formats.format_of(call.arguments.from_)
+    if kind and "network.name" not in call.typed:
+        raise UserError(
+            f"network.name: expected the network that from={path!r} belongs to. Add "
+            f"--network.name=NAME; in such files it is usually {kind.networks}."
+        )
+    network = call.override(Config()).network
+    if network.input.mean == "dataset":
+        raise UserError(
+            "network.input.mean=dataset: expected the mean colour that these weights were trained "
+            "with. Add --network.input.mean=RED,GREEN,BLUE."
+        )
+    network, arrays = formats.load(path, network)
+    digits = max(4, len(str(network.num_classes - 1)))
+    return network, arrays, tuple(f"class_{i:0{digits}}" for i in range(network.num_classes))
+
+
+def read_classes(path: str, num_classes: int) -> tuple[str, ...]:
+    """Reads the names of the classes, one a line.
+
+    Raises:
+      UserError: the file cannot be read, or has another number of names.
+    """
+    try:
+        text = pathlib.Path(path).read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise UserError(
+            f"classes={path!r}: {error.strerror}; expected a file with a name in each line."
+        ) from error
+    names = tuple(line.strip() for line in text.splitlines())
+    if len(names) != num_classes or not all(names):
+        raise UserError(
+            f"classes={path!r} has {sum(map(bool, names))} names in {len(names)} lines; expected "
+            f"{num_classes}, one for each output of the network, in their order."
+        )
+    return names
+
+
+def write_run(
+    run_dir: pathlib.Path, network: NetworkConfig, arrays: layouts.Arrays, classes: tuple[str, ...]
+) -> None:
+    """Makes a run directory that was not trained yet: one checkpoint, of step 0.
+
+    Args:
+      run_dir: new, or empty.
+      network: its number of classes is known.
+      arrays: float32, by our names.
+      classes: K names.
+
+    Raises:
+      UserError: the disk has no room, or the directory cannot be written.
+      RunFailed: it got full since.
+    """
+    from alexnet_tf.training import lifecycle  # TensorFlow starts here
+    from alexnet_tf.training.state import Progress
+
+    values = {("recipe",): "converted", ("network",): network, ("run", "run_dir"): str(run_dir)}
+    config = replaced(recipe("paper"), values)
+    momenta = {f"{name}/momentum": np.zeros_like(array) for name, array in arrays.items()}
+    arrays = {**arrays, **momenta}
+    lock = lifecycle.Lock(run_dir)
+    try:
+        lifecycle.check_space(run_dir, sum(array.nbytes for array in arrays.values()))
+        lifecycle.describe_run(run_dir, config, {})
+        lifecycle.write_text(run_dir / "classes.txt", "\n".join(classes))
+        directory, progress = run_dir / "checkpoints", Progress().to_json()
+        checkpoint.save(directory, arrays, config, classes, progress, lifecycle.versions())
+    finally:
+        lock.release()
+
+
+if __name__ == "__main__":
+    flags.run_command(main)

@@ -1,0 +1,128 @@
+"""Which program a file is from, by the end of its name."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+
+import numpy as np
+
+from alexnet_tf.errors import RunFailed, UserError
+from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.weights import caffe, layouts, numpy_files, pytorch
+from alexnet_tf.weights.layouts import Arrays, Layout
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Format:
+    """One kind of file."""
+
+    layout: Layout
+    """Of its arrays."""
+    networks: str
+    """Whose weights are usually found in it."""
+    read: Callable[[pathlib.Path], dict[str, np.ndarray]]
+    """Gives arrays by name."""
+    write: Callable[[pathlib.Path, Arrays], None] | None = None
+    """Takes them; None for formats that are only read."""
+
+
+TORCH = Format(
+    layout=layouts.TORCHVISION, networks="torchvision", read=pytorch.read, write=pytorch.write
+)
+FORMATS = {
+    ".pth": TORCH,
+    ".pt": TORCH,
+    ".pth.tar": dataclasses.replace(TORCH, write=None),
+    ".safetensors": dataclasses.replace(
+        TORCH, read=pytorch.read_safetensors, write=pytorch.write_safetensors
+    ),
+    ".caffemodel": Format(layout=layouts.CAFFE, networks="caffe or caffenet", read=caffe.read),
+    ".npy": Format(
+        layout=layouts.CAFFE_IN_NUMPY, networks="caffe or caffenet", read=numpy_files.read_npy
+    ),
+    ".npz": Format(
+        layout=layouts.OURS,
+        networks="paper",
+        read=numpy_files.read_npz,
+        write=numpy_files.write_npz,
+    ),
+}
+"""Kinds of files by the end of their names."""
+
+
+def format_of(path: str) -> Format | None:
+    """Looks a file's kind up by its name; None for any other name, such as a directory's."""
+    return next((kind for end, kind in FORMATS.items() if path.lower().endswith(end)), None)
+
+
+def load(path: str, network: NetworkConfig) -> tuple[NetworkConfig, dict[str, np.ndarray]]:
+    """Reads the weights of a network from a file.
+
+    Args:
+      path: a file whose name ends like one of FORMATS.
+      network: where they belong; `num_classes` 0 takes the number from the last layer.
+
+    Returns:
+      the network with its number of classes, and float32 arrays by our names.
+
+    Raises:
+      UserError: it cannot be read, is damaged, or holds something else.
+    """
+    kind = format_of(path)
+    if kind is None:
+        raise UserError(
+            f"from={path!r}: expected a run directory, or a file that ends in {', '.join(FORMATS)}."
+        )
+    try:
+        return layouts.to_ours(read(path, kind), kind.layout, network)
+    except ValueError as error:
+        raise UserError(f"from={path!r}: {one_line(error)}") from error
+
+
+def one_line(error: Exception) -> str:
+    """Writes an error so that what it quotes of a file neither breaks the line nor hides in it."""
+    words = " ".join(str(error).split())
+    return "".join(x if x.isprintable() else "?" for x in words)
+
+
+def read(path: str, kind: Format) -> dict[str, np.ndarray]:
+    """Reads the arrays of a file as they are.
+
+    Raises:
+      UserError: it cannot be read, is damaged, or holds something else.
+    """
+    try:
+        return kind.read(pathlib.Path(path))
+    except UserError:
+        raise
+    except OSError as error:
+        raise UserError(f"{error.strerror or error}; expected a file that can be read.") from error
+    except Exception as error:  # a damaged file makes the libraries raise almost anything
+        raise UserError(
+            f"it cannot be read ({type(error).__name__}: {error}); expected "
+            "a whole file as its program wrote it."
+        ) from error
+
+
+def store(path: str, arrays: Arrays, network: NetworkConfig) -> None:
+    """Writes the weights of a network into a file, which is there whole or not at all.
+
+    Raises:
+      UserError: this layout has no place for them, or the package that writes it is missing.
+      RunFailed: the disk does not take it.
+    """
+    kind, unfinished = format_of(path), pathlib.Path(f"{path}.unfinished")
+    try:
+        unfinished.parent.mkdir(parents=True, exist_ok=True)
+        kind.write(unfinished, layouts.from_ours(arrays, kind.layout, network))
+        unfinished.replace(path)
+    except UserError as error:
+        raise UserError(f"output={path!r}: {error}") from error
+    except (OSError, RuntimeError) as error:  # PyTorch's writer has the second
+        reason = getattr(error, "strerror", None) or error
+        raise RunFailed(
+            f"output={path!r} could not be written: {reason}. Make room or permit writing, and run "
+            "the same command again."
+        ) from error
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,116 @@
+"""Weight files as other programs write them, with random weights of networks small enough."""
+
+import dataclasses
+import functools
+import importlib.util
+
+import numpy as np
+import pytest
+
+from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.networks.family import network
+from alexnet_tf.networks.table import table
+from alexnet_tf.weights import caffe, layouts
+
+SMALL = ("--network.width=0.0625", "--network.fc_width=16", "--network.input.size=67")
+"""Flags that make any network of the family small; 67 pixels leave it all of its layers."""
+
+
+def small(name: str, num_classes: int = 3, size: int = 67) -> NetworkConfig:
+    """What SMALL makes of a network."""
+    found = network(name)
+    inputs = dataclasses.replace(found.input, size=size)
+    return dataclasses.replace(
+        found, width=1 / 16, fc_width=16, input=inputs, num_classes=num_classes
+    )
+
+
+def weights(config: NetworkConfig, seed: int = 0) -> dict[str, np.ndarray]:
+    """Random weights by our names, biases too; activations stay of one size."""
+    draw = np.random.default_rng(seed)
+    return {
+        f"{row.name}/{part}": draw.normal(
+            scale=1.4 / np.sqrt(row.fan_in) if part == "kernel" else 0.1, size=shape
+        ).astype(np.float32)
+        for row in table(config)
+        for part, shape in row.weights.items()
+    }
+
+
+def write_caffemodel(path, config: NetworkConfig, arrays: dict, is_old: bool) -> None:
+    """Writes the arrays as Caffe did up to 2014 (is_old), or as it has since."""
+    theirs = layouts.from_ours(arrays, layouts.CAFFE, config)
+    net = caffe.net_parameter()()
+    data = (net.layers if is_old else net.layer).add()
+    data.name, data.type = b"data", 5 if is_old else "Data"
+    for name in dict.fromkeys(name.partition("/")[0] for name in theirs):
+        layer = (net.layers if is_old else net.layer).add()
+        old, new = (4, "Convolution") if name.startswith("conv") else (14, "InnerProduct")
+        layer.name, layer.type = name.encode(), old if is_old else new
+        for part in ("kernel", "bias"):
+            array, blob = theirs[f"{name}/{part}"], layer.blobs.add()
+            blob.data = array.astype("<f4").tobytes()
+            if is_old:
+                sides = (1,) * (4 - array.ndim) + array.shape
+                blob.num, blob.channels, blob.height, blob.width = sides
+            else:
+                blob.shape.dim.extend(array.shape)
+    path.write_bytes(net.SerializeToString())
+
+
+def caffe_by_torch(config: NetworkConfig, theirs: dict, x) -> dict:
+    """Runs the convolutions of a Caffe network with PyTorch's primitives, in Caffe's own order.
+
+    Args:
+      config: caffe or caffenet.
+      theirs: kernels and biases in Caffe's layout.
+      x: float [1, 3, H, W], BGR.
+
+    Returns:
+      relu1, pool1, norm1,... pool5, each float [1, C, H, W].
+    """
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    functional = torch.nn.functional
+    tensors = {name: torch.from_numpy(array) for name, array in theirs.items()}
+    strides, pads, groups = (4, 1, 1, 1, 1), (0, 2, 1, 1, 1), (1, 2, 1, 2, 2)
+
+    def conv(n):
+        kernel, bias = tensors[f"conv{n}/kernel"], tensors[f"conv{n}/bias"]
+        place = n - 1
+        return functional.relu(
+            functional.conv2d(x, kernel, bias, strides[place], pads[place], 1, groups[place])
+        )
+
+    def pool(n):
+        return functional.max_pool2d(x, 3, 2, ceil_mode=True)
+
+    def norm(n):  # alpha / n, as Caffe and PyTorch have it; k = 1
+        return functional.local_response_norm(x, 5, alpha=1e-4, beta=0.75, k=1.0)
+
+    after = {"caffe": (norm, pool), "caffenet": (pool, norm)}[config.name]
+    steps = [(conv, 1), *((step, 1) for step in after), (conv, 2), *((step, 2) for step in after)]
+    steps += [(conv, 3), (conv, 4), (conv, 5), (pool, 5)]
+    blobs = {}
+    for step, n in steps:
+        x = step(n)
+        blobs[f"{step.__name__.replace('conv', 'relu')}{n}"] = x
+    return blobs
+
+
+@functools.cache
+def torchvision():
+    """The package; skips the test where it is absent."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    if importlib.util.find_spec("torchvision") is None:
+        pytest.skip("torchvision is not installed")
+    try:
+        return importlib.import_module("torchvision")
+    except RuntimeError:  # it lacks its compiled part and asks for two of its operators
+        LIBRARIES.append(torch.library.Library("torchvision", "DEF"))
+        for name in ("nms", "qnms"):
+            LIBRARIES[-1].define(f"{name}(Tensor a, Tensor b, float c) -> Tensor")
+        return importlib.import_module("torchvision")
+
+
+LIBRARIES = []
+"""An operator goes when its library does."""

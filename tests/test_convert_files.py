@@ -1,0 +1,187 @@
+"""Files of other programs: what is read from each format, and that none of their code is run."""
+
+import collections
+import io
+import pickle
+import struct
+import sys
+import zipfile
+
+import foreign
+import numpy as np
+import pytest
+
+from alexnet_tf.errors import UserError
+from alexnet_tf.weights import formats, layouts, pytorch
+
+CONFIG = foreign.small("caffe")
+WEIGHTS = foreign.weights(CONFIG)
+TORCHVISION = foreign.small("torchvision")
+
+
+def load(path, config=CONFIG):
+    network, arrays = formats.load(str(path), config)
+    assert network.num_classes == 3
+    return arrays
+
+
+def assert_same(one, other):
+    assert one.keys() == other.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+@pytest.mark.parametrize("is_old", [True, False])
+def test_both_formats_of_caffe_are_read(tmp_path, is_old):
+    foreign.write_caffemodel(tmp_path / "net.caffemodel", CONFIG, WEIGHTS, is_old)
+    assert_same(load(tmp_path / "net.caffemodel"), WEIGHTS)
+
+
+@pytest.mark.parametrize("end", [".npz", ".pth", ".safetensors"])
+def test_what_is_written_is_read_again(tmp_path, end):
+    pytest.importorskip({".pth": "torch", ".safetensors": "safetensors"}.get(end, "numpy"))
+    formats.store(str(tmp_path / f"net{end}"), WEIGHTS, CONFIG)
+    assert_same(load(tmp_path / f"net{end}"), WEIGHTS)
+    assert [path.name for path in tmp_path.iterdir()] == [f"net{end}"]
+
+
+def test_torchs_own_layout_is_torchvisions(tmp_path):
+    weights = foreign.weights(TORCHVISION)
+    theirs = layouts.from_ours(weights, layouts.TORCHVISION, TORCHVISION)
+    assert list(theirs)[::2] == [f"{name}.weight" for name in layouts.TORCH_MODULES.values()]
+    assert theirs["features.3.weight"].shape == (12, 4, 5, 5)
+    by_row = theirs["classifier.1.weight"].reshape(16, 16, 1, 1)  # C, H, W
+    np.testing.assert_array_equal(by_row[:, :, 0, 0].T, weights["fc6/kernel"])
+
+
+def test_the_order_of_channels_is_turned_where_it_differs():
+    rgb = layouts.from_ours(WEIGHTS, layouts.TORCHVISION, CONFIG)  # CONFIG sees BGR
+    bgr = layouts.from_ours(WEIGHTS, layouts.CAFFE, CONFIG)
+    np.testing.assert_array_equal(rgb["features.0.weight"][:, ::-1], bgr["conv1/kernel"])
+
+
+@pytest.mark.parametrize("is_zip", [True, False])
+@pytest.mark.parametrize("kind", ["float32", "float64", "float16", "bfloat16"])
+def test_both_formats_of_pytorch_are_read(tmp_path, is_zip, kind):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    module = torch.nn.Sequential(torch.nn.Conv2d(2, 4, 3), torch.nn.Linear(3, 5))
+    values = {
+        f"module.{name}": x.to(getattr(torch, kind)) for name, x in module.state_dict().items()
+    }
+    values["module.1.view"] = values["module.1.weight"].t()[1:]  # shares a storage
+    whole = {"epoch": 3, "state_dict": collections.OrderedDict(values)}
+    torch.save(whole, tmp_path / "net.pth", _use_new_zipfile_serialization=is_zip)
+    found = pytorch.read(tmp_path / "net.pth")
+    expected = {name.removeprefix("module."): x.float().numpy() for name, x in values.items()}
+    assert_same(found, expected)
+
+
+class Python2(pickle._Pickler):
+    """Writes strings as Python 2 did, text and arrays' contents alike."""
+
+    dispatch = dict(pickle._Pickler.dispatch)
+
+    def save_string(self, text):
+        contents = text if isinstance(text, bytes) else text.encode("latin1")
+        self.write(pickle.BINSTRING + struct.pack("<i", len(contents)) + contents)
+        self.memoize(text)
+
+    dispatch[bytes] = dispatch[str] = save_string
+
+
+def old_npy(arrays) -> bytes:
+    """bvlc_alexnet.npy, as Python 2 and NumPy 1 wrote it."""
+    file = io.BytesIO()
+    header = {"descr": "|O", "fortran_order": False, "shape": ()}
+    np.lib.format.write_array_header_1_0(file, header)
+    Python2(file, protocol=2).dump(np.array(by_layer(arrays), object))
+    return file.getvalue().replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+
+
+def by_layer(arrays) -> dict:
+    names = dict.fromkeys(name.partition("/")[0] for name in arrays)
+    return {name: [arrays[f"{name}/{part}"] for part in ("kernel", "bias")] for name in names}
+
+
+def test_the_dictionary_of_bvlc_alexnet_is_read(tmp_path):
+    (tmp_path / "net.npy").write_bytes(old_npy(WEIGHTS))
+    assert_same(load(tmp_path / "net.npy"), WEIGHTS)
+    np.save(tmp_path / "new.npy", by_layer(WEIGHTS))
+    assert_same(load(tmp_path / "new.npy"), WEIGHTS)
+
+
+class Harm:
+    """Runs a command when it is unpickled."""
+
+    def __reduce__(self):
+        return (sys.modules["os"].system, ("touch harmed",))
+
+
+def write_harm(path, how):
+    if how == "npy":
+        return np.save(path, np.array({"conv1": Harm()}, object))
+    if how == "legacy":
+        return path.write_bytes(pickle.dumps(Harm()))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("net/data.pkl", pickle.dumps({"features.0.weight": Harm()}))
+
+
+@pytest.mark.parametrize("how, end", [("npy", ".npy"), ("legacy", ".pth"), ("zip", ".pt")])
+def test_code_inside_of_a_file_is_refused_and_not_run(tmp_path, monkeypatch, how, end):
+    monkeypatch.chdir(tmp_path)
+    write_harm(tmp_path / f"net{end}", how)
+    with pytest.raises(UserError, match=r"from=.*it would run (posix|nt).system; expected"):
+        formats.load(str(tmp_path / f"net{end}"), TORCHVISION)
+    assert not (tmp_path / "harmed").exists()
+
+
+def test_a_tensor_beyond_its_storage_is_refused():
+    storage = pytorch.Storage("<f4", bytes(16))
+    assert pytorch.Tensor(storage, 0, (2, 2), (2, 1)).array().shape == (2, 2)
+    for offset, size, stride in (
+        (0, (5,), (1,)),
+        (-1, (1,), (1,)),
+        (3, (2,), (-1,)),
+        (0, (9,), (9,)),
+    ):
+        with pytest.raises(ValueError, match="beyond its 4 numbers"):
+            pytorch.Tensor(storage, offset, size, stride).array()
+
+
+@pytest.mark.parametrize("end", [".npz", ".npy", ".caffemodel", ".pth", ".safetensors", ".zip.pt"])
+@pytest.mark.parametrize("part", [0, 0.5, 0.97])
+def test_a_truncated_file_is_one_sentence(tmp_path, end, part):
+    path = tmp_path / f"net{end}"
+    if end == ".caffemodel":
+        foreign.write_caffemodel(path, CONFIG, WEIGHTS, is_old=True)
+    elif end == ".npy":
+        path.write_bytes(old_npy(WEIGHTS))
+    elif end == ".pth":
+        torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+        theirs = layouts.from_ours(WEIGHTS, layouts.TORCHVISION, CONFIG)
+        tensors = {name: torch.from_numpy(array) for name, array in theirs.items()}
+        torch.save(tensors, path, _use_new_zipfile_serialization=False)
+    else:
+        pytest.importorskip({".npz": "numpy", ".safetensors": "safetensors"}.get(end, "torch"))
+        formats.store(str(path), WEIGHTS, CONFIG)
+    contents = path.read_bytes()
+    load(path)
+    path.write_bytes(contents[: int(part * len(contents))])
+    with pytest.raises(UserError, match=r"from='.*' ?.*expected") as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("end, package", [(".pth", "torch"), (".safetensors", "safetensors")])
+def test_a_missing_package_is_named(tmp_path, monkeypatch, end, package):
+    for name in (package, f"{package}.numpy"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(UserError, match=f"output=.*expected the package {package} .*pip install"):
+        formats.store(str(tmp_path / f"net{end}"), WEIGHTS, CONFIG)
+
+
+def test_a_pickled_module_is_refused(tmp_path):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "net.pth")
+    with pytest.raises(UserError, match=r"would run torch.nn.modules.linear.Linear; expected"):
+        load(tmp_path / "net.pth")
