@@ -64,6 +64,9 @@ class Arguments:
     """How often each contender has its turn."""
     round_seconds: float = 1.0
     """How long a turn lasts at least, about."""
+    beside: tuple[str, ...] = ()
+    """Contenders to measure beside alexnet_tf and the matrix product, such as paper or pytorch;
+    all by default."""
     json: bool = False
     """Print one JSON object after the table."""
     precision: Precision = Precision.FLOAT32
@@ -111,7 +114,7 @@ def main(argv: Sequence[str]) -> int:
     if config.network.input.mean == "dataset":
         raise UserError("network.input.mean=dataset: expected three levels; there is no data set.")
     load = machine.load()
-    measured = rounds.measure(contenders_of(spec), spec, arguments.rounds, _say)
+    measured = rounds.measure(contenders_of(spec, arguments.beside), spec, arguments.rounds, _say)
     about = machine.machine(measured.versions, measured.accelerator, load)
     command = " ".join(["python -m alexnet_tf.benchmark", *argv])
     result = report.result(spec, arguments.rounds, measured, about, command)

@@ -169,6 +169,7 @@ def test_some_pictures_come_from_all_over_a_source():
             "devices=cpu:0,cpu:1 with strategy=single: expected one device.",
         ),
         ("step --rounds=0", "rounds=0: expected at least 1."),
+        ("step --beside=torch", "beside=torch: .* Did you mean pytorch?"),
         ("step --network.input.size=20", "network.input.size=20"),
         ("step --network.input.mean=dataset", "there is no data set"),
     ],

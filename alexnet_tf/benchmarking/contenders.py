@@ -2,10 +2,11 @@
 
 import dataclasses
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from alexnet_tf.benchmarking.spec import Spec, What
 from alexnet_tf.environment import FAST
+from alexnet_tf.errors import UserError, expected_one_of
 
 PAPER = "paper"
 """The network that the speed of others is predicted from."""
@@ -33,6 +34,8 @@ class Contender:
     """Variables to set for its process, or with None to take away."""
     can_be_missed: bool = False
     """Whether the benchmark goes on without it."""
+    is_optional: bool = False
+    """Whether one may choose to leave it out."""
     needs: str = ""
     """A package that we do not require: without it the contender is left out."""
     note: str = ""
@@ -57,6 +60,7 @@ def _rivals(function: str) -> tuple[Contender, ...]:
         ),
         Contender(
             key="one_device",
+            is_optional=True,
             label="on one device",
             module="ours",
             function=f"{function}_on_one_device",
@@ -65,6 +69,7 @@ def _rivals(function: str) -> tuple[Contender, ...]:
         ),
         Contender(
             key="paper",
+            is_optional=True,
             label="paper",
             module="ours",
             function=f"{function}_of_paper",
@@ -73,6 +78,7 @@ def _rivals(function: str) -> tuple[Contender, ...]:
         ),
         Contender(
             key="plain_keras",
+            is_optional=True,
             label="plain Keras",
             module="plain_keras",
             function=function,
@@ -83,6 +89,7 @@ def _rivals(function: str) -> tuple[Contender, ...]:
         ),
         Contender(
             key="pytorch",
+            is_optional=True,
             label="PyTorch",
             module="pytorch",
             function=function,
@@ -119,11 +126,24 @@ CONTENDERS: dict[What, tuple[Contender, ...]] = {
 """Of each benchmark, in the order of the table; the first one is what the others compare with."""
 
 
-def contenders_of(spec: Spec) -> tuple[Contender, ...]:
-    """Those that say something about a network: other forms only where it is another form."""
+def contenders_of(spec: Spec, beside: Sequence[str] = ()) -> tuple[Contender, ...]:
+    """Those that say something about a network: other forms only where it is another form.
+
+    Args:
+      spec: what is measured.
+      beside: keys of those that can be missed and are wanted; all where empty.
+
+    Raises:
+      UserError: `beside` names none of them.
+    """
     network = spec.config.network
-    idle = {"one_device": network.towers == 1, "paper": network.name == PAPER}
-    return tuple(one for one in CONTENDERS[spec.what] if not idle.get(one.key, False))
+    idle = {"one_device": network.towers == 1, PAPER: network.name == PAPER}
+    useful = [one for one in CONTENDERS[spec.what] if not idle.get(one.key, False)]
+    optional = [one.key for one in useful if one.is_optional]
+    for key in beside:
+        if key not in optional:
+            raise UserError(expected_one_of("beside", key, optional))
+    return tuple(one for one in useful if not (beside and one.is_optional) or one.key in beside)
 
 
 def contender(what: What, key: str) -> Contender:

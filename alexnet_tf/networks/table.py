@@ -29,7 +29,6 @@ class Row:
       receptive_field: side of the square of the input that one output sees, in pixels; of a layer
         that sees all, the side of the input.
       jump: pixels of the input between two neighboring outputs.
-      is_weighted: whether its outputs are neurons (paper, figure 2) and its multiply-adds count.
     """
 
     layer: Layer
