@@ -15,7 +15,7 @@ import math
 
 import keras
 
-from alexnet_tf.network_config import DropoutMode, Init, NetworkConfig
+from alexnet_tf.network_config import Init, NetworkConfig
 from alexnet_tf.network_layers import Activation
 from alexnet_tf.networks import family, layers, lenet, norms, places
 from alexnet_tf.networks.dropout import Dropout
@@ -105,6 +105,7 @@ def _sparse(x, row: Row, config: NetworkConfig, seed: int, policy: str):
     return lenet.SparseConvolution(
         row.layer.kernel,
         row.layer.connections,
+        use_bias=row.layer.bias is not None,
         activation=_activation(row),
         **_initializers(row, config, seed),
         dtype=policy,
@@ -164,9 +165,7 @@ def _activate(x, row: Row, config: NetworkConfig, seed: int, policy: str):
 
 
 def _drop(x, row: Row, config: NetworkConfig, seed: int, policy: str):
-    """Dropout, where the network has it switched on."""
-    if config.dropout == DropoutMode.NONE:
-        return x
+    """Dropout."""
     return Dropout(config.dropout_rate, mode=str(config.dropout), dtype=policy, name=row.name)(x)
 
 
