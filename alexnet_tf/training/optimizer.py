@@ -21,7 +21,7 @@ class PaperSGD(keras.optimizers.Optimizer):
       momentum: 0 to below 1.
       decay: of the kernels.
       bias_rate: learning rate of the biases as a multiple of the kernels'; 2 in the 2012 program.
-      bias_decay: of the biases.
+      bias_decay: of the biases. Gains and offsets of a normalisation count as biases.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class PaperSGD(keras.optimizers.Optimizer):
     def update_step(self, gradient, variable, learning_rate):
         """Moves one variable by a gradient that is summed over replicas."""
         index = self._get_variable_index(variable)
-        is_bias = self._trainable_variables[index].name == "bias"
+        is_bias = self._trainable_variables[index].name != "kernel"
         decay = self.bias_decay if is_bias else self.decay
         rate = tf.cast(learning_rate, variable.dtype) * (self.bias_rate if is_bias else 1.0)
         slot = self.momentums[index]

@@ -81,9 +81,9 @@ class TrainState:
         assign(self._variables(), arrays)
 
     def _variables(self) -> dict[str, keras.Variable]:
-        weights = named_weights(self.model)
-        slots = zip(weights, self.optimizer.momentums, strict=True)
-        return weights | {f"{name}/momentum": slot for name, slot in slots}
+        trained = named_weights(self.model, is_trained=True)
+        slots = zip(trained, self.optimizer.momentums, strict=True)
+        return named_weights(self.model) | {f"{name}/momentum": slot for name, slot in slots}
 
 
 def compute_dtype(precision: Precision) -> str:
@@ -91,12 +91,17 @@ def compute_dtype(precision: Precision) -> str:
     return "float32" if precision == Precision.TF32 else str(precision)
 
 
-def named_weights(model: keras.Model) -> dict[str, keras.Variable]:
-    """The weights of a network by the names that files use: `conv1/kernel`, `conv1/bias`, ..."""
+def named_weights(model: keras.Model, is_trained: bool = False) -> dict[str, keras.Variable]:
+    """The weights of a network by the names that files use: `conv1/kernel`, `conv1/bias`, ...
+
+    Args:
+      model: the network.
+      is_trained: leave out what no gradient moves, such as `norm1/moving_mean`.
+    """
     return {
         f"{layer.name}/{variable.name}": variable
         for layer in model.layers
-        for variable in layer.trainable_variables
+        for variable in (layer.trainable_weights if is_trained else layer.weights)
     }
 
 
