@@ -90,16 +90,16 @@ class BatchNorm(keras.layers.Layer):
     def build(self, input_shape):
         """Makes scale, offset and the two moving statistics."""
         shape = input_shape[-1:]
-        self.gamma = self.add_weight(shape, "ones", name="gamma")
-        self.beta = self.add_weight(shape, "zeros", name="beta")
-        fixed = {"trainable": False, "aggregation": "mean"}
+        # Keras would give them in the dtype of the arithmetic; statistics need all bits.
+        self.gamma = self.add_weight(shape, "ones", autocast=False, name="gamma")
+        self.beta = self.add_weight(shape, "zeros", autocast=False, name="beta")
+        fixed = {"trainable": False, "autocast": False, "aggregation": "mean"}
         self.moving_mean = self.add_weight(shape, "zeros", name="moving_mean", **fixed)
         self.moving_variance = self.add_weight(shape, "ones", name="moving_variance", **fixed)
 
     def call(self, x, training=False):
         """Normalises in float32, by the batch in training and by what it has seen otherwise."""
         wide = tf.cast(x, tf.float32)
-        # Keras would give the weights in the dtype of the arithmetic; statistics need all bits.
         gamma, beta = self.gamma.value, self.beta.value
         seen_mean, seen_variance = self.moving_mean.value, self.moving_variance.value
         if not training:
