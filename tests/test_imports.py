@@ -34,7 +34,7 @@ HOUSE = (
     alexnet_tf.training.optimizer alexnet_tf.training.schedules alexnet_tf.training.counts
     alexnet_tf.training.strategy""",
     # 1: networks
-    """alexnet_tf.networks alexnet_tf.networks.alexnet
+    """alexnet_tf.networks alexnet_tf.networks.dense alexnet_tf.networks.alexnet
     alexnet_tf.networks.layers alexnet_tf.networks.lrn alexnet_tf.networks.norms
     alexnet_tf.networks.places alexnet_tf.networks.lenet alexnet_tf.networks.groups
     alexnet_tf.networks.dropout alexnet_tf.networks.initial alexnet_tf.networks.account
