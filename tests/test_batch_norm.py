@@ -6,12 +6,14 @@ import pytest
 import tensorflow as tf
 import tiny
 
+from alexnet_tf.config import RunConfig
 from alexnet_tf.networks.norms import BatchNorm
 from alexnet_tf.serving import classifier
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.evaluation import evaluate
 from alexnet_tf.training.run import run
 from alexnet_tf.training.state import named_weights
+from alexnet_tf.training.strategy import make_strategy
 from pipelines.config import Views
 
 SHAPES = [(8, 5, 4, 6), (8, 6)]
@@ -64,7 +66,7 @@ def test_two_devices_give_what_one_gives_gradients_too(shape):
 
     alone = filled()
     expected = pass_through(alone, tf.constant(x), weights)
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = make_strategy(RunConfig(strategy="mirrored", devices=("cpu:0", "cpu:1")))
     with strategy.scope():
         layer = filled()
     parts = strategy.experimental_distribute_values_from_function(

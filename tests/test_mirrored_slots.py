@@ -3,13 +3,15 @@
 import numpy as np
 import tensorflow as tf
 
+from alexnet_tf.config import RunConfig
 from alexnet_tf.training.optimizer import PaperSGD
+from alexnet_tf.training.strategy import make_strategy
 
 
 def test_mirrored_variables_of_one_shape_keep_their_own_velocities():
     import keras
 
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = make_strategy(RunConfig(strategy="mirrored", devices=("cpu:0", "cpu:1")))
     for _ in range(2):  # a second optimizer must not move the first one's slots either
         with strategy.scope():
             variables = [keras.Variable(np.zeros(3, np.float32), name="kernel") for _ in range(3)]
