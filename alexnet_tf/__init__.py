@@ -13,6 +13,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "build": "alexnet_tf.networks.alexnet",
+    "dense": "alexnet_tf.networks.dense",
+    "dense_weights": "alexnet_tf.networks.dense",
     "preprocess": "pipelines.augment",
     "Config": "alexnet_tf.config",
     "NetworkConfig": "alexnet_tf.network_config",

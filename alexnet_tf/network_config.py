@@ -122,7 +122,8 @@ class NetworkConfig:
                 "tower is a group on its own device. Set --network.towers=1 or --network.groups=2."
             )
         for layer in self.layers:
-            if layer.kind == "conv" and self.filters(layer) % self.groups:
+            is_shared = layer.kind == "conv" and (layer.grouped or self.towers == 2)
+            if is_shared and self.filters(layer) % self.groups:
                 raise ValueError(
                     f"network.width={self.width} gives {layer.name} {self.filters(layer)} filters, "
                     f"which network.groups={self.groups} cannot share. Change width or groups."

@@ -34,12 +34,30 @@ def from_json(stored: Mapping[str, Any]) -> Config:
       UserError: a field is unknown or has a wrong value, or the schema is not ours.
     """
     version = stored.get("schema_version")
+    if version == 1:
+        stored, version = _from_first_schema(stored), SCHEMA_VERSION
     if version != SCHEMA_VERSION:
         raise UserError(
             f"schema_version={version}: expected {SCHEMA_VERSION}. These settings were written by "
             "another version of alexnet_tf; read them with that one."
         )
     return from_dict(Config, {name: x for name, x in stored.items() if name != "schema_version"})
+
+
+def _from_first_schema(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Renews settings of schema 1, where ReLU and dropout were marks of their layers' rows."""
+    network = dict(stored.get("network", {}))
+    rows = []
+    for row in network.get("layers", []):
+        relu, drop = row.get("relu"), row.get("dropout")
+        rows.append({name: x for name, x in row.items() if name not in ("relu", "dropout")})
+        if relu is not None:
+            rows[-1]["activation"] = "relu" if relu else "linear"
+        if drop:
+            rows.append({"kind": "drop", "name": f"drop{row['name'].removeprefix('fc')}"})
+    if rows:
+        network["layers"] = rows
+    return {**stored, "network": network}
 
 
 def to_dict(settings: Any) -> dict[str, Any]:

@@ -15,7 +15,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 HOUSE = (
     # 4: parse flags, build, call one function, return an exit code
     """alexnet_tf.train alexnet_tf.evaluate alexnet_tf.export alexnet_tf.predict
-    alexnet_tf.convert alexnet_tf.benchmark alexnet_tf.flags alexnet_tf.flags_help""",
+    alexnet_tf.convert alexnet_tf.benchmark alexnet_tf.summary alexnet_tf.summary_text
+    alexnet_tf.flags alexnet_tf.flags_help""",
     # 3: time, files, events; what an exported model takes and returns; who is measured and how
     """alexnet_tf.benchmarking.text alexnet_tf.benchmarking.report alexnet_tf.benchmarking.machine
     alexnet_tf.benchmarking.rounds alexnet_tf.benchmarking.worker alexnet_tf.benchmarking.ours
@@ -36,14 +37,13 @@ HOUSE = (
     alexnet_tf.training.optimizer alexnet_tf.training.schedules alexnet_tf.training.counts
     alexnet_tf.training.strategy""",
     # 1: networks
-    """alexnet_tf.networks alexnet_tf.networks.towers alexnet_tf.networks.alexnet
-    alexnet_tf.networks.layers
-    alexnet_tf.networks.norms alexnet_tf.networks.places alexnet_tf.networks.lenet
-    alexnet_tf.networks.lrn alexnet_tf.networks.groups alexnet_tf.networks.dropout
-    alexnet_tf.networks.initial alexnet_tf.networks.halves
-    alexnet_tf.networks.table alexnet_tf.networks.options
-    alexnet_tf.networks.family alexnet_tf.networks.imagenet alexnet_tf.networks.later
-    alexnet_tf.networks.pictures alexnet_tf.networks.published""",
+    """alexnet_tf.networks alexnet_tf.networks.towers alexnet_tf.networks.dense
+    alexnet_tf.networks.alexnet alexnet_tf.networks.layers alexnet_tf.networks.norms
+    alexnet_tf.networks.places alexnet_tf.networks.lenet alexnet_tf.networks.lrn
+    alexnet_tf.networks.groups alexnet_tf.networks.dropout alexnet_tf.networks.initial
+    alexnet_tf.networks.account alexnet_tf.networks.halves alexnet_tf.networks.table
+    alexnet_tf.networks.options alexnet_tf.networks.family alexnet_tf.networks.imagenet
+    alexnet_tf.networks.later alexnet_tf.networks.pictures alexnet_tf.networks.published""",
     # 0: settings, and the data path
     """alexnet_tf.settings_json alexnet_tf.settings alexnet_tf.backend alexnet_tf.config
     alexnet_tf.network_config alexnet_tf.network_layers alexnet_tf.environment alexnet_tf.errors
@@ -61,9 +61,11 @@ PLACES = {
 WITHOUT_TENSORFLOW = """alexnet_tf alexnet_tf.config alexnet_tf.network_config alexnet_tf.errors
     alexnet_tf.environment
     alexnet_tf.settings alexnet_tf.settings_json alexnet_tf.backend alexnet_tf.networks.family
-    alexnet_tf.networks.table alexnet_tf.recipes alexnet_tf.flags alexnet_tf.flags_help
+    alexnet_tf.networks.table alexnet_tf.networks.account alexnet_tf.recipes
+    alexnet_tf.flags alexnet_tf.flags_help
     alexnet_tf.train alexnet_tf.evaluate
-    alexnet_tf.export alexnet_tf.predict alexnet_tf.convert alexnet_tf.benchmark pipelines.config
+    alexnet_tf.export alexnet_tf.predict alexnet_tf.convert alexnet_tf.benchmark
+    alexnet_tf.summary alexnet_tf.summary_text pipelines.config
     alexnet_tf.weights.formats""".split()
 
 

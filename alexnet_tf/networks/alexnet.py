@@ -15,7 +15,7 @@ import math
 
 import keras
 
-from alexnet_tf.network_config import DropoutMode, Init, NetworkConfig
+from alexnet_tf.network_config import Init, NetworkConfig
 from alexnet_tf.network_layers import Activation
 from alexnet_tf.networks import family, layers, lenet, norms, places
 from alexnet_tf.networks.dropout import Dropout
@@ -50,7 +50,9 @@ def build(config: NetworkConfig | str = "paper", num_classes: int = 1000) -> ker
     return alexnet(config)
 
 
-def alexnet(config: NetworkConfig, seed: int = 0, precision: str = "float32") -> keras.Model:
+def alexnet(
+    config: NetworkConfig, seed: int = 0, precision: str = "float32", any_size: bool = False
+) -> keras.Model:
     """The functional model of a network.
 
     Args:
@@ -58,11 +60,21 @@ def alexnet(config: NetworkConfig, seed: int = 0, precision: str = "float32") ->
       seed: decides the initial weights, with the name of each layer; 0 to 2**32 - 1.
       precision: dtype of the arithmetic: float32, bfloat16 or float16. Weights and logits are
         float32 in any case.
+      any_size: take pictures [N, None, None, C]; for networks with `head=pyramid`, whose weights
+        fit all sizes from where each part of the pyramid has a pixel.
+
+    Raises:
+      ValueError: the config cannot be built, or fits its own size alone.
     """
     policy = precision if precision == "float32" else f"mixed_{precision}"
-    size = config.input.size
-    image = x = keras.Input((size, size, config.input.num_channels), dtype="float32", name="image")
     rows = table(config)
+    if any_size and "pyramid" not in [row.layer.kind for row in rows]:
+        raise ValueError(
+            f"any_size=True with network.head={config.head}: expected head=pyramid, since the "
+            "weights fit one size otherwise."
+        )
+    size = None if any_size else config.input.size
+    image = x = keras.Input((size, size, config.input.num_channels), dtype="float32", name="image")
     for row in rows:
         is_last = row is rows[-1]
         x = BUILDERS[row.layer.kind](x, row, config, seed, "float32" if is_last else policy)
@@ -111,6 +123,7 @@ def _sparse(x, row: Row, config: NetworkConfig, seed: int, policy: str):
     return lenet.SparseConvolution(
         row.layer.kernel,
         row.layer.connections,
+        use_bias=row.layer.bias is not None,
         activation=_activation(row),
         **_initializers(row, config, seed),
         dtype=policy,
@@ -170,9 +183,7 @@ def _activate(x, row: Row, config: NetworkConfig, seed: int, policy: str):
 
 
 def _drop(x, row: Row, config: NetworkConfig, seed: int, policy: str):
-    """Dropout, where the network has it switched on."""
-    if config.dropout == DropoutMode.NONE:
-        return x
+    """Dropout."""
     return Dropout(config.dropout_rate, mode=str(config.dropout), dtype=policy, name=row.name)(x)
 
 

@@ -19,7 +19,7 @@ class SparseConvolution(keras.layers.Layer):
       kernel_size: side of the square kernel.
       connections: for each filter, the input channels that it sees.
       activation: name of a Keras activation that works on each element, or None.
-      kernel_initializer, bias_initializer: as in Keras.
+      kernel_initializer, bias_initializer, use_bias: as in Keras.
 
     Call: float [N, H, W, C] -> float [N, H', W', filters]. Kernel: [k * k, connections], filter by
     filter.
@@ -32,11 +32,12 @@ class SparseConvolution(keras.layers.Layer):
         activation: str | None = None,
         kernel_initializer="glorot_uniform",
         bias_initializer="zeros",
+        use_bias: bool = True,
         **kwargs,
     ):
         """Keeps the arguments."""
         super().__init__(**kwargs)
-        self.kernel_size = kernel_size
+        self.kernel_size, self.use_bias = kernel_size, use_bias
         self.connections = tuple(tuple(int(i) for i in inputs) for inputs in connections)
         self.activation = keras.activations.get(activation)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
@@ -46,7 +47,9 @@ class SparseConvolution(keras.layers.Layer):
         """Makes a weight for each connection."""
         shape = (self.kernel_size**2, sum(map(len, self.connections)))
         self.kernel = self.add_weight(shape, self.kernel_initializer, name="kernel")
-        self.bias = self.add_weight((len(self.connections),), self.bias_initializer, name="bias")
+        if self.use_bias:
+            shape_of_bias = (len(self.connections),)
+            self.bias = self.add_weight(shape_of_bias, self.bias_initializer, name="bias")
         channels, filters = input_shape[-1], len(self.connections)
         self.places = np.zeros((shape[1], channels * filters), np.float32)
         pairs = [(c, f) for f, inputs in enumerate(self.connections) for c in inputs]
@@ -59,7 +62,9 @@ class SparseConvolution(keras.layers.Layer):
         places = tf.constant(self.places, self.kernel.dtype)
         kernel = tf.reshape(tf.matmul(self.kernel, places), self.dense_shape)
         y = tf.nn.conv2d(x, tf.cast(kernel, x.dtype), 1, "VALID", data_format="NHWC")
-        return self.activation(tf.nn.bias_add(y, tf.cast(self.bias, x.dtype), data_format="NHWC"))
+        if self.use_bias:
+            y = tf.nn.bias_add(y, tf.cast(self.bias, x.dtype), data_format="NHWC")
+        return self.activation(y)
 
     def compute_output_shape(self, input_shape):
         """Returns (N, H', W', filters)."""
@@ -71,6 +76,7 @@ class SparseConvolution(keras.layers.Layer):
         return super().get_config() | {
             "kernel_size": self.kernel_size,
             "connections": self.connections,
+            "use_bias": self.use_bias,
             "activation": keras.activations.serialize(self.activation),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),

@@ -103,21 +103,23 @@ class BatchNorm(keras.layers.Layer):
     def build(self, input_shape):
         """Makes scale, offset and the two moving statistics."""
         shape = input_shape[-1:]
-        self.gamma = self.add_weight(shape, "ones", name="gamma")
-        self.beta = self.add_weight(shape, "zeros", name="beta")
-        fixed = {"trainable": False, "aggregation": "mean"}
+        # Keras would give them in the dtype of the arithmetic; statistics need all bits.
+        self.gamma = self.add_weight(shape, "ones", autocast=False, name="gamma")
+        self.beta = self.add_weight(shape, "zeros", autocast=False, name="beta")
+        fixed = {"trainable": False, "autocast": False, "aggregation": "mean"}
         self.moving_mean = self.add_weight(shape, "zeros", name="moving_mean", **fixed)
         self.moving_variance = self.add_weight(shape, "ones", name="moving_variance", **fixed)
 
     def call(self, x, training=False):
         """Normalises in float32, by the batch in training and by what it has seen otherwise."""
         wide = tf.cast(x, tf.float32)
-        gamma, beta = (tf.cast(w, tf.float32) for w in (self.gamma, self.beta))
+        gamma, beta = self.gamma.value, self.beta.value
+        seen_mean, seen_variance = self.moving_mean.value, self.moving_variance.value
         if not training:
-            scale = gamma * tf.math.rsqrt(self.moving_variance + self.epsilon)
-            return tf.cast(wide * scale + (beta - self.moving_mean * scale), x.dtype)
+            scale = gamma * tf.math.rsqrt(seen_variance + self.epsilon)
+            return tf.cast(wide * scale + (beta - seen_mean * scale), x.dtype)
         y, mean, variance = self._by_batch(wide, gamma, beta)
-        for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
+        for moving, now in ((seen_mean, mean), (seen_variance, variance)):
             moving.assign(self.momentum * moving + (1 - self.momentum) * tf.stop_gradient(now))
         return tf.cast(y, x.dtype)
 
@@ -133,9 +135,9 @@ class BatchNorm(keras.layers.Layer):
             unbiased = tf.maximum(count, 2.0)  # the operation gives the unbiased variance
             return tf.reshape(y, tf.shape(x)), mean, variance * (unbiased - 1) / unbiased
         axes = list(range(len(x.shape) - 1))
-        moments = tf.stack([tf.reduce_mean(x, axes), tf.reduce_mean(tf.square(x), axes)])
-        mean, square = tf.unstack(replicas.all_reduce("mean", moments))
-        variance = square - tf.square(mean)
+        mean = replicas.all_reduce("mean", tf.reduce_mean(x, axes))
+        # Not the mean of squares less the square of the mean: float32 loses what they share.
+        variance = replicas.all_reduce("mean", tf.reduce_mean(tf.square(x - mean), axes))
         scale = gamma * tf.math.rsqrt(variance + self.epsilon)
         return x * scale + (beta - mean * scale), mean, variance
 

@@ -6,7 +6,14 @@ No TensorFlow. What is built, counted and compared is the table that comes out.
 import dataclasses
 from collections.abc import Iterator
 
-from alexnet_tf.network_config import Activations, Head, NetworkConfig, Normalization, Pooling
+from alexnet_tf.network_config import (
+    Activations,
+    DropoutMode,
+    Head,
+    NetworkConfig,
+    Normalization,
+    Pooling,
+)
 from alexnet_tf.network_layers import Activate, Activation, BatchNorm, Layer, Lrn, Pool, Pyramid
 
 Layers = tuple[Layer, ...]
@@ -17,8 +24,8 @@ NORMS = ("lrn", "spatial_norm", "batch_norm")
 WEIGHTED = ("conv", "local", "sparse", "dense")
 """Kinds of rows with a kernel and an activation."""
 
-COMPANIONS = ("norm", "rnorm", "drop", "relu", "pre")
-"""Beginnings of the names of rows that go with the layer of the same number."""
+COMPANIONS = {kind: ("norm", "rnorm", "relu") for kind in WEIGHTED} | {"dense": ("drop",)}
+"""Beginnings of the names of rows that go with the layer of the same number, by its kind."""
 
 
 def layers_of(config: NetworkConfig) -> Layers:
@@ -28,6 +35,8 @@ def layers_of(config: NetworkConfig) -> Layers:
       ValueError: an option makes no sense for this table.
     """
     layers = _without(config.layers, config.without)
+    if config.dropout == DropoutMode.NONE:
+        layers = tuple(layer for layer in layers if layer.kind != "drop")
     layers = _pooled(layers, config.pooling)
     layers = _normalized(layers, config.normalization)
     layers = _activated(layers, config.activation)
@@ -36,8 +45,12 @@ def layers_of(config: NetworkConfig) -> Layers:
 
 def _without(layers: Layers, names: tuple[str, ...]) -> Layers:
     """Leaves out layers, and what goes with them (paper, section 7; spec 6.3)."""
-    gone = {_number(x) for x in layers if x.name in names and x.kind in WEIGHTED}
-    companions = {f"{word}{number}" for word in COMPANIONS for number in gone}
+    companions = {
+        f"{word}{_number(layer)}"
+        for layer in layers
+        if layer.name in names and layer.kind in WEIGHTED
+        for word in COMPANIONS[layer.kind]
+    }
     return tuple(x for x in layers if x.name not in names and x.name not in companions)
 
 
@@ -77,14 +90,17 @@ def _with_lrn(layers: Layers) -> Iterator[Layer]:
 
 def _with_batch(layers: Layers) -> Iterator[Layer]:
     """Puts batch normalisation before every hidden activation; its offset is the bias."""
+    numbers = [_number(layer) for layer in layers if layer.kind in WEIGHTED]
     for layer in layers[:-1]:
         if layer.kind not in WEIGHTED:
             yield layer
             continue
+        number = _number(layer)
+        suffix = number if numbers.count(number) == 1 else f"_{layer.name}"  # conv6 beside fc6
         yield dataclasses.replace(layer, bias=None, activation=Activation.LINEAR)
-        yield BatchNorm(name=f"norm{_number(layer)}")
+        yield BatchNorm(name=f"norm{suffix}")
         if layer.activation != Activation.LINEAR:
-            yield Activate(name=f"relu{_number(layer)}", activation=layer.activation)
+            yield Activate(name=f"relu{suffix}", activation=layer.activation)
     yield layers[-1]
 
 

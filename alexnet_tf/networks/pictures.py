@@ -65,14 +65,14 @@ C3_CONNECTIONS = (
     tuple(range(6)),
 )
 LENET_LAYERS = (
-    Conv(name="c1", filters=6, kernel=5, std=0.2, activation=LINEAR),
+    Conv(name="c1", filters=6, kernel=5, std=0.2, activation=SQUASH),
     Subsample(name="s2", activation=SQUASH),
     Sparse(
         name="c3",
         filters=16,
         kernel=5,
         std=0.1,
-        activation=LINEAR,
+        activation=SQUASH,
         connections=tuple(tuple(sorted(inputs)) for inputs in C3_CONNECTIONS),
     ),
     Subsample(name="s4", activation=SQUASH),

@@ -21,7 +21,7 @@ class PaperSGD(keras.optimizers.Optimizer):
       momentum: 0 to below 1.
       decay: of the kernels.
       bias_rate: learning rate of the biases as a multiple of the kernels'; 2 in the 2012 program.
-      bias_decay: of the biases.
+      bias_decay: of the biases. Gains and offsets of a normalisation count as biases.
     """
 
     def __init__(
@@ -62,13 +62,13 @@ class PaperSGD(keras.optimizers.Optimizer):
     def update_step(self, gradient, variable, learning_rate):
         """Moves one variable by a gradient that is summed over replicas."""
         index = self._get_variable_index(variable)
-        is_bias = self._trainable_variables[index].name == "bias"
+        is_bias = self._trainable_variables[index].name != "kernel"
         decay = self.bias_decay if is_bias else self.decay
         rate = tf.cast(learning_rate, variable.dtype) * (self.bias_rate if is_bias else 1.0)
-        slot = self.momentums[index]
+        velocity = _beside(variable, self.momentums[index].value)
         held = tf.convert_to_tensor(self.is_held)
         with tf.device(variable.device):
-            _move(variable, slot.value, gradient, rate, decay, self.momentum, held)
+            _move(variable, velocity, gradient, rate, decay, self.momentum, held)
 
     def get_config(self) -> dict:
         """What `from_config` needs to make it again."""
@@ -85,6 +85,16 @@ def optimizer(config: OptimizerConfig) -> PaperSGD:
         bias_rate=config.bias_rate,
         bias_decay=config.bias_decay,
     )
+
+
+def _beside(variable: tf.Variable, slot: tf.Variable) -> tf.Variable:
+    """The part of a mirrored slot on the device of one part of its variable.
+
+    A `tf.function` takes a mirrored variable for another of the same shape (TF 2.21): it would
+    move the first one's velocity with the second one's gradient.
+    """
+    parts = tf.distribute.get_strategy().experimental_local_results(slot)
+    return next(part for part in parts if part.device == variable.device)
 
 
 @tf.function(jit_compile=True)

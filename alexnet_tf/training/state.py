@@ -92,14 +92,14 @@ class TrainState:
         assign(self._variables(), arrays)
 
     def _variables(self) -> dict[str, Weight]:
-        weights = named_weights(self.model)
         trainable = self.model.trainable_variables
         slots = dict(zip(map(id, trainable), self.optimizer.momentums, strict=True))
-        return weights | {
+        trained = named_weights(self.model, is_trained=True)
+        return named_weights(self.model) | {
             f"{name}/momentum": Joined([slots[id(part)] for part in weight.parts])
             if isinstance(weight, Joined)
             else slots[id(weight)]
-            for name, weight in weights.items()
+            for name, weight in trained.items()
         }
 
 
@@ -108,14 +108,19 @@ def compute_dtype(precision: Precision) -> str:
     return "float32" if precision == Precision.TF32 else str(precision)
 
 
-def named_weights(model: keras.Model) -> dict[str, Weight]:
-    """The weights of a network by the names that files use: `conv1/kernel`, `conv1/bias`, ..."""
+def named_weights(model: keras.Model, is_trained: bool = False) -> dict[str, Weight]:
+    """The weights of a network by the names that files use: `conv1/kernel`, `conv1/bias`, ...
+
+    Args:
+      model: the network.
+      is_trained: leave out what no gradient moves, such as `norm1/moving_mean`.
+    """
     if isinstance(model, TwoTowers):
         return {name: Joined(parts) for name, parts in named_parts(model).items()}
     return {
         f"{layer.name}/{variable.name}": variable
         for layer in model.layers
-        for variable in layer.trainable_variables
+        for variable in (layer.trainable_weights if is_trained else layer.weights)
     }
 
 

@@ -1,0 +1,136 @@
+"""Options that turn one table of layers into another, alone and together."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+
+import alexnet_tf
+from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.networks.alexnet import alexnet
+from alexnet_tf.networks.family import NETWORKS
+from alexnet_tf.networks.options import layers_of
+from alexnet_tf.networks.table import table
+
+TINY = NetworkConfig(
+    num_classes=7, width=1 / 16, fc_width=16, input=alexnet_tf.InputConfig(size=131, resize=131)
+)
+
+
+def names(config: NetworkConfig) -> list[str]:
+    return [layer.name for layer in layers_of(config)]
+
+
+def changed(**options) -> NetworkConfig:
+    return dataclasses.replace(TINY, **options)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
+def test_an_activation_is_that_of_every_hidden_layer(activation):
+    found = [
+        layer.activation
+        for layer in layers_of(changed(activation=activation))
+        if hasattr(layer, "activation")
+    ]
+    assert found == [activation] * 7 + ["linear"]
+
+
+def test_normalisation_is_exchanged():
+    assert names(changed(normalization="none")) == [x for x in names(TINY) if "norm" not in x]
+    assert names(changed(normalization="lrn")) == names(TINY)
+    batch = names(changed(normalization="batch"))
+    assert batch[:4] == ["conv1", "norm1", "relu1", "pool1"]
+    assert batch[-5:] == ["fc7", "norm7", "relu7", "drop7", "fc8"]
+
+
+def test_layers_in_front_of_batch_normalisation_have_no_bias():
+    found = {row.name: set(row.weights) for row in table(changed(normalization="batch"))}
+    assert found["conv1"] == found["fc7"] == {"kernel"}
+    assert found["norm1"] == {"gamma", "beta"} and found["fc8"] == {"kernel", "bias"}
+
+
+def test_pooling_has_windows_as_wide_as_their_step():
+    pools = [layer for layer in layers_of(changed(pooling="plain")) if layer.kind == "pool"]
+    assert [(pool.size, pool.stride) for pool in pools] == [(2, 2)] * 3
+    plain = dataclasses.replace(NETWORKS["pool22"], pooling="overlapping")
+    assert {x.size for x in layers_of(plain) if x.kind == "pool"} == {3}
+
+
+@pytest.mark.parametrize(
+    "without, gone",
+    [
+        ("conv3,conv4", {"conv3", "conv4"}),
+        ("conv1", {"conv1", "norm1"}),
+        ("fc7", {"fc7", "drop7"}),
+        ("fc6,fc7", {"fc6", "drop6", "fc7", "drop7"}),
+        ("conv3,conv4,fc6,fc7", {"conv3", "conv4", "fc6", "drop6", "fc7", "drop7"}),
+        ("norm1", {"norm1"}),
+    ],
+)
+def test_a_layer_leaves_with_its_companions(without, gone):
+    left = names(changed(without=tuple(without.split(","))))
+    assert set(names(TINY)) - set(left) == gone
+
+
+def test_a_sixth_convolution_and_fc6_leave_apart():
+    conv6 = NETWORKS["conv6"]
+    assert "drop6" in names(dataclasses.replace(conv6, without=("conv6",)))
+    assert "conv6" in names(dataclasses.replace(conv6, without=("fc6",)))
+    batch = names(dataclasses.replace(conv6, normalization="batch"))
+    assert "norm_conv6" in batch and "norm_fc6" in batch
+
+
+def test_dropout_none_leaves_its_layers_out():
+    assert not [x for x in names(changed(dropout="none")) if x.startswith("drop")]
+
+
+@pytest.mark.parametrize(
+    "activation, normalization, pooling, head",
+    list(
+        itertools.product(
+            ["tanh"], ["batch", "lrn", "none"], ["plain", "table"], ["pyramid", "table"]
+        )
+    ),
+)
+def test_options_go_together(activation, normalization, pooling, head):
+    config = changed(
+        activation=activation,
+        normalization=normalization,
+        pooling=pooling,
+        head=head,
+        without=("conv4", "fc7"),
+        groups=1,
+    )
+    model = alexnet(config)
+    assert model.count_params() >= sum(row.parameters for row in table(config)) > 0
+    trained = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    assert trained == sum(row.parameters for row in table(config))
+    image = np.zeros((2, 131, 131, 3), np.float32)
+    assert np.isfinite(model(image)).all()
+
+
+def test_a_pyramid_takes_pictures_of_any_size_with_the_same_weights():
+    config = changed(head="pyramid")
+    model, fixed = alexnet(config, any_size=True), alexnet(config)
+    assert model.input_shape == (None, None, None, 3)
+    draw = np.random.default_rng(0)
+    image = draw.normal(size=(2, 131, 131, 3)).astype(np.float32)
+    np.testing.assert_allclose(model(image), fixed(image), atol=1e-6)
+    assert model(draw.normal(size=(1, 180, 227, 3)).astype(np.float32)).shape == (1, 7)
+    with pytest.raises(ValueError, match="any_size=True with network.head=table"):
+        alexnet(TINY, any_size=True)
+
+
+@pytest.mark.parametrize(
+    "config, text",
+    [
+        ({"without": ("conv9",)}, "network.without=conv9: expected one of"),
+        ({"without": ("fc8",)}, "network.without=fc8"),
+        ({"without": ("pool1", "pool2", "pool5"), "head": "pyramid"}, "network.head=pyramid"),
+        ({"head": "pyramid", "input": alexnet_tf.InputConfig(size=67)}, "6 parts. Raise the size"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(config, text):
+    with pytest.raises(ValueError, match=text):
+        table(changed(**config))
