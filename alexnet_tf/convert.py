@@ -28,6 +28,7 @@ from alexnet_tf import flags
 from alexnet_tf.config import Config
 from alexnet_tf.errors import UserError
 from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.networks.table import table
 from alexnet_tf.recipes import recipe
 from alexnet_tf.settings import replaced
 from alexnet_tf.training import checkpoint
@@ -191,7 +192,8 @@ def write_run(
 
     values = {("recipe",): "converted", ("network",): network, ("run", "run_dir"): str(run_dir)}
     config = replaced(recipe("paper"), values)
-    momenta = {f"{name}/momentum": np.zeros_like(array) for name, array in arrays.items()}
+    trained = {f"{row.name}/{part}" for row in table(network) for part in row.weights}
+    momenta = {f"{name}/momentum": np.zeros_like(arrays[name]) for name in trained}
     arrays = {**arrays, **momenta}
     lock = lifecycle.Lock(run_dir)
     try:

@@ -135,7 +135,8 @@ class NetworkConfig:
 
     def filters(self, layer: Conv) -> int:
         """Filters of a convolution once `width` is applied; at least one for each group."""
-        return max(self.groups, round(layer.filters * self.width))
+        least = self.groups if layer.grouped else 1
+        return max(least, round(layer.filters * self.width))
 
     def units(self, layer: Dense) -> int:
         """Units of a fully connected layer once `fc_width` and `num_classes` are applied."""

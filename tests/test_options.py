@@ -5,11 +5,12 @@ import itertools
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import alexnet_tf
 from alexnet_tf.network_config import NetworkConfig
 from alexnet_tf.networks.alexnet import alexnet
-from alexnet_tf.networks.family import NETWORKS
+from alexnet_tf.networks.family import NETWORKS, network
 from alexnet_tf.networks.options import layers_of
 from alexnet_tf.networks.table import table
 
@@ -134,3 +135,33 @@ def test_a_pyramid_takes_pictures_of_any_size_with_the_same_weights():
 def test_options_that_make_no_sense_are_refused(config, text):
     with pytest.raises(ValueError, match=text):
         table(changed(**config))
+
+
+@pytest.mark.parametrize("name", ["run2012", "zfnet", "caffe"])
+def test_a_pyramid_takes_any_size_in_a_graph_too(name):
+    config = dataclasses.replace(
+        network(name), num_classes=3, head="pyramid", width=1 / 16, fc_width=8
+    )
+    model = alexnet(config, any_size=True)
+    spec = tf.TensorSpec((None, None, None, 3))
+    graph = tf.function(lambda x: model(x)).get_concrete_function(spec)
+    x = tf.random.stateless_normal((1, 260, 301, 3), [0, 1])
+    np.testing.assert_allclose(graph(x), model(x), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name, changes, text",
+    [
+        ("torchvision", {"groups": 2}, "network.groups=2: no layer"),
+        ("cifar_13pct", {"fc_width": 9}, "no hidden fully connected layer"),
+        ("conv6", {"head": "pyramid"}, "found conv6"),
+    ],
+)
+def test_settings_that_a_table_would_pass_over_are_refused(name, changes, text):
+    with pytest.raises(ValueError, match=text):
+        table(dataclasses.replace(network(name), num_classes=10, **changes))
+
+
+def test_lrn_stands_after_the_first_two_convolutions_of_any_kind():
+    rows = layers_of(dataclasses.replace(network("lenet5"), num_classes=10, normalization="lrn"))
+    assert [row.name for row in rows if row.kind == "lrn"] == ["norm1", "norm3"]

@@ -159,3 +159,15 @@ def test_the_papers_design_sends_what_its_figure_says():
 def test_what_cannot_be_halved_is_refused(changes, text):
     with pytest.raises(ValueError, match=text):
         towers_table(dataclasses.replace(SMALL, **changes))
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("name", ["small", "run2012"])
+def test_reduced_precision_is_that_of_one_device(name, precision, pictures_of_noise, two_devices):
+    config = dataclasses.replace(
+        network(name), num_classes=10, input=SMALL.input, width=1 / 16, fc_width=16
+    )
+    one = alexnet(config, 3, precision)
+    two = TwoTowers(config, two_devices, 3, precision)
+    expected, found = one(pictures_of_noise), two(pictures_of_noise)
+    np.testing.assert_allclose(found, expected, atol=1e-2)  # three digits of bfloat16

@@ -141,6 +141,8 @@ def contenders_of(spec: Spec, beside: Sequence[str] = ()) -> tuple[Contender, ..
     useful = [one for one in CONTENDERS[spec.what] if not idle.get(one.key, False)]
     optional = [one.key for one in useful if one.is_optional]
     for key in beside:
+        if not optional:
+            raise UserError(f"beside={key}: loop always measures the same. Leave it out.")
         if key not in optional:
             raise UserError(expected_one_of("beside", key, optional))
     return tuple(one for one in useful if not (beside and one.is_optional) or one.key in beside)

@@ -74,7 +74,7 @@ def inference(spec: Spec) -> Work:
 
 def step_on_one_device(spec: Spec) -> Work:
     """The step of a network of two towers in its single-device form."""
-    return step(dataclasses.replace(spec, config=spec.config.on_one_device()))
+    return step(dataclasses.replace(spec, config=_on_first_device(spec.config)))
 
 
 def step_of_paper(spec: Spec) -> Work:
@@ -84,7 +84,7 @@ def step_of_paper(spec: Spec) -> Work:
 
 def inference_on_one_device(spec: Spec) -> Work:
     """The forward pass of a network of two towers in its single-device form."""
-    return inference(dataclasses.replace(spec, config=spec.config.on_one_device()))
+    return inference(dataclasses.replace(spec, config=_on_first_device(spec.config)))
 
 
 def inference_of_paper(spec: Spec) -> Work:
@@ -96,7 +96,14 @@ def _of_paper(config: Config) -> Config:
     """The same run of the paper's network, for ImageNet's classes."""
     paper = FAMILY["paper"]
     network = dataclasses.replace(paper.config, num_classes=paper.num_classes)
-    return dataclasses.replace(config.on_one_device(), network=network)
+    return dataclasses.replace(_on_first_device(config), network=network)
+
+
+def _on_first_device(config: Config) -> Config:
+    """The same run without towers, on the first of its devices."""
+    one = config.on_one_device()
+    run = dataclasses.replace(one.run, devices=config.run.devices[:1])
+    return dataclasses.replace(one, run=run)
 
 
 def loop_in_memory(spec: Spec) -> Work:

@@ -198,23 +198,25 @@ class Pooling(keras.layers.Layer):
 
     def _pool(self, x):
         """One group. Windows that hang over see minus infinity, or count less."""
-        over = [0, 0]
-        if self.round_up:
-            sides = self.compute_output_shape(x.shape)[1:3]
-            reach = [(out - 1) * self.stride + self.size for out in sides]
-            over = [max(0, end - side) for end, side in zip(reach, x.shape[1:3], strict=True)]
+        over = [self._over(side) for side in sides(x)] if self.round_up else [0, 0]
+        has_over = any(not isinstance(end, int) or end for end in over)
         pads = ((0, 0), (0, over[0]), (0, over[1]), (0, 0))
         if not self.is_mean:
-            x = tf.pad(x, pads, constant_values=x.dtype.min) if any(over) else x
+            x = tf.pad(x, pads, constant_values=x.dtype.min) if has_over else x
             return tf.nn.max_pool2d(x, self.size, self.stride, "VALID", data_format="NHWC")
-        if not any(over):
+        if not has_over:
             return tf.nn.avg_pool2d(x, self.size, self.stride, "VALID", data_format="NHWC")
-        inside = tf.pad(tf.ones((1, *x.shape[1:3], 1), x.dtype), pads)
+        inside = tf.pad(tf.ones((1, *sides(x), 1), x.dtype), pads)
         mean, part = (
             tf.nn.avg_pool2d(t, self.size, self.stride, "VALID", data_format="NHWC")
             for t in (tf.pad(x, pads), inside)
         )
         return mean / part
+
+    def _over(self, side):
+        """By how much the last window hangs over a side."""
+        over = (self.size - side) % self.stride
+        return over if isinstance(side, tf.Tensor) or over < self.size else 0
 
     def compute_output_shape(self, input_shape):
         """Returns (N, H', W', C)."""
@@ -228,3 +230,9 @@ class Pooling(keras.layers.Layer):
         """Returns the arguments of `__init__`."""
         names = ("size", "stride", "is_mean", "round_up")
         return super().get_config() | {name: getattr(self, name) for name in names}
+
+
+def sides(x) -> list:
+    """Height and width of [N, H, W, C]: numbers where they are known, else tensors."""
+    known, now = x.shape[1:3], tf.shape(x)
+    return [now[place + 1] if side is None else side for place, side in enumerate(known)]

@@ -46,10 +46,10 @@ class SpatialResponseNorm(keras.layers.Layer):
 def _square_sum(x: tf.Tensor, size: int) -> tf.Tensor:
     """Sums over squares around each pixel, a row and then a column at a time."""
     radius = size // 2
-    height, width = x.shape[1:3]
     x = tf.pad(x, ((0, 0), (radius, radius), (radius, radius), (0, 0)))
-    x = tf.add_n([x[:, first : first + height] for first in range(size)])
-    return tf.add_n([x[:, :, first : first + width] for first in range(size)])
+    ends = [(first, first - size + 1 or None) for first in range(size)]
+    x = tf.add_n([x[:, first:end] for first, end in ends])
+    return tf.add_n([x[:, :, first:end] for first, end in ends])
 
 
 def _spatial(x, constants, training: bool):

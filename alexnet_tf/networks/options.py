@@ -63,7 +63,7 @@ def _pooled(layers: Layers, pooling: Pooling) -> Layers:
         if layer.kind != "pool" or layer.is_mean:
             return layer
         if pooling == Pooling.PLAIN:
-            return dataclasses.replace(layer, size=layer.stride)
+            return dataclasses.replace(layer, size=layer.stride, round_up=False)
         return dataclasses.replace(layer, size=3, stride=2)
 
     return tuple(map(changed, layers))
@@ -81,7 +81,7 @@ def _normalized(layers: Layers, normalization: Normalization) -> Layers:
 
 def _with_lrn(layers: Layers) -> Iterator[Layer]:
     """Puts the paper's normalisation after the first two convolutions (section 3.3)."""
-    convolutions = [layer.name for layer in layers if layer.kind == "conv"]
+    convolutions = [layer.name for layer in layers if layer.kind in WEIGHTED[:3]]
     for layer in layers:
         yield layer
         if layer.name in convolutions[:2]:
@@ -128,6 +128,13 @@ def _headed(layers: Layers, head: Head) -> Layers:
             "pyramid takes. Set --network.head=table."
         )
     place = pools[-1]
+    above = [layer.name for layer in layers[place + 1 :] if layer.kind in WEIGHTED[:3]]
+    if above:
+        raise ValueError(
+            f"network.head=pyramid: expected no convolution above the last pooling, found "
+            f"{', '.join(above)}. Set --network.head=table, or leave it out with "
+            "--network.without."
+        )
     return (*layers[:place], Pyramid(name=layers[place].name), *layers[place + 1 :])
 
 

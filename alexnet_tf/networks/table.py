@@ -24,6 +24,7 @@ class Row:
       layer: the row of the table of layers that this is about.
       input_shape, output_shape: without the batch; (H, W, C), or (units,).
       weights: shape of each trainable weight by its name, kernel first.
+      statistics: the same of what no gradient moves, such as moving_mean.
       groups: 2 where the two towers do not see each other.
       fan_in: inputs of one neuron; 0 for a layer without a kernel.
       receptive_field: side of the square of the input that one output sees, in pixels; of a layer
@@ -35,6 +36,7 @@ class Row:
     input_shape: Shape
     output_shape: Shape
     weights: dict[str, Shape] = dataclasses.field(default_factory=dict)
+    statistics: dict[str, Shape] = dataclasses.field(default_factory=dict)
     groups: int = 1
     fan_in: int = 0
     receptive_field: int
@@ -49,6 +51,11 @@ class Row:
     def kernel_shape(self) -> Shape:
         """(k, k, C / groups, filters) or (inputs, units); empty without a kernel."""
         return self.weights.get("kernel", ())
+
+    @property
+    def arrays(self) -> dict[str, Shape]:
+        """All that files store of the layer: weights and statistics."""
+        return self.weights | self.statistics
 
     @property
     def parameters(self) -> int:
@@ -80,6 +87,7 @@ def table(config: NetworkConfig) -> list[Row]:
             "network.num_classes=0: expected the number of classes by now. Set it, or train with "
             "data that bring it."
         )
+    _check_settings_matter(config)
     size, rows = config.input.size, []
     shape: Shape = (size, size, config.input.num_channels)
     field, jump = 1, 1
@@ -114,6 +122,22 @@ def windows(side: int, size: int, stride: int, round_up: bool = False) -> int:
         return (side - size) // stride + 1
     count = -(-(side - size) // stride) + 1
     return count - 1 if (count - 1) * stride >= side else count
+
+
+def _check_settings_matter(config: NetworkConfig) -> None:
+    """Refuses settings that this table would pass over in silence."""
+    convolutions = [layer for layer in config.layers if layer.kind == "conv"]
+    if config.groups > 1 and not any(layer.grouped for layer in convolutions):
+        raise ValueError(
+            f"network.groups={config.groups}: no layer of network.name={config.name} is grouped. "
+            "Set --network.groups=1, or take a network of two towers, such as paper."
+        )
+    hidden = [layer for layer in config.layers if layer.kind == "dense" and layer.units]
+    if config.fc_width and not hidden:
+        raise ValueError(
+            f"network.fc_width={config.fc_width}: network.name={config.name} has no hidden fully "
+            "connected layer. Leave it out."
+        )
 
 
 def _conv(config: NetworkConfig, layer, shape: Shape, field: int, jump: int) -> Row:
@@ -237,11 +261,15 @@ def _same(config: NetworkConfig, layer, shape: Shape, field: int, jump: int) -> 
         )
     if layer.kind == "spatial_norm":
         field += (layer.size - 1) * jump
+    is_batch = layer.kind == "batch_norm"
     return Row(
         layer=layer,
         input_shape=shape,
         output_shape=shape,
-        weights={"gamma": shape[-1:], "beta": shape[-1:]} if layer.kind == "batch_norm" else {},
+        weights=dict.fromkeys(("gamma", "beta"), shape[-1:]) if is_batch else {},
+        statistics=dict.fromkeys(("moving_mean", "moving_variance"), shape[-1:])
+        if is_batch
+        else {},
         groups=groups,
         receptive_field=field,
         jump=jump,

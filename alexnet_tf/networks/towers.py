@@ -53,7 +53,7 @@ class TwoTowers(keras.Model):
             _column(stages, tower, device, config, seed, precision)
             for tower, device in enumerate(self.devices)
         ]
-        self.top = _stage(stages[-1], 0, self.devices[0], config, seed, precision)
+        self.top = _stage(stages, -1, 0, self.devices[0], config, seed, precision)
         self.built = True
         with tf.device("CPU:0"):
             whole = alexnet.alexnet(config, seed, precision)
@@ -114,15 +114,18 @@ def named_parts(model: TwoTowers) -> Weights:
 
 def _column(stages, tower: int, device: str, config, seed: int, precision: str):
     """All stages of one tower but the top."""
-    return [_stage(rows, tower, device, config, seed, precision) for rows in stages[:-1]]
+    numbers = range(len(stages) - 1)
+    return [_stage(stages, n, tower, device, config, seed, precision) for n in numbers]
 
 
-def _stage(rows: list[Row], tower: int, device: str, config, seed: int, precision: str):
+def _stage(stages, number: int, tower: int, device: str, config, seed: int, precision: str):
     """The layers between two crossings as a model of their own, its variables on the device."""
+    rows: list[Row] = stages[number]
     policy = precision if precision == "float32" else f"mixed_{precision}"
     last = table(config)[-1].name
     with tf.device(device):
-        start = x = keras.Input(rows[0].input_shape, dtype=None if policy == "float32" else policy)
+        dtype = "float32" if rows is stages[0] else precision  # a picture, or activations
+        start = x = keras.Input(rows[0].input_shape, dtype=dtype)
         for row in rows:
             own = "float32" if row.name == last else policy
             x = alexnet.BUILDERS[row.layer.kind](x, row, config, seed, own)

@@ -18,7 +18,7 @@ import numpy as np
 
 from alexnet_tf.errors import UserError
 from alexnet_tf.network_config import NetworkConfig
-from alexnet_tf.network_layers import Layer
+from alexnet_tf.network_layers import Activation, Layer
 from alexnet_tf.networks import alexnet
 from alexnet_tf.networks.family import network
 from alexnet_tf.networks.options import layers_of
@@ -123,7 +123,8 @@ def _pictures_last(arrays: Arrays) -> Arrays:
 
 def _output_name(layer: Layer) -> str:
     """A convolution's output is stored under the name of its ReLU."""
-    return layer.name.replace("conv", "relu")
+    is_relu = getattr(layer, "activation", None) == Activation.RELU
+    return layer.name.replace("conv", "relu") if is_relu else layer.name
 
 
 def _refuse_unknown(arrays: Arrays, layers: list[Layer]) -> None:

@@ -5,12 +5,14 @@ picture's inputs in the order height, width, channel, `conv1/bias` [out].
 """
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 
 import numpy as np
 
 from alexnet_tf.errors import UserError
 from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.networks.family import NETWORKS
 from alexnet_tf.networks.options import layers_of
 from alexnet_tf.networks.table import Row, table
 from pipelines.config import ChannelOrder
@@ -79,7 +81,7 @@ def to_ours(
       UserError: an array is missing, unknown, of another shape or not finite.
     """
     network = _with_classes(arrays, layout, network)
-    places = {f"{row.name}/{part}": (row, part) for row in table(network) for part in row.weights}
+    places = {f"{row.name}/{part}": (row, part) for row in table(network) for part in row.arrays}
     names = {name: layout.names.get(name, name) for name in places}
     missing = [name for name in names.values() if name not in arrays]
     unknown = [name for name in arrays if name not in names.values()]
@@ -113,7 +115,7 @@ def fitted(array: np.ndarray, name: str, row: Row, part: str, layout: Layout) ->
       UserError: it is of another shape or not finite.
     """
     axes = _axes(row, part, layout)
-    expected = tuple(row.weights[part][axis] for axis in axes)
+    expected = tuple(row.arrays[part][axis] for axis in axes)
     if array.shape != expected:
         raise UserError(
             f"{row.name}: {name} has shape {array.shape}, expected {expected}. Name the network "
@@ -137,10 +139,12 @@ def from_ours(arrays: Arrays, layout: Layout, network: NetworkConfig) -> dict[st
     Raises:
       UserError: that program has no place for a layer.
     """
+    if layout.names:
+        _check_is_torchvisions(network)
     theirs = {}
     ordered = _in_order(arrays, layout, network)
     for row in table(network):
-        for part in row.weights:
+        for part in row.arrays:
             name = f"{row.name}/{part}"
             if layout.names and name not in layout.names:
                 raise UserError(
@@ -149,6 +153,29 @@ def from_ours(arrays: Arrays, layout: Layout, network: NetworkConfig) -> dict[st
                 )
             theirs[layout.names.get(name, name)] = _to_theirs(ordered[name], row, part, layout)
     return theirs
+
+
+def _check_is_torchvisions(network: NetworkConfig) -> None:
+    """Refuses weights that torchvision's module would take, and use in another way."""
+    other = dataclasses.replace(NETWORKS["torchvision"], num_classes=network.num_classes)
+    ours, theirs = (
+        [row for row in table(config) if row.layer.kind != "drop"] for config in (network, other)
+    )
+    shapes = [[row.kernel_shape for row in rows if row.weights] for rows in (ours, theirs)]
+    if shapes[0] != shapes[1]:
+        return  # it fits no torchvision network of these sizes, and PyTorch says so
+    for row, twin in itertools.zip_longest(ours, theirs):
+        if row is None or twin is None or _geometry(row) != _geometry(twin):
+            raise UserError(
+                f"network.name={network.name} fits torchvision's alexnet by its shapes alone: "
+                f"{row.name if row else 'its end'} is another layer there. Name an --output that "
+                "ends in .npz."
+            )
+
+
+def _geometry(row: Row) -> tuple:
+    """What decides how a layer uses its weights."""
+    return row.layer.kind, row.output_shape, getattr(row.layer, "pad", None)
 
 
 def _listed(names: list[str]) -> str:
@@ -171,7 +198,7 @@ def _axes(row: Row, part: str, layout: Layout) -> tuple[int, ...]:
     """Their axes of an array as places in ours; of what only we know, its own."""
     if part == "kernel" and row.layer.kind in ("conv", "dense"):
         return layout.conv if row.layer.kind == "conv" else layout.dense
-    return tuple(range(len(row.weights[part])))
+    return tuple(range(len(row.arrays[part])))
 
 
 def _sees_picture(row: Row, part: str) -> bool:
