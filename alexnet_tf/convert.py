@@ -96,7 +96,7 @@ def main(argv: Sequence[str]) -> int:
         write_run(output, network, arrays, classes)
     result = {"from": arguments.from_, "output": arguments.output, "network": network.name}
     result["num_classes"] = len(classes)
-    result["parameters"] = sum(array.size for array in arrays.values())
+    result["parameters"] = sum(row.parameters for row in table(network))
     print(json.dumps(result), flush=True)
     return 0
 
@@ -129,7 +129,7 @@ def _of_run(call: flags.Call) -> Converted:
             f"from={call.arguments.from_!r} has stored. Leave them out."
         )
     stored = checkpoint.load(call.arguments.from_)
-    return stored.config.network, stored.weights(), stored.classes
+    return stored.config.on_one_device().network, stored.weights(), stored.classes
 
 
 def _of_file(call: flags.Call) -> Converted:

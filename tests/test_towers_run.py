@@ -3,15 +3,18 @@
 import dataclasses
 import json
 
+import keras
 import numpy as np
 import pytest
 import tiny
 
-from alexnet_tf import evaluate, export
+from alexnet_tf import convert, evaluate, export
 from alexnet_tf.benchmark import main as benchmark
 from alexnet_tf.config import Config, RunConfig, StrategyName
 from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.networks.towers import Joined
 from alexnet_tf.training import checkpoint
+from alexnet_tf.training.events import buckets
 from alexnet_tf.training.run import run
 
 TOWERS = {"devices": ("cpu:0", "cpu:1")}
@@ -66,6 +69,22 @@ def test_it_is_evaluated_and_exported_as_one_device_would(ends, tmp_path, capsys
     output = tmp_path / "export"
     assert export.main([f"--run_dir={ends / '2'}", f"--output={output}"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["num_classes"] == 3
+
+
+def test_it_is_converted_as_one_device_would(ends, tmp_path, capsys):
+    assert convert.main([f"--from={ends / '2'}", f"--output={tmp_path / 'again'}"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    one = checkpoint.load(tmp_path / "again")
+    assert one.config.network.towers == 1
+    assert found["parameters"] == sum(array.size for array in one.weights().values())
+    best = checkpoint.load(ends / "2").weights()
+    tiny.assert_equal(one.weights(), best)
+
+
+def test_histograms_read_the_halves_of_a_weight(two_devices):
+    halves = [keras.Variable(np.full((2, 3), value, np.float32)) for value in (1, 5)]
+    joined = Joined(halves)
+    np.testing.assert_array_equal(buckets(joined), buckets(joined.numpy()))
 
 
 @pytest.mark.parametrize(

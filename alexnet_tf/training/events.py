@@ -14,17 +14,17 @@ from tensorboard.plugins.hparams import api as hparams_api
 
 from alexnet_tf.config import Config
 from alexnet_tf.errors import RunFailed
-from alexnet_tf.networks.towers import TwoTowers
+from alexnet_tf.networks.towers import Joined, TwoTowers
 from alexnet_tf.settings import settings_of, to_text, value_at
 from alexnet_tf.training import pictures
+from alexnet_tf.training.event_files import GRAPH_TAG, cut
 from pipelines.config import ChannelOrder
 from pipelines.dataset import train_dataset
 from pipelines.sources import Source
 
-Values = np.ndarray | tf.Tensor | tf.Variable | keras.Variable
+Values = np.ndarray | tf.Tensor | tf.Variable | keras.Variable | Joined
 
 BATCH_TAG = "train/batch"
-GRAPH_TAG = "graph"  # ours alone: an event with a graph has no tag
 HPARAMS_TAG = "_hparams_/session_start_info"
 BATCH_EXAMPLES = 16
 BATCH_COLUMNS = 4
@@ -173,54 +173,6 @@ class _Folder:
                 write()
 
 
-def cut(folder: Path, keep_step: int | None) -> dict[str, int]:
-    """Removes records of steps after `keep_step`, torn and repeated ones from event files.
-
-    A file is replaced whole, by renaming: a kill meanwhile leaves the old one or the new one.
-
-    Args:
-      folder: with any number of event files.
-      keep_step: None removes everything.
-
-    Returns:
-      The last step left of each tag.
-    """
-    new = folder / "rewritten"  # TensorBoard would read a file with "tfevents" in its name
-    new.unlink(missing_ok=True)
-    seen = set()
-    for path in sorted(folder.glob("*tfevents*")):
-        if keep_step is None:
-            path.unlink()
-            continue
-        with tf.io.TFRecordWriter(str(new)) as writer:
-            for record in _records(path):
-                event = tf.compat.v1.Event.FromString(record)
-                keys = {(tag, event.step) for tag in _tags(event)}
-                if event.step <= keep_step and not keys & seen:
-                    writer.write(record)
-                    seen |= keys
-        new.replace(path)
-    last_steps = {}
-    for tag, step in seen:
-        last_steps[tag] = max(step, last_steps.get(tag, 0))
-    return last_steps
-
-
-def _records(path: Path) -> Iterator[bytes]:
-    """Yields the whole records of an event file, up to one that a kill tore."""
-    try:
-        yield from tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
-    except tf.errors.DataLossError:
-        return
-
-
-def _tags(event: tf.compat.v1.Event) -> list[str]:
-    """Names what an event is about; the version that opens a file is about nothing."""
-    if event.WhichOneof("what") == "graph_def":
-        return [GRAPH_TAG]
-    return [value.tag for value in event.summary.value]
-
-
 def buckets(values: Values) -> np.ndarray:
     """Counts values in buckets of equal width, piece by piece: it takes a few MB of memory.
 
@@ -252,11 +204,12 @@ def buckets(values: Values) -> np.ndarray:
 
 def _pieces(values: Values) -> Iterator[np.ndarray]:
     """Yields the finite values, as float64 [up to CHUNK_VALUES]."""
-    flat = values.reshape(-1) if isinstance(values, np.ndarray) else tf.reshape(values, [-1])
-    for first in range(0, flat.shape[0], CHUNK_VALUES):
-        piece = np.asarray(flat[first : first + CHUNK_VALUES], np.float64)
-        is_finite = np.isfinite(piece)
-        yield piece if is_finite.all() else piece[is_finite]
+    for part in values.parts if isinstance(values, Joined) else [values]:
+        flat = part.reshape(-1) if isinstance(part, np.ndarray) else tf.reshape(part, [-1])
+        for first in range(0, flat.shape[0], CHUNK_VALUES):
+            piece = np.asarray(flat[first : first + CHUNK_VALUES], np.float64)
+            is_finite = np.isfinite(piece)
+            yield piece if is_finite.all() else piece[is_finite]
 
 
 def _write_histogram(tag: str, table: np.ndarray) -> None:
