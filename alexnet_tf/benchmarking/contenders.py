@@ -2,14 +2,16 @@
 
 import dataclasses
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from alexnet_tf.benchmarking.spec import Spec, What
 from alexnet_tf.environment import FAST
 from alexnet_tf.errors import UserError, expected_one_of
+from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.networks.family import FAMILY
 
 PAPER = "paper"
-"""The network that the speed of others is predicted from."""
+"""Key of the contender that predicts a network's speed."""
 
 STOCK = dict.fromkeys(FAST)
 """TensorFlow as it comes: oneDNN is off on some processors (TF 2.21)."""
@@ -32,10 +34,10 @@ class Contender:
     """The function there that makes the Work."""
     environment: Mapping[str, str | None]
     """Variables to set for its process, or with None to take away."""
+    adapt: Callable[[Spec], Spec] = lambda spec: spec
+    """What it measures in the place of the network that was asked for."""
     can_be_missed: bool = False
-    """Whether the benchmark goes on without it."""
-    is_optional: bool = False
-    """Whether one may choose to leave it out."""
+    """Whether the benchmark goes on without it, by choice or because it cannot run."""
     needs: str = ""
     """A package that we do not require: without it the contender is left out."""
     note: str = ""
@@ -46,6 +48,25 @@ class Contender:
         if self.needs and importlib.util.find_spec(self.needs) is None:
             return f"{self.needs} is not installed; pip install {self.needs}"
         return None
+
+
+def paper() -> NetworkConfig:
+    """The network that the speed of others is predicted from."""
+    member = FAMILY["paper"]
+    return dataclasses.replace(member.config, num_classes=member.num_classes)
+
+
+def _on_first_device(spec: Spec) -> Spec:
+    """The same network without towers, on the first of the devices."""
+    one = spec.config.on_one_device()
+    run = dataclasses.replace(one.run, devices=spec.config.run.devices[:1])
+    return dataclasses.replace(spec, config=dataclasses.replace(one, run=run))
+
+
+def _of_paper(spec: Spec) -> Spec:
+    """The paper's network in the place of another."""
+    spec = _on_first_device(spec)
+    return dataclasses.replace(spec, config=dataclasses.replace(spec.config, network=paper()))
 
 
 def _rivals(function: str) -> tuple[Contender, ...]:
@@ -60,25 +81,26 @@ def _rivals(function: str) -> tuple[Contender, ...]:
         ),
         Contender(
             key="one_device",
-            is_optional=True,
             label="on one device",
             module="ours",
-            function=f"{function}_on_one_device",
+            function=function,
             environment=FAST,
+            adapt=_on_first_device,
+            can_be_missed=True,
             note="the same weights in the single-device form, on the first device",
         ),
         Contender(
-            key="paper",
-            is_optional=True,
+            key=PAPER,
             label="paper",
             module="ours",
-            function=f"{function}_of_paper",
+            function=function,
             environment=FAST,
+            adapt=_of_paper,
+            can_be_missed=True,
             note="the paper's network, whose speed and multiply-adds predict this one's speed",
         ),
         Contender(
             key="plain_keras",
-            is_optional=True,
             label="plain Keras",
             module="plain_keras",
             function=function,
@@ -89,7 +111,6 @@ def _rivals(function: str) -> tuple[Contender, ...]:
         ),
         Contender(
             key="pytorch",
-            is_optional=True,
             label="PyTorch",
             module="pytorch",
             function=function,
@@ -137,15 +158,16 @@ def contenders_of(spec: Spec, beside: Sequence[str] = ()) -> tuple[Contender, ..
       UserError: `beside` names none of them.
     """
     network = spec.config.network
-    idle = {"one_device": network.towers == 1, PAPER: network.name == PAPER}
+    is_paper = dataclasses.replace(network, towers=1) == paper()
+    idle = {"one_device": network.towers == 1, PAPER: is_paper}
     useful = [one for one in CONTENDERS[spec.what] if not idle.get(one.key, False)]
-    optional = [one.key for one in useful if one.is_optional]
+    optional = [one.key for one in useful if one.can_be_missed]
     for key in beside:
         if not optional:
             raise UserError(f"beside={key}: loop always measures the same. Leave it out.")
         if key not in optional:
             raise UserError(expected_one_of("beside", key, optional))
-    return tuple(one for one in useful if not (beside and one.is_optional) or one.key in beside)
+    return tuple(one for one in useful if not (beside and one.can_be_missed) or one.key in beside)
 
 
 def contender(what: What, key: str) -> Contender:

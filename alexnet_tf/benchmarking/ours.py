@@ -1,16 +1,12 @@
 """What this project does, as work to be measured."""
 
-import dataclasses
-
 import tensorflow as tf
 
 from alexnet_tf.benchmarking import tf_work
 from alexnet_tf.benchmarking.pictures import pictures
 from alexnet_tf.benchmarking.spec import Spec
 from alexnet_tf.benchmarking.work import Work
-from alexnet_tf.config import Config
 from alexnet_tf.errors import UserError
-from alexnet_tf.networks.family import FAMILY
 from alexnet_tf.training import launch, steps
 from alexnet_tf.training.state import Progress, TrainState
 from alexnet_tf.training.strategy import make_strategy
@@ -70,40 +66,6 @@ def inference(spec: Spec) -> Work:
         return strategy.run(on_replica)
 
     return tf_work.repeated(device, config.run.global_batch_size, forward)
-
-
-def step_on_one_device(spec: Spec) -> Work:
-    """The step of a network of two towers in its single-device form."""
-    return step(dataclasses.replace(spec, config=_on_first_device(spec.config)))
-
-
-def step_of_paper(spec: Spec) -> Work:
-    """The step of the paper's network in the place of another."""
-    return step(dataclasses.replace(spec, config=_of_paper(spec.config)))
-
-
-def inference_on_one_device(spec: Spec) -> Work:
-    """The forward pass of a network of two towers in its single-device form."""
-    return inference(dataclasses.replace(spec, config=_on_first_device(spec.config)))
-
-
-def inference_of_paper(spec: Spec) -> Work:
-    """The forward pass of the paper's network in the place of another."""
-    return inference(dataclasses.replace(spec, config=_of_paper(spec.config)))
-
-
-def _of_paper(config: Config) -> Config:
-    """The same run of the paper's network, for ImageNet's classes."""
-    paper = FAMILY["paper"]
-    network = dataclasses.replace(paper.config, num_classes=paper.num_classes)
-    return dataclasses.replace(_on_first_device(config), network=network)
-
-
-def _on_first_device(config: Config) -> Config:
-    """The same run without towers, on the first of its devices."""
-    one = config.on_one_device()
-    run = dataclasses.replace(one.run, devices=config.run.devices[:1])
-    return dataclasses.replace(one, run=run)
 
 
 def loop_in_memory(spec: Spec) -> Work:

@@ -4,17 +4,15 @@ All comparisons are made inside a round and their median is quoted: the machine 
 a minute later.
 """
 
-import dataclasses
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from alexnet_tf.benchmarking.contenders import PAPER
+from alexnet_tf.benchmarking.contenders import PAPER, paper
 from alexnet_tf.benchmarking.rounds import Measured
 from alexnet_tf.benchmarking.spec import Sample, Spec, What
 from alexnet_tf.config import Config, Precision
 from alexnet_tf.network_config import NetworkConfig
-from alexnet_tf.networks.family import FAMILY
 from alexnet_tf.networks.halves import crossings
 from alexnet_tf.networks.table import table
 
@@ -30,12 +28,6 @@ def flop_per_image(config: NetworkConfig, what: What) -> int:
     multiply_adds = [row.multiply_adds for row in table(config) if row.multiply_adds]
     forward = 2 * sum(multiply_adds)
     return forward if what == What.INFERENCE else 3 * forward - 2 * multiply_adds[0]
-
-
-def paper() -> NetworkConfig:
-    """The network that others are compared with."""
-    member = FAMILY[PAPER]
-    return dataclasses.replace(member.config, num_classes=member.num_classes)
 
 
 def multiply_adds(config: NetworkConfig) -> int:

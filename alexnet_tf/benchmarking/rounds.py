@@ -62,7 +62,13 @@ class Worker:
         self._complaints = tempfile.TemporaryFile("w+")
         # In a group of its own: when we are killed, the kernel hangs up on a stopped orphan.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "alexnet_tf.benchmarking.worker", one.key, spec.to_text()],
+            [
+                sys.executable,
+                "-m",
+                "alexnet_tf.benchmarking.worker",
+                one.key,
+                one.adapt(spec).to_text(),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._complaints,
