@@ -3,7 +3,13 @@
 All of it is bound by memory, so the fewest passes win: XLA makes one of a whole formula.
 """
 
+import functools
+from collections.abc import Callable
+
 import tensorflow as tf
+
+Sum = Callable[[tf.Tensor], tf.Tensor]
+"""Adds, for each value, those of a window around it."""
 
 
 def local_response_norm(
@@ -53,7 +59,7 @@ def local_response_norm(
 def _forward(x, radius: int, bias: float, alpha: float, beta: float):
     """Divides float32 [N, H, W, C]: x / base ** beta."""
     rows = tf.reshape(x, [-1, x.shape[-1]])
-    y = rows * power(_base(rows, radius, bias, alpha), -beta)
+    y = normalized(rows, functools.partial(_window_sum, radius=radius), bias, alpha, beta)
     return tf.reshape(y, tf.shape(x))
 
 
@@ -61,15 +67,22 @@ def _forward(x, radius: int, bias: float, alpha: float, beta: float):
 def _backward(x, dy, radius: int, bias: float, alpha: float, beta: float):
     """Returns dx = dy / base ** beta - 2 alpha beta x sum(dy y / base), float32 [N, H, W, C]."""
     rows, dy = (tf.reshape(t, [-1, x.shape[-1]]) for t in (x, dy))
-    base = _base(rows, radius, bias, alpha)
+    window_sum = functools.partial(_window_sum, radius=radius)
+    return tf.reshape(gradient(rows, dy, window_sum, bias, alpha, beta), tf.shape(x))
+
+
+def normalized(x: tf.Tensor, window_sum: Sum, bias: float, alpha: float, beta: float) -> tf.Tensor:
+    """Divides x by (bias + alpha * sum(x ** 2)) ** beta, over windows of any kind."""
+    return x * power(bias + alpha * window_sum(tf.square(x)), -beta)
+
+
+def gradient(
+    x: tf.Tensor, dy: tf.Tensor, window_sum: Sum, bias: float, alpha: float, beta: float
+) -> tf.Tensor:
+    """The exact gradient of `normalized`, where windows see each other mutually."""
+    base = bias + alpha * window_sum(tf.square(x))
     direct = dy * power(base, -beta)  # dy y is direct x
-    indirect = 2 * alpha * beta * rows * _window_sum(direct * rows / base, radius)
-    return tf.reshape(direct - indirect, tf.shape(x))
-
-
-def _base(x: tf.Tensor, radius: int, bias: float, alpha: float) -> tf.Tensor:
-    """The energy around each channel: bias + alpha * sum(x ** 2)."""
-    return bias + alpha * _window_sum(tf.square(x), radius)
+    return direct - 2 * alpha * beta * x * window_sum(direct * x / base)
 
 
 def _window_sum(x: tf.Tensor, radius: int) -> tf.Tensor:

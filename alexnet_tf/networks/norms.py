@@ -1,9 +1,11 @@
 """Normalisation beside the paper's own: over a square of one channel, and over a batch."""
 
+import functools
+
 import keras
 import tensorflow as tf
 
-from alexnet_tf.networks.lrn import power
+from alexnet_tf.networks.lrn import gradient, normalized
 
 
 @keras.saving.register_keras_serializable("alexnet_tf")
@@ -66,14 +68,12 @@ def _spatial(x, constants, training: bool):
 
 def _forward(x, size, bias, alpha, beta):
     """Divides float32 [N, H, W, C]: x / base ** beta."""
-    return x * power(bias + alpha * _square_sum(tf.square(x), size), -beta)
+    return normalized(x, functools.partial(_square_sum, size=size), bias, alpha, beta)
 
 
 def _backward(x, dy, size, bias, alpha, beta):
     """Returns dx = dy / base ** beta - 2 alpha beta x sum(dy y / base), float32 [N, H, W, C]."""
-    base = bias + alpha * _square_sum(tf.square(x), size)
-    direct = dy * power(base, -beta)
-    return direct - 2 * alpha * beta * x * _square_sum(direct * x / base, size)
+    return gradient(x, dy, functools.partial(_square_sum, size=size), bias, alpha, beta)
 
 
 _compiled_forward = tf.function(_forward, jit_compile=True)

@@ -17,7 +17,7 @@ from alexnet_tf.network_config import NetworkConfig
 from alexnet_tf.networks import alexnet
 from alexnet_tf.networks.dropout import Dropout
 from alexnet_tf.networks.halves import towers_table
-from alexnet_tf.networks.table import Row, table
+from alexnet_tf.networks.table import Row
 
 Weights = dict[str, list[keras.Variable]]
 
@@ -46,8 +46,6 @@ class TwoTowers(keras.Model):
         """Builds both columns, and gives them the initial weights of the single-device form."""
         super().__init__(name=config.name)
         self.devices = tuple(devices)
-        side = config.input.size
-        self.image = tf.TensorSpec((None, side, side, config.input.num_channels), name="image")
         stages = towers_table(config)
         self.columns = [
             _column(stages, tower, device, config, seed, precision)
@@ -122,13 +120,13 @@ def _stage(stages, number: int, tower: int, device: str, config, seed: int, prec
     """The layers between two crossings as a model of their own, its variables on the device."""
     rows: list[Row] = stages[number]
     policy = precision if precision == "float32" else f"mixed_{precision}"
-    last = table(config)[-1].name
+    if rows is stages[-1]:
+        policy = "float32"  # logits
     with tf.device(device):
         dtype = "float32" if rows is stages[0] else precision  # a picture, or activations
         start = x = keras.Input(rows[0].input_shape, dtype=dtype)
         for row in rows:
-            own = "float32" if row.name == last else policy
-            x = alexnet.BUILDERS[row.layer.kind](x, row, config, seed, own)
+            x = alexnet.BUILDERS[row.layer.kind](x, row, config, seed, policy)
         stage = keras.Model(start, x)
     for layer in stage.layers:
         if isinstance(layer, Dropout):

@@ -14,11 +14,11 @@ from tensorboard.plugins.hparams import api as hparams_api
 
 from alexnet_tf.config import Config
 from alexnet_tf.errors import RunFailed
-from alexnet_tf.networks.towers import Joined, TwoTowers
+from alexnet_tf.networks.towers import Joined
 from alexnet_tf.settings import settings_of, to_text, value_at
 from alexnet_tf.training import pictures
 from alexnet_tf.training.event_files import GRAPH_TAG, cut
-from pipelines.config import ChannelOrder
+from pipelines.config import ChannelOrder, InputConfig
 from pipelines.dataset import train_dataset
 from pipelines.sources import Source
 
@@ -78,7 +78,7 @@ class Events:
         """
         self.hparams(config)
         self._is_bgr = config.network.input.channel_order == ChannelOrder.BGR
-        self.graph(model)
+        self.graph(model, config.network.input)
         self._train.write(BATCH_TAG, 0, lambda: _write_batch(BATCH_TAG, _first(config, source)))
 
     def weights(self, values: Mapping[str, Values], step: int) -> None:
@@ -97,9 +97,9 @@ class Events:
         """Writes the settings, under the names of their flags, for the table of runs."""
         self._eval.write(HPARAMS_TAG, 0, lambda: hparams_api.hparams(by_flag(config)))
 
-    def graph(self, model: keras.Model) -> None:
-        """Writes the graph of the forward pass."""
-        self._train.write(GRAPH_TAG, 0, lambda: tf.summary.graph(_graph_by_layer(model)))
+    def graph(self, model: keras.Model, inputs: InputConfig) -> None:
+        """Writes the graph of the forward pass over pictures as `inputs` has them."""
+        self._train.write(GRAPH_TAG, 0, lambda: tf.summary.graph(_graph_by_layer(model, inputs)))
 
     def images(self, tag: str, images: np.ndarray, step: int) -> None:
         """Writes the first 16 of uint8 [N, H, W, 3] as one sheet, under training."""
@@ -231,15 +231,13 @@ def _first(config: Config, source: Source) -> np.ndarray:
     return tf.cast(tf.clip_by_value(noisy, 0, 255), tf.uint8).numpy()
 
 
-def _graph_by_layer(model: keras.Model) -> tf.compat.v1.GraphDef:
+def _graph_by_layer(model: keras.Model, inputs: InputConfig) -> tf.compat.v1.GraphDef:
     """The forward pass, with Keras' scopes "paper_1/conv1_1/" as "conv1/".
 
     TensorBoard draws a scope as a closed box: this one opens on the layers.
     """
-    if isinstance(model, TwoTowers):
-        image = model.image
-    else:
-        image = tf.TensorSpec(model.input.shape, model.input.dtype, name=model.input.name)
+    shape = (None, inputs.size, inputs.size, inputs.num_channels)
+    image = tf.TensorSpec(shape, tf.float32, name="image")
     graph = tf.function(model, autograph=False).get_concrete_function(image).graph.as_graph_def()
     scope = re.compile(rf"^(\^?){re.escape(model.name)}(?:_\d+)?/(\w+?)(?:_\d+)?/")
     for node in graph.node:
