@@ -167,4 +167,5 @@ def _finished(ds: tf.data.Dataset) -> tf.data.Dataset:
     """Fixes what every chain ends with: the order kept, and work ahead of the device."""
     options = tf.data.Options()
     options.deterministic = True
+    options.threading.private_threadpool_size = CORES  # however few the network's operations have
     return ds.with_options(options).prefetch(tf.data.AUTOTUNE)

@@ -1,5 +1,7 @@
 """From --strategy and --devices to a tf.distribute.Strategy; the only file that names devices."""
 
+import contextlib
+
 import tensorflow as tf
 
 from alexnet_tf.config import Precision, RunConfig, StrategyName
@@ -93,6 +95,11 @@ def _prepare(run: RunConfig, kind: str, indices: list[int]) -> None:
                 f"devices={','.join(run.devices)}: expected to be asked before TensorFlow has "
                 "started in this process. Start a new one."
             ) from None
+    if kind == "cpu" and len(indices) == 1:
+        # Two operations side by side on the same cores take longer than one after the other
+        # (TF 2.21, oneDNN); in a process where TensorFlow has started it stays as it is.
+        with contextlib.suppress(RuntimeError):
+            tf.config.threading.set_inter_op_parallelism_threads(1)
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
     tf.config.experimental.enable_tensor_float_32_execution(run.precision == Precision.TF32)
