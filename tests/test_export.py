@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from tiny_run import CLASSES, NETWORK, picture, write_checkpoint
 
-from alexnet_tf import export
+from alexnet_tf import export, predict
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.serving import savedmodel
@@ -126,3 +126,15 @@ def test_a_run_without_a_checkpoint_is_refused(tmp_path):
         call(tmp_path / "nowhere", tmp_path / "model")
     with pytest.raises(UserError, match="holds no checkpoint"):
         call(tmp_path, tmp_path / "model")
+
+
+def test_an_export_that_was_killed_while_it_replaced_another_loses_nothing(run_dir, tmp_path):
+    output = tmp_path / "model"
+    call(run_dir, output)
+    output.rename(tmp_path / ".model.alexnet_tf-old")  # between the two renames
+    classify, step = predict.open_model(str(output))
+    assert step == 10 and [path.name for path in tmp_path.iterdir()] == ["model"]
+    output.rename(tmp_path / ".model.alexnet_tf-old")
+    call(run_dir, output, "--checkpoint=last")
+    assert savedmodel.describe(output)["step"] == 20
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]

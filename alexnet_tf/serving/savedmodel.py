@@ -17,6 +17,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from alexnet_tf import files
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.serving.classifier import Classifier
 
@@ -59,6 +60,7 @@ def prepare(output: str) -> pathlib.Path:
     """
     place = pathlib.Path(os.path.realpath(output))
     try:
+        files.recover(place)
         is_taken = os.path.lexists(place) and not (place.is_dir() and not any(place.iterdir()))
         if is_taken and not is_export(place):
             raise UserError(
@@ -66,7 +68,7 @@ def prepare(output: str) -> pathlib.Path:
                 "an empty directory, or an older export to replace. Name another."
             )
         place.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = _beside(place, "unfinished")
+        unfinished = _unfinished(place)
         shutil.rmtree(unfinished, ignore_errors=True)  # of a killed export
         unfinished.mkdir()
         unfinished.rmdir()
@@ -125,27 +127,25 @@ def load(path: pathlib.Path) -> Callable[..., dict[str, tf.Tensor]]:
 @contextlib.contextmanager
 def _replacing(output: pathlib.Path) -> Iterator[pathlib.Path]:
     """Lends a directory beside `output` that takes its place once it is complete."""
-    unfinished, old = _beside(output, "unfinished"), _beside(output, "old")
+    unfinished = _unfinished(output)
     try:
         yield unfinished
-        shutil.rmtree(old, ignore_errors=True)
-        if output.exists():  # no system call replaces a directory that is not empty
-            output.rename(old)
-        unfinished.rename(output)
+        files.sync_tree(unfinished)
+        old = files.replace_directory(unfinished, output)
+        if old:
+            shutil.rmtree(old, ignore_errors=True)
     except (OSError, tf.errors.OpError) as error:
+        files.recover(output)
         raise RunFailed(
             f"output={str(output)!r} could not be written: {_reason(error)}. Nothing was replaced; "
             "make room or permit writing, and run the same command again."
         ) from error
     finally:
-        if old.exists() and not output.exists():
-            old.rename(output)
-        shutil.rmtree(old, ignore_errors=True)
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _beside(output: pathlib.Path, what: str) -> pathlib.Path:
-    return output.with_name(f".{output.name}.alexnet_tf-{what}")
+def _unfinished(output: pathlib.Path) -> pathlib.Path:
+    return output.with_name(f".{output.name}.alexnet_tf-unfinished")
 
 
 def _damaged(path: pathlib.Path, error: Exception) -> RunFailed:

@@ -1,0 +1,110 @@
+"""Files and directories that are replaced whole: a kill or a loss of power leaves old or new.
+
+No TensorFlow here. Errors are the system's own; who calls knows what the file is for.
+"""
+
+import ctypes
+import errno
+import os
+import pathlib
+
+OLD = ".alexnet_tf-old"
+"""Ends the name of a directory that is being replaced."""
+
+_EXCHANGE = 2  # RENAME_EXCHANGE of linux/fs.h
+_HERE = -100  # AT_FDCWD: paths are relative to the working directory
+
+
+def write_text(path: pathlib.Path, text: str) -> None:
+    """Replaces a small file whole.
+
+    Args:
+      path: of the file; its directory exists.
+      text: what it is to hold; a final newline is added.
+
+    Raises:
+      OSError: the disk does not take it. What stood there still stands there.
+    """
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    with open(unfinished, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text + "\n")
+        sync(file)
+    unfinished.replace(path)
+    sync_directory(path.parent)
+
+
+def sync(file) -> None:
+    """Brings what was written to an open file to the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def sync_directory(directory: pathlib.Path) -> None:
+    """Makes the names in a directory survive a loss of power."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_tree(directory: pathlib.Path) -> None:
+    """Makes all files below a directory survive a loss of power, with their names."""
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            descriptor = os.open(os.path.join(folder, name), os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        sync_directory(pathlib.Path(folder))
+
+
+def replace_directory(new: pathlib.Path, place: pathlib.Path) -> pathlib.Path | None:
+    """Gives a complete directory its name; one that has this name already is exchanged for it.
+
+    Linux exchanges two names at once, so that a reader always finds one of the two. A file system
+    that cannot (NFS) sees two renames; `recover` mends what a kill between them leaves.
+
+    Args:
+      new: complete and synced; on the same file system.
+      place: its name to be.
+
+    Returns:
+      Where the old directory is now, for the caller to remove; None where there was none.
+    """
+    old = None
+    if not place.exists():
+        new.rename(place)
+    elif _exchange(new, place):
+        old = new
+    else:
+        old = _old_name(place)
+        place.rename(old)
+        new.rename(place)
+    sync_directory(place.parent)
+    return old
+
+
+def recover(place: pathlib.Path) -> None:
+    """Brings back the directory that a kill between the two renames left under another name."""
+    old = _old_name(place)
+    if old.is_dir() and not place.exists():
+        old.rename(place)
+
+
+def _old_name(place: pathlib.Path) -> pathlib.Path:
+    return place.with_name(f".{place.name}{OLD}")
+
+
+def _exchange(one: pathlib.Path, other: pathlib.Path) -> bool:
+    """Exchanges two names at once; False where the system or the file system cannot."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    if rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+        return False
+    raise OSError(code, os.strerror(code), str(one), None, str(other))

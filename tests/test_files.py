@@ -1,0 +1,58 @@
+"""Directories are replaced whole, whatever the file system can do."""
+
+import threading
+
+import pytest
+
+from alexnet_tf import files
+
+
+def make(path, text):
+    path.mkdir()
+    (path / "file").write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_a_directory_takes_the_place_of_another(tmp_path, monkeypatch, can_exchange):
+    if not can_exchange:
+        monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+    place = tmp_path / "place"
+    assert files.replace_directory(make(tmp_path / "new", "1"), place) is None
+    old = files.replace_directory(make(tmp_path / "new", "2"), place)
+    assert (place / "file").read_text() == "2"
+    assert (old / "file").read_text() == "1"
+
+
+def test_a_reader_finds_a_directory_at_every_moment(tmp_path):
+    place, is_over, missed = make(tmp_path / "place", "0"), threading.Event(), []
+
+    def read():
+        while not is_over.is_set():
+            if not (place / "file").exists():
+                missed.append(True)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(300):
+        old = files.replace_directory(make(tmp_path / "new", str(number)), place)
+        old.rename(tmp_path / f"old{number}")
+    is_over.set()
+    reader.join()
+    if not files._exchange(place, old := make(tmp_path / "other", "x")):
+        pytest.skip("this file system exchanges no names")
+    assert not missed, old
+
+
+def test_a_kill_between_two_renames_loses_nothing(tmp_path):
+    place = make(tmp_path / "place", "1")
+    place.rename(files._old_name(place))
+    files.recover(place)
+    assert (place / "file").read_text() == "1"
+
+
+def test_a_small_file_is_replaced_whole(tmp_path):
+    files.write_text(tmp_path / "small", "1")
+    files.write_text(tmp_path / "small", "2")
+    assert (tmp_path / "small").read_text() == "2\n"
+    assert len(list(tmp_path.iterdir())) == 1
