@@ -21,7 +21,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from alexnet_tf import flags
+from alexnet_tf import files, flags
 from alexnet_tf.config import RunConfig
 from alexnet_tf.errors import UserError
 from alexnet_tf.settings import POSITIONAL
@@ -106,6 +106,7 @@ def open_model(place: str) -> tuple[Callable, int | None]:
       RunFailed: it is damaged.
     """
     path = pathlib.Path(place)
+    files.recover(path)  # where an export was killed while it replaced this one
     is_run = (path / "checkpoints").is_dir()
     if not is_run and not (path / "saved_model.pb").is_file():
         found = "is neither of the two" if path.exists() else "does not exist"
@@ -160,7 +161,10 @@ def _answers(classify: Callable, encoded: list[bytes]) -> Iterator[tuple[Top, st
             words = (name.decode("utf-8", "surrogateescape") for name in names[row])
             yield tuple(zip(words, probabilities[row].tolist(), strict=True)), None
         else:
-            yield (), decode.explain(Given(image_bytes), row)
+            try:
+                yield (), decode.explain(Given(image_bytes), row)
+            except OSError as error:  # the model refuses more than we do, or memory ran out
+                yield (), str(error)
 
 
 def read(path: str) -> File:

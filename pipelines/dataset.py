@@ -3,17 +3,20 @@
 import sys
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from pipelines import augment
 from pipelines.config import DataConfig, InputConfig, Views
-from pipelines.decode import CORES, decoded
+from pipelines.decode import CORES, decoded, explain
 from pipelines.order import order
 from pipelines.sources import Source
 from pipelines.sources.memory import MemorySource
 
 PADDING = -1
 """Stands for the index in rows that only fill up a batch."""
+MEAN_EXAMPLES = 64
+"""Pictures whose sums leave the graph together."""
 
 
 class Batch(NamedTuple):
@@ -100,7 +103,7 @@ def eval_dataset(
 
 
 def dataset_mean(source: Source, inputs: InputConfig) -> tuple[float, float, float]:
-    """Measures the mean colour of all squares, exactly; pictures that fail are left out.
+    """Measures the mean color of all squares, exactly; pictures that fail are left out.
 
     Args:
       source: numbered examples, the training split.
@@ -111,22 +114,33 @@ def dataset_mean(source: Source, inputs: InputConfig) -> tuple[float, float, flo
 
     Raises:
       ValueError: no picture can be decoded.
+      OSError: one could not be read, though nothing is wrong with it.
     """
 
-    def color_sum(index, square, label, good) -> tuple[tf.Tensor, tf.Tensor]:
+    def color_sum(index, square, label, good):
         rows = tf.reduce_sum(tf.cast(square, tf.int32), axis=0)  # at most 255 * resize
-        return tf.reduce_sum(tf.cast(rows, tf.int64), axis=0), tf.cast(good, tf.int64)
+        return tf.reduce_sum(tf.cast(rows, tf.int64), axis=0), tf.where(
+            good, tf.constant(PADDING, tf.int64), index
+        )
 
     ds = tf.data.Dataset.range(source.num_examples)
     ds = _squares(ds, source, inputs).map(color_sum, tf.data.AUTOTUNE)
-    zero = (tf.zeros([3], tf.int64), tf.constant(0, tf.int64))
-    total, seen = ds.reduce(zero, lambda so_far, one: (so_far[0] + one[0], so_far[1] + one[1]))
-    if not int(seen):
+    total, bad = np.zeros(3, np.int64), []
+    for sums, lost in ds.batch(MEAN_EXAMPLES).prefetch(1):
+        total += sums.numpy().sum(axis=0)
+        bad += [index for index in lost.numpy().tolist() if index != PADDING]
+    for index in bad:
+        try:
+            explain(source, index)
+        except OSError as error:
+            raise OSError(f"{source.name(index)!r} could not be read: {error}") from error
+    seen = source.num_examples - len(bad)
+    if not seen:
         raise ValueError(
             f"None of the {source.num_examples} training pictures can be decoded; "
             f"the first is {source.name(0)}."
         )
-    return tuple(int(channel) / (int(seen) * inputs.resize**2) for channel in total)
+    return tuple(int(channel) / (seen * inputs.resize**2) for channel in total)
 
 
 def _squares(ds: tf.data.Dataset, source: Source, inputs: InputConfig) -> tf.data.Dataset:

@@ -198,14 +198,19 @@ def explain(source: Source, index: int) -> str:
       index: of the example.
 
     Returns:
-      The reason, without a period; "it can be decoded now" when nothing is wrong.
+      The reason, without a period.
+
+    Raises:
+      OSError: nothing is wrong with the picture: it cannot be read, or could not for a moment.
     """
     try:
         encoded, _ = source.read(tf.constant(index, tf.int64))
     except tf.errors.NotFoundError:
         return "the file is gone"
-    except tf.errors.OpError:
-        return "the file cannot be read"
+    except tf.errors.PermissionDeniedError:
+        return "this user may not read it"
+    except tf.errors.OpError as error:
+        raise OSError(_last_words(error)) from error
     num_bytes = int(tf.strings.length(encoded))
     try:
         height, width = picture_size(encoded).numpy()
@@ -217,4 +222,10 @@ def explain(source: Source, index: int) -> str:
         decode(encoded)
     except _UNDECODABLE:
         return f"its {num_bytes} bytes are damaged, cut short or of an unknown variety"
-    return "it can be decoded now"
+    raise OSError("reading it failed for a moment; it can be decoded now")
+
+
+def _last_words(error: tf.errors.OpError) -> str:
+    """The system's reason at the end of what TensorFlow says: node; file; reason."""
+    line = error.message.splitlines()[0] if error.message else type(error).__name__
+    return line.rpartition("; ")[2].rstrip(".")
