@@ -7,39 +7,47 @@ metrics that the version before ended with (`end.npz`, `end.jsonl`), and its exp
 """
 
 import json
+import os
 import pathlib
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tiny
 
-from alexnet_tf import settings_json
 from alexnet_tf.serving import savedmodel
-from alexnet_tf.training import checkpoint, lifecycle
-from alexnet_tf.training.run import run
+from alexnet_tf.training import checkpoint
 
+ROOT = pathlib.Path(__file__).parents[1]
 BEFORE = pathlib.Path(__file__).parent / "golden" / "before"
 MACHINE = ("tensorflow", "keras", "numpy", "processor", "cores", "onednn", "machine")
 """Where all of these are the same, the end is the same bit for bit."""
 
 
-def test_a_run_of_the_version_before_goes_on_to_the_same_end(tmp_path, monkeypatch):
+FLAGS = [*tiny.FLAGS, "--deterministic", "--data.source=folder:pictures", "--steps=12"]
+"""As they were typed then."""
+
+
+def test_a_run_of_the_version_before_goes_on_to_the_same_end(tmp_path):
     shutil.copytree(BEFORE, tmp_path / "before")
-    monkeypatch.chdir(tmp_path / "before")
-    stored = json.loads(pathlib.Path("run", "config.json").read_text())
-    config = settings_json.from_json(stored | {"run": stored["run"] | {"run_dir": "run"}})
-    assert run(config)[0] == 0
-    last = checkpoint.load("run", "last")
-    with np.load("end.npz") as end:
+    command = [sys.executable, "-m", "alexnet_tf.train", *FLAGS, "--run_dir=run"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, cwd=tmp_path / "before", env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "going on after step 4 in run" in done.stderr
+    last = checkpoint.load(tmp_path / "before" / "run", "last")
+    with np.load(BEFORE / "end.npz") as end:
         expected = dict(end)
-    now = lifecycle.versions()
     before = checkpoint.load(BEFORE / "run", "last").versions
-    is_same = all(before[name] == now[name] for name in MACHINE)
+    is_same = all(before[name] == last.versions[name] for name in MACHINE)
     tiny.assert_equal(last.arrays(), expected, atol=0.0 if is_same else 1e-5)
-    whole = [json.loads(line) for line in pathlib.Path("end.jsonl").read_text().splitlines()]
-    lines = tiny.metrics(pathlib.Path("run"))
+    whole = [json.loads(line) for line in (BEFORE / "end.jsonl").read_text().splitlines()]
+    lines = tiny.metrics(tmp_path / "before" / "run")
     assert [line["step"] for line in lines] == [line["step"] for line in whole]
     for line, other in zip(lines, whole, strict=True):
         for tag, value in line.items():

@@ -92,8 +92,8 @@ def test_saving_a_step_again_replaces_it(tmp_path):
 def test_a_newer_format_is_refused(tmp_path):
     save(tmp_path, 1)
     path = tmp_path / "checkpoints" / "step-000000001" / "state.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 2}))
-    with pytest.raises(UserError, match="format_version=2, expected at most 1"):
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 3}))
+    with pytest.raises(UserError, match="format_version=3, expected at most 2"):
         checkpoint.load(tmp_path)
 
 
@@ -132,3 +132,72 @@ def test_weights_that_do_not_fit_are_refused_by_name(change, text):
     arrays = {name: x for name, x in (stored.weights() | change).items() if x is not None}
     with pytest.raises(ValueError, match=text):
         assign(named_weights(alexnet(stored.config.network)), arrays)
+
+
+@pytest.mark.parametrize("name", ["state.json", "evaluation.json"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "null", "[]", "3", '"x"', "{}", '{"config": []}', "[" * 100_000, '{"a": NaN}', "\udcff"],
+)
+def test_a_description_of_any_shape_is_one_sentence(tmp_path, name, text):
+    save(tmp_path, 1)
+    path = tmp_path / "checkpoints" / "step-000000001" / name
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(RunFailed, match="step-000000001' cannot be read") as raised:
+        checkpoint.load(tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("place", ["config", "classes", "progress", "versions", "format_version"])
+@pytest.mark.parametrize("value", [None, 3, "x", [1], [None], {"x": 1}, {"step": "1"}])
+def test_a_description_with_any_wrong_part_is_no_traceback(tmp_path, place, value):
+    save(tmp_path, 1)
+    path = tmp_path / "checkpoints" / "step-000000001" / "state.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {place: value}))
+    try:
+        checkpoint.load(tmp_path)
+    except (RunFailed, UserError) as error:
+        assert "step-000000001" in str(error) and "\n" not in str(error)
+
+
+def test_what_was_loaded_can_be_read_after_it_was_pruned(tmp_path):
+    save(tmp_path, 1, best_step=1)
+    loaded = checkpoint.load(tmp_path)
+    for step in (2, 3, 4):
+        save(tmp_path, step, best_step=4)
+    assert not loaded.path.exists()
+    tiny.assert_equal(loaded.arrays(), ARRAYS)
+    tiny.assert_equal(loaded.weights(), ARRAYS)
+
+
+def test_a_best_that_is_pruned_while_it_is_looked_for_gives_way_to_the_next(tmp_path, monkeypatch):
+    save(tmp_path, 1, best_step=1)
+    save(tmp_path, 2, best_step=1)
+    read_last = checkpoint.read_last
+
+    def then_pruned(directory):
+        monkeypatch.setattr(checkpoint, "read_last", read_last)
+        last = read_last(directory)
+        for step in (3, 4):
+            save(tmp_path, step, best_step=4)
+        return last
+
+    monkeypatch.setattr(checkpoint, "read_last", then_pruned)
+    assert checkpoint.load(tmp_path).step == 4
+
+
+def test_a_checkpoint_and_its_names_are_on_the_disk_before_it_is_renamed(tmp_path, monkeypatch):
+    synced, rename = [], pathlib.Path.rename
+
+    def fsync(descriptor):
+        synced.append(pathlib.Path(os.readlink(f"/proc/self/fd/{descriptor}")))
+
+    def renamed(path, target):
+        assert {path, path / "arrays.npz", path / "state.json"} <= set(synced)
+        synced.clear()
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(pathlib.Path, "rename", renamed)
+    save(tmp_path, 1)
+    assert synced == [tmp_path / "checkpoints"]

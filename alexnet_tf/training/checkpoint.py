@@ -2,11 +2,15 @@
 
     checkpoints/step-000000740/arrays.npz    conv1/kernel, conv1/kernel/momentum, conv1/bias, ...
     checkpoints/step-000000740/state.json    format_version, config, classes, progress, versions
+    checkpoints/step-000000740/evaluation.json    progress once the step was evaluated, if it was
 
-Kernels are stored in the single-device layout [h, w, in / groups, out], fc6 in the order H, W, C,
-so that every form of a network reads every other's. The best and the last two are kept.
+A step is saved before it is evaluated, so that nothing that happens during an evaluation costs the
+steps before it; what the evaluation found is added in a small file. Kernels are stored in the
+single-device layout [h, w, in / groups, out], fc6 in the order H, W, C, so that every form of a
+network reads every other's. The best and the last two are kept.
 """
 
+import contextlib
 import dataclasses
 import enum
 import json
@@ -14,19 +18,26 @@ import os
 import pathlib
 import re
 import shutil
-import zipfile
+import weakref
 
 import numpy as np
 
-from alexnet_tf import settings_json
+from alexnet_tf import files, settings_json
 from alexnet_tf.config import Config
 from alexnet_tf.errors import RunFailed, UserError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Raised to 2 when evaluations got a file of their own; 1 is read."""
 KEPT = 2
 """Checkpoints that stay beside the best one."""
+EVALUATION = "evaluation.json"
+"""In a checkpoint whose step was evaluated: its progress after that."""
+REQUIRED = {"config": dict, "classes": list, "progress": dict, "versions": dict}
+"""Kinds of what state.json has, to tell a damaged one."""
 _PREFIX, _UNFINISHED = "step-", ".unfinished-"
 _NAME = re.compile(rf"{_PREFIX}\d+")
+_ATTEMPTS = 5
+"""How often another process may remove what was to be read before we give up."""
 
 
 class Which(enum.StrEnum):
@@ -38,7 +49,7 @@ class Which(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint as read."""
+    """A checkpoint whose files are open: what another process removes meanwhile stays readable."""
 
     path: pathlib.Path
     config: Config
@@ -47,6 +58,12 @@ class Checkpoint:
     """Fields of `state.Progress`."""
     versions: dict
     """Programs and formats that wrote it."""
+    arrays_file: int
+    """Descriptor of arrays.npz; closed when this object goes."""
+
+    def __post_init__(self):
+        """Ties the open file to this object."""
+        weakref.finalize(self, os.close, self.arrays_file)
 
     @property
     def step(self) -> int:
@@ -54,19 +71,21 @@ class Checkpoint:
         return self.progress["step"]
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All arrays by name.
+        """Reads all arrays by name.
 
         Raises:
           RunFailed: the file is damaged.
         """
         try:
-            with open(self.path / "arrays.npz", "rb") as file, np.load(file) as stored:
-                return {name: stored[name] for name in stored.files}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise _damaged(self.path, error) from error
+            with open(os.dup(self.arrays_file), "rb") as file:
+                file.seek(0)
+                with np.load(file, allow_pickle=False) as stored:
+                    return {name: stored[name] for name in stored.files}
+        except Exception as error:  # a damaged archive makes NumPy raise almost anything
+            raise damaged(self.path, error) from error
 
     def weights(self) -> dict[str, np.ndarray]:
-        """The arrays without the optimizer's."""
+        """Reads the arrays without the optimizer's."""
         arrays = self.arrays()
         return {name: arrays[name] for name in arrays if not name.endswith("/momentum")}
 
@@ -102,17 +121,11 @@ def save(
     }
     try:
         _write(unfinished, arrays, state)
-        if target.exists():  # the same step once more: evaluated since
-            target.rename(directory / f"{_UNFINISHED}old-{target.name}")
-        unfinished.rename(target)
-        sync_directory(directory)
+        files.replace_directory(unfinished, target)
         clean(directory)
     except OSError as error:
         shutil.rmtree(unfinished, ignore_errors=True)
-        raise RunFailed(
-            f"checkpoint={str(target)!r} could not be written: {error.strerror}. The previous "
-            "checkpoint is good; make room or permit writing, and run the same command again."
-        ) from error
+        raise _unwritten(target, error) from error
     for path in _paths(directory)[:-KEPT]:
         if not progress["best_step"] or _step(path) != progress["best_step"]:
             shutil.rmtree(path, ignore_errors=True)
@@ -124,10 +137,24 @@ def _write(unfinished: pathlib.Path, arrays: dict[str, np.ndarray], state: dict)
     unfinished.mkdir(parents=True)
     with open(unfinished / "arrays.npz", "wb") as file:
         np.savez(file, **arrays)
-        _sync(file)
+        files.sync(file)
     with open(unfinished / "state.json", "w", encoding="utf-8") as file:
         json.dump(state, file, indent=1)
-        _sync(file)
+        files.sync(file)
+    files.sync_directory(unfinished)
+
+
+def mark_evaluated(directory: pathlib.Path, progress: dict) -> None:
+    """Adds what an evaluation found to the checkpoint of its step.
+
+    Raises:
+      RunFailed: the disk does not take it; the next start evaluates the step once more.
+    """
+    path = directory / f"{_PREFIX}{progress['step']:09d}" / EVALUATION
+    try:
+        files.write_text(path, json.dumps(progress, indent=1))
+    except OSError as error:
+        raise _unwritten(path.parent, error) from error
 
 
 def load(run_dir: str | os.PathLike, which: Which = Which.BEST) -> Checkpoint:
@@ -146,51 +173,50 @@ def load(run_dir: str | os.PathLike, which: Which = Which.BEST) -> Checkpoint:
             "made. Train first, or name another."
         )
     directory = pathlib.Path(run_dir) / "checkpoints"
-    last = read_last(directory)
-    if last is None:
-        raise UserError(
-            f"run_dir={str(run_dir)!r} holds no checkpoint; expected "
-            "checkpoints/step-*/arrays.npz. Train first, or name another."
-        )
-    best_step = last.progress["best_step"]  # 0 before the first evaluation
-    best = directory / f"{_PREFIX}{best_step:09d}"
-    return _read(best) if which == Which.BEST and best_step and best.exists() else last
+    for _ in range(_ATTEMPTS):
+        last = read_last(directory)
+        if last is None:
+            raise UserError(
+                f"run_dir={str(run_dir)!r} holds no checkpoint; expected "
+                "checkpoints/step-*/arrays.npz. Train first, or name another."
+            )
+        best_step = last.progress["best_step"]  # 0 before the first evaluation
+        if which == Which.LAST or best_step in (0, last.step):
+            break
+        with contextlib.suppress(FileNotFoundError):  # another one became the best since
+            return _read(directory / f"{_PREFIX}{best_step:09d}")
+    return last
 
 
 def read_last(directory: pathlib.Path) -> Checkpoint | None:
-    """The newest checkpoint in a directory, None where there is none."""
-    paths = _paths(directory)
-    return _read(paths[-1]) if paths else None
+    """Opens the newest checkpoint in a directory, None where there is none."""
+    for _ in range(_ATTEMPTS):
+        paths = _paths(directory)
+        try:
+            return _read(paths[-1]) if paths else None
+        except FileNotFoundError:  # removed since, by the process that trains there
+            continue
+    raise damaged(paths[-1], FileNotFoundError("a file of it is missing"))
 
 
 def clean(directory: pathlib.Path) -> None:
-    """Removes what killed writes left behind."""
+    """Removes what killed writes left behind, and brings back what they had moved away."""
+    for path in directory.glob(f"{_UNFINISHED}old-*"):  # as alexnet_tf 0.1.0 called it
+        place = directory / path.name.removeprefix(f"{_UNFINISHED}old-")
+        if not place.exists():
+            path.rename(place)
+    for path in directory.glob(f".{_PREFIX}*{files.OLD}"):
+        place = directory / path.name.removeprefix(".").removesuffix(files.OLD)
+        files.recover(place)
+        shutil.rmtree(path, ignore_errors=True)
     for path in directory.glob(f"{_UNFINISHED}*"):
-        old, name = directory / path.name, path.name.removeprefix(f"{_UNFINISHED}old-")
-        if name != path.name and not (directory / name).exists():
-            old.rename(directory / name)  # killed between the two renames of `save`
-        else:
-            shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def needed_bytes(directory: pathlib.Path, arrays: dict[str, np.ndarray]) -> int:
     """Disk space for the checkpoints to come: the most that are there at once, less those."""
     num_missing = max(1, KEPT + 2 - len(_paths(directory)))
     return num_missing * sum(array.nbytes for array in arrays.values())
-
-
-def sync_directory(directory: pathlib.Path) -> None:
-    """Makes the names in a directory survive a loss of power."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync(file) -> None:
-    file.flush()
-    os.fsync(file.fileno())
 
 
 def _paths(directory: pathlib.Path) -> list[pathlib.Path]:
@@ -204,26 +230,69 @@ def _step(path: pathlib.Path) -> int:
 
 
 def _read(path: pathlib.Path) -> Checkpoint:
+    """Opens a checkpoint.
+
+    Raises:
+      FileNotFoundError: it is gone, or one of its files is.
+      UserError: a newer version wrote it.
+      RunFailed: it is damaged.
+    """
     try:
-        state = json.loads((path / "state.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise _damaged(path, error) from error
-    if state["format_version"] > FORMAT_VERSION:
-        raise UserError(
-            f"checkpoint={str(path)!r} has format_version={state['format_version']}, expected at "
-            f"most {FORMAT_VERSION}. Use the version of alexnet_tf that wrote it."
+        state = _json(path / "state.json")
+        version = state.get("format_version")
+        if isinstance(version, int) and version > FORMAT_VERSION:
+            raise UserError(
+                f"format_version={version}, expected at most {FORMAT_VERSION}. Use the version of "
+                "alexnet_tf that wrote it."
+            )
+        _check_kinds(state, REQUIRED)
+        is_evaluated = (path / EVALUATION).exists()
+        progress = _json(path / EVALUATION) if is_evaluated else state["progress"]
+        _check_kinds(progress, {"step": int, "best_step": int})
+        if not all(isinstance(name, str) for name in state["classes"]):
+            raise ValueError("classes are no list of names")
+        return Checkpoint(
+            path=path,
+            config=settings_json.from_json(state["config"]),
+            classes=tuple(state["classes"]),
+            progress=progress,
+            versions=state["versions"],
+            arrays_file=os.open(path / "arrays.npz", os.O_RDONLY),
         )
-    return Checkpoint(
-        path=path,
-        config=settings_json.from_json(state["config"]),
-        classes=tuple(state["classes"]),
-        progress=state["progress"],
-        versions=state["versions"],
+    except FileNotFoundError:
+        raise
+    except UserError as error:
+        raise UserError(f"checkpoint={str(path)!r}: {error}") from error
+    except Exception as error:  # what is no longer as it was written fails in many ways
+        raise damaged(path, error) from error
+
+
+def _json(path: pathlib.Path) -> dict:
+    """Reads an object of JSON; ValueError where the file holds anything else."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(found, dict):
+        raise ValueError(f"{path.name} holds no object")
+    return found
+
+
+def _check_kinds(values: dict, kinds: dict[str, type]) -> None:
+    """Refuses values of another kind than they were written with."""
+    for name, kind in kinds.items():
+        if not isinstance(values.get(name), kind):
+            raise ValueError(f"{name}={str(values.get(name))[:40]!r}, expected {kind.__name__}")
+
+
+def _unwritten(path: pathlib.Path, error: OSError) -> RunFailed:
+    return RunFailed(
+        f"checkpoint={str(path)!r} could not be written: {error.strerror}. The previous "
+        "checkpoint is good; make room or permit writing, and run the same command again."
     )
 
 
-def _damaged(path: pathlib.Path, error: Exception) -> RunFailed:
+def damaged(path: pathlib.Path, error: Exception) -> RunFailed:
+    """Says that a checkpoint is not as it was written."""
+    reason = " ".join(str(error).split()) or type(error).__name__
     return RunFailed(
-        f"checkpoint={str(path)!r} cannot be read: {error}. Expected it as it was written; remove "
-        "this directory to go on from the one before."
+        f"checkpoint={str(path)!r} cannot be read: {reason.rstrip('.')}. Expected it as it was "
+        "written; remove this directory to go on from the one before."
     )

@@ -1,13 +1,14 @@
 """Every example of a set exactly once, summed over replicas, divided once."""
 
 import sys
+from collections.abc import Callable
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from alexnet_tf.config import Config
-from alexnet_tf.errors import UserError
+from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.training import checkpoint, counts, steps
 from alexnet_tf.training.state import assign, compute_dtype, named_weights
@@ -60,17 +61,25 @@ class Evaluator:
 
         self._sums = sums
 
-    def __call__(self) -> dict[str, float | int | None]:
+    def __call__(
+        self, is_stopped: Callable[[], bool] = lambda: False
+    ) -> dict[str, float | int | None] | None:
         """Sees every example once.
 
+        Args:
+          is_stopped: asked between two batches whether to give up.
+
         Returns:
-          loss (nats), top1_error and top5_error (fractions; None when K <= 5), seen, skipped.
+          loss (nats), top1_error and top5_error (fractions; None when K <= 5), seen, skipped; None
+          where it was given up.
 
         Raises:
           UserError: a picture cannot be decoded and `data.on_error` is fail.
         """
         total = counts.Counts(*np.zeros(len(counts.Counts._fields)))
         for batch in self._dataset:
+            if is_stopped():
+                return None
             sums, lost = self._sums(batch)
             report(lost.numpy(), self._source, self._config.data.on_error)
             total = counts.Counts(*[a + float(b) for a, b in zip(total, sums, strict=True)])
@@ -123,11 +132,20 @@ def report(lost: np.ndarray, source, on_error: OnError) -> None:
 
     Raises:
       UserError: there is one and `on_error` is fail.
+      RunFailed: nothing is wrong with one, but reading it failed; never skipped, since the run
+        would end otherwise than an undisturbed one.
     """
     for index in lost:
-        what = (
-            f"{source.name(int(index))!r} cannot be decoded: {decode.explain(source, int(index))}"
-        )
+        name = source.name(int(index))
+        try:
+            reason = decode.explain(source, int(index))
+        except OSError as error:
+            raise RunFailed(
+                f"data.source: {name!r} could not be read: {error}. This is no fault of the "
+                "picture, so it is not skipped; run the same command again, which goes on from "
+                "the last checkpoint."
+            ) from error
+        what = f"{name!r} cannot be decoded: {reason}"
         if on_error == OnError.FAIL:
             raise UserError(
                 f"data.source: {what}. Mend or remove the file, or train without it: "

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from alexnet_tf import __version__, settings_json
+from alexnet_tf import __version__, files, settings_json
 from alexnet_tf.config import Config
 from alexnet_tf.environment import processor
 from alexnet_tf.errors import RunFailed, UserError
@@ -62,7 +62,7 @@ class Lock:
 
 
 class Signals:
-    """Turns SIGTERM and Ctrl-C into a wish that the loop reads between two launches.
+    """Turns SIGTERM and Ctrl-C into a stop request that the loop reads between two launches.
 
     A second signal acts at once, as if nobody listened.
     """
@@ -70,7 +70,7 @@ class Signals:
     CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 
     def __init__(self):
-        """No wish yet."""
+        """No request yet."""
         self.exit_code: int | None = None
 
     def __enter__(self) -> "Signals":
@@ -125,10 +125,10 @@ def check_versions(stored: dict, now: dict) -> str | None:
       UserError: the order or the augmentation was another one then.
     """
     for name in ("order_version", "augmentation_version"):
-        if stored[name] != now[name]:
+        if stored.get(name) != now[name]:
             raise UserError(
-                f"{name}={stored[name]} in the checkpoint, expected {now[name]}. Go on with "
-                f"alexnet_tf {stored['alexnet_tf']}, or start anew in another --run_dir."
+                f"{name}={stored.get(name)} in the checkpoint, expected {now[name]}. Go on with "
+                f"alexnet_tf {stored.get('alexnet_tf')}, or start anew in another --run_dir."
             )
     changed = [f"{k} {stored.get(k)} -> {now[k]}" for k in now if stored.get(k) != now[k]]
     if changed:
@@ -179,12 +179,35 @@ def describe_run(run_dir: pathlib.Path, config: Config, data: dict) -> None:
 def read_json(path: pathlib.Path) -> dict:
     """Reads one of the small files of a run directory; {} where it is missing."""
     try:
-        return {} if not path.exists() else json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if not isinstance(found, dict):
+            raise ValueError("it holds no object")
+        return found
+    except (OSError, ValueError, RecursionError) as error:
         raise RunFailed(
             f"{str(path)!r} cannot be read: {error}. Expected it as it was written; put it back, "
             "or remove it to go on without this comparison."
         ) from error
+
+
+def set_aside(run_dir: pathlib.Path) -> pathlib.Path | None:
+    """Moves what a run has written that has no checkpoint any more, before a new one begins there.
+
+    Returns:
+      The folder that holds it now, such as run_dir/aside-1; None where nothing was written.
+    """
+    if not any(path.stat().st_size for path in run_dir.glob("metrics.jsonl")):
+        return None
+    numbers = (path.name.removeprefix("aside-") for path in run_dir.glob("aside-*"))
+    aside = run_dir / f"aside-{1 + max((int(x) for x in numbers if x.isdecimal()), default=0)}"
+    try:
+        aside.mkdir()
+        for name in ("events", "result.json", "config.json", "data.json", "metrics.jsonl"):
+            if (run_dir / name).exists():
+                (run_dir / name).rename(aside / name)
+    except OSError as error:
+        raise _unwritten(aside, error) from error
+    return aside
 
 
 def check_space(run_dir: pathlib.Path, needed: int) -> None:
@@ -207,15 +230,14 @@ def write_text(path: pathlib.Path, text: str) -> None:
     Raises:
       RunFailed: the disk does not take it.
     """
-    unfinished = path.with_name(f".{path.name}.unfinished")
     try:
-        with open(unfinished, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        files.write_text(path, text)
     except OSError as error:
-        raise RunFailed(
-            f"{str(path)!r} could not be written: {error.strerror}. Make room or permit writing, "
-            "and run the same command again."
-        ) from error
+        raise _unwritten(path, error) from error
+
+
+def _unwritten(path: pathlib.Path, error: OSError) -> RunFailed:
+    return RunFailed(
+        f"{str(path)!r} could not be written: {error.strerror}. Make room or permit writing, "
+        "and run the same command again."
+    )

@@ -9,7 +9,7 @@ import sys
 import keras
 
 from alexnet_tf.config import Config
-from alexnet_tf.errors import UserError
+from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.networks.table import table
 from alexnet_tf.training import checkpoint, lifecycle, schedules
 from alexnet_tf.training.events import Events
@@ -52,11 +52,24 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
         if last:  # a start that failed before the first checkpoint binds nobody
             _check_length(run_dir, config, last.config, train.num_examples)
             lifecycle.check_same_run(run_dir, config, data, stored_data)
+        else:
+            _set_aside(run_dir)
         lifecycle.describe_run(run_dir, config, data)
         lifecycle.write_text(run_dir / "classes.txt", "\n".join(train.classes))
         return _train(config, strategy, (train, val), run_dir, callbacks)
     finally:
         lock.release()
+
+
+def _set_aside(run_dir: pathlib.Path) -> None:
+    """Keeps the metrics of a run whose checkpoints are gone, and says where."""
+    aside = lifecycle.set_aside(run_dir)
+    if aside:
+        print(
+            f"run_dir={str(run_dir)!r} holds no checkpoint, so a new run begins; what an earlier "
+            f"one wrote there was moved to {str(aside)!r}.",
+            file=sys.stderr,
+        )
 
 
 def _train(config, strategy, sources, run_dir, callbacks) -> tuple[int, dict]:
@@ -164,6 +177,8 @@ def _prepare(
             inputs = dataclasses.replace(inputs, mean=tuple(mean))
     except ValueError as error:
         raise UserError(str(error)) from error
+    except OSError as error:
+        raise RunFailed(f"data.source: {error}. Run the same command again.") from error
     network = dataclasses.replace(config.network, num_classes=len(train.classes), input=inputs)
     try:
         table(network)  # refuses what cannot be built

@@ -56,6 +56,7 @@ class Trainer:
         self.callbacks = keras.callbacks.CallbackList(list(callbacks), model=self.state.model)
         self._evaluator = Evaluator(self.state.model, self.val_source, config, strategy)
         self._open_epoch: int | None = None
+        self._saved_step: int | None = None
         self._training: dict = {}
         self.timer = Timer()
 
@@ -87,23 +88,24 @@ class Trainer:
         self.timer.start()
         self.state.model.stop_training = False
         self.callbacks.on_train_begin()
+        is_over = False
         while True:
-            is_due = self._is_evaluation_due()
-            if is_due:
-                self._evaluate()
+            if self._is_evaluation_due():
+                self._save()  # first: whatever happens during the evaluation, the steps are safe
+                self._evaluate(signals)
+                if self._is_evaluation_due():  # still: a signal came
+                    break
             if self._open_epoch is not None and self._ends_epoch(progress.step):
                 self.callbacks.on_epoch_end(self._open_epoch, self._epoch_logs())
                 self._open_epoch = None
-            if is_due:
-                self._save()
             is_over = progress.step >= self.num_steps or self.state.model.stop_training
-            if (is_over or signals.exit_code) and not is_due:  # otherwise it was saved just now
-                self._save()
             if is_over or signals.exit_code:
                 break
             self._make_steps()
             if self.timer.seconds_since_save() > self.config.run.save_every_seconds:
                 self._save()
+        if self._saved_step != progress.step or self.callbacks.callbacks:
+            self._save()  # callbacks may have changed the weights since
         self.callbacks.on_train_end()
         return 0 if is_over else signals.exit_code
 
@@ -172,9 +174,12 @@ class Trainer:
         progress = self.state.progress
         if progress.step == 0 or progress.evaluated_step == progress.step:
             return False
+        return self._is_scheduled(progress.step) or progress.step >= self.num_steps
+
+    def _is_scheduled(self, step: int) -> bool:
+        """Whether a run of any length is evaluated after this step."""
         every = self.config.run.evaluate_every_epochs
-        is_time = self._ends_epoch(progress.step) and not self._epochs_done(progress.step) % every
-        return is_time or progress.step >= self.num_steps
+        return self._ends_epoch(step) and not self._epochs_done(step) % every
 
     def _learning_rate(self, step: int) -> float:
         return schedules.learning_rate(
@@ -196,16 +201,19 @@ class Trainer:
         line = {f"train/{name}": value for name, value in values.items()}
         self._write(line | {"train/learning_rate": rate} | self.timer.lap(values["seen"]))
 
-    def _evaluate(self) -> None:
-        """Evaluates, lets the plateau schedule know, and remembers the best."""
+    def _evaluate(self, signals: lifecycle.Signals) -> None:
+        """Evaluates, unless a signal comes; lets the plateau schedule know, marks the best."""
         progress = self.state.progress
         began = time.monotonic()
         self.callbacks.on_test_begin()
-        result = self._evaluator()
+        result = self._evaluator(lambda: signals.exit_code is not None)
+        if result is None:
+            return
         self.callbacks.on_test_end(result)
         progress.evaluated_step = progress.step
         progress.evaluation = result
-        if self.config.optimizer.schedule == Schedule.PLATEAU:
+        # The end of a run that is extended later is no evaluation of the longer run.
+        if self.config.optimizer.schedule == Schedule.PLATEAU and self._is_scheduled(progress.step):
             progress.plateau = progress.plateau.after(result["top1_error"], self.config.optimizer)
         if not progress.best_step or result["top1_error"] < progress.best_error:
             progress.best_step, progress.best_error = progress.step, result["top1_error"]
@@ -214,6 +222,8 @@ class Trainer:
         line = {f"eval/{name}": value for name, value in result.items()}
         self._write(line | {"time/seconds": self.timer.seconds(), "time/evaluation": seconds})
         self._sinks.show_weights(self.state.model, progress.step)
+        progress.metrics_bytes = self._sinks.flush()
+        checkpoint.mark_evaluated(self.run_dir / "checkpoints", progress.to_json())
 
     def _epoch_logs(self) -> dict:
         """What Keras callbacks expect: the last training line, evaluations under val_."""
@@ -237,6 +247,7 @@ class Trainer:
             self.state.progress.to_json(),
             self._versions,
         )
+        self._saved_step = self.state.progress.step
         self.timer.saved()
         self.timer.leave_out(time.monotonic() - began)
 
@@ -247,6 +258,10 @@ class Trainer:
         if last is None:
             return None
         remark = lifecycle.check_versions(last.versions, self._versions)
-        self.state.assign(last.arrays())
-        self.state.progress = Progress.from_json(last.progress)
+        try:
+            self.state.progress = Progress.from_json(last.progress)
+            self.state.assign(last.arrays())
+        except (KeyError, TypeError, ValueError) as error:
+            raise checkpoint.damaged(last.path, error) from error
+        self._saved_step = last.step
         return remark
