@@ -10,6 +10,7 @@ import math
 
 from alexnet_tf.network_config import NetworkConfig
 from pipelines.config import FREE, DataConfig
+from pipelines.typed import Typed
 
 
 class Schedule(enum.StrEnum):
@@ -39,7 +40,7 @@ class Precision(enum.StrEnum):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class OptimizerConfig:
+class OptimizerConfig(Typed, section="optimizer"):
     """The update rule of the paper's section 5, and the learning rate by step."""
 
     learning_rate: float = 0.01
@@ -68,6 +69,7 @@ class OptimizerConfig:
 
     def __post_init__(self):
         """Refuses rates that cannot train."""
+        super().__post_init__()
         for name in ("learning_rate", "drop_factor", "bias_rate"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
@@ -88,7 +90,7 @@ class OptimizerConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RunConfig:
+class RunConfig(Typed):
     """How long, where, and what is written down. Its flags bear no section name."""
 
     strategy: StrategyName = dataclasses.field(default=StrategyName.SINGLE, metadata=FREE)
@@ -124,6 +126,7 @@ class RunConfig:
 
     def __post_init__(self):
         """Refuses counts that are none."""
+        super().__post_init__()
         for name in ("global_batch_size", "log_every_steps", "evaluate_every_epochs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: expected at least 1.")
@@ -142,7 +145,7 @@ class RunConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Typed):
     """One run, whole: this is what a run directory stores as config.json."""
 
     recipe: str = "quickstart"
@@ -154,6 +157,7 @@ class Config:
 
     def __post_init__(self):
         """Refuses strategies that the number of devices and towers does not fit."""
+        super().__post_init__()
         devices, strategy = ",".join(self.run.devices), self.run.strategy
         if self.network.towers == 2:
             if strategy != StrategyName.SINGLE:

@@ -6,6 +6,7 @@ import enum
 from alexnet_tf.errors import expected_one_of
 from alexnet_tf.network_layers import PAPER_LAYERS, Conv, Dense, Layer
 from pipelines.config import FREE, InputConfig
+from pipelines.typed import Typed
 
 
 class Init(enum.StrEnum):
@@ -59,7 +60,7 @@ class Head(enum.StrEnum):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class NetworkConfig:
+class NetworkConfig(Typed, section="network"):
     """A network: what it sees, its layers, and what scales them. The defaults are the paper's."""
 
     name: str = "paper"
@@ -104,6 +105,7 @@ class NetworkConfig:
 
     def __post_init__(self):
         """Refuses networks that cannot be built."""
+        super().__post_init__()
         if self.num_classes < 0:
             raise ValueError(f"network.num_classes={self.num_classes}: expected 0 or more.")
         if self.width <= 0:
@@ -129,6 +131,10 @@ class NetworkConfig:
                     f"which network.groups={self.groups} cannot share. Change width or groups."
                 )
         names = [layer.name for layer in self.layers]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(
+                f"network.layers={','.join(names)}: expected at least one row, each name once."
+            )
         for name in self.without:
             if name not in names[:-1]:
                 raise ValueError(expected_one_of("network.without", name, names[:-1]))

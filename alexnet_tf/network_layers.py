@@ -7,6 +7,8 @@ Every row is a value with a `kind`; `networks/alexnet.py` builds each kind by on
 import dataclasses
 import enum
 
+from pipelines.typed import Typed
+
 
 class Activation(enum.StrEnum):
     """What each output goes through."""
@@ -18,8 +20,24 @@ class Activation(enum.StrEnum):
     SCALED_TANH = "scaled_tanh"
 
 
+class _Row(Typed):
+    """Base of the rows; a wrong value is named with its row, such as network.layers.conv1.pad."""
+
+    def __post_init__(self):
+        """Refuses values of other types, and a kind that is not the class's."""
+        super().__post_init__()
+        if not self.name:
+            raise ValueError(f"{self.named('name')}='': expected a name, such as conv1.")
+        if self.kind != type(self).kind:
+            raise ValueError(f"{self.named('kind')}={self.kind}: expected {type(self).kind}.")
+
+    def named(self, field: str) -> str:
+        """What a message calls a field."""
+        return f"network.layers.{self.name or type(self).__name__}.{field}"
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Conv:
+class Conv(_Row):
     """A convolution with its bias and activation."""
 
     name: str
@@ -43,6 +61,12 @@ class Conv:
     kind: str = "conv"
     """Tells the rows of a table apart; every row has one."""
 
+    def __post_init__(self):
+        """Refuses sizes that no kernel can have."""
+        super().__post_init__()
+        self.at_least(1, "filters", "kernel", "stride")
+        self.at_least(0, "pad", "std")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Local(Conv):
@@ -61,7 +85,7 @@ class Sparse(Conv):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Lrn:
+class Lrn(_Row):
     """Local response normalisation (paper, section 3.3); alpha meets the raw sum of squares."""
 
     name: str
@@ -76,9 +100,15 @@ class Lrn:
     """Power of the divisor."""
     kind: str = "lrn"
 
+    def __post_init__(self):
+        """Refuses what could divide by a negative number."""
+        super().__post_init__()
+        self.at_least(1, "radius")
+        self.at_least(0, "bias", "alpha", "beta")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SpatialNorm:
+class SpatialNorm(_Row):
     """Response normalisation over a square of the same channel (spec 4.2)."""
 
     name: str
@@ -93,9 +123,15 @@ class SpatialNorm:
     """Power of the divisor."""
     kind: str = "spatial_norm"
 
+    def __post_init__(self):
+        """Refuses what could divide by a negative number."""
+        super().__post_init__()
+        self.at_least(1, "size")
+        self.at_least(0, "bias", "alpha", "beta")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BatchNorm:
+class BatchNorm(_Row):
     """Batch normalisation (Ioffe & Szegedy 2015) of each channel, with scale and offset."""
 
     name: str
@@ -106,9 +142,16 @@ class BatchNorm:
     """Added to the variance."""
     kind: str = "batch_norm"
 
+    def __post_init__(self):
+        """Refuses what could keep or divide by a negative number."""
+        super().__post_init__()
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"{self.named('momentum')}={self.momentum}: expected 0 to below 1.")
+        self.at_least(0, "epsilon")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Pool:
+class Pool(_Row):
     """Maximum or mean over windows that may overlap (paper, section 3.4)."""
 
     name: str
@@ -124,9 +167,14 @@ class Pool:
     Caffe; otherwise what does not fill a window is left out."""
     kind: str = "pool"
 
+    def __post_init__(self):
+        """Refuses windows without a pixel, or that never move."""
+        super().__post_init__()
+        self.at_least(1, "size", "stride")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Subsample:
+class Subsample(_Row):
     """LeNet-5's S2 and S4: mean of 2x2, one gain and one bias for each channel (spec 6.7)."""
 
     name: str
@@ -137,7 +185,7 @@ class Subsample:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Pyramid:
+class Pyramid(_Row):
     """Maxima over 1, 4, 9,... parts of the picture (He et al. 2014): any size gives one length."""
 
     name: str
@@ -146,9 +194,16 @@ class Pyramid:
     """Parts down and right, for each level."""
     kind: str = "pyramid"
 
+    def __post_init__(self):
+        """Refuses levels that divide nothing."""
+        super().__post_init__()
+        self.at_least(1, "levels")
+        if not self.levels:
+            raise ValueError(f"{self.named('levels')}=(): expected parts, such as 6,3,2,1.")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Activate:
+class Activate(_Row):
     """An activation that stands apart from its layer, such as a ReLU after the pooling."""
 
     name: str
@@ -159,7 +214,7 @@ class Activate:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Drop:
+class Drop(_Row):
     """Dropout (paper, section 4.2), by `network.dropout` and `network.dropout_rate`."""
 
     name: str
@@ -168,7 +223,7 @@ class Drop:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Dense:
+class Dense(_Row):
     """A fully connected layer."""
 
     name: str
@@ -183,9 +238,14 @@ class Dense:
     """What follows each output."""
     kind: str = "dense"
 
+    def __post_init__(self):
+        """Refuses sizes that no layer can have."""
+        super().__post_init__()
+        self.at_least(0, "units", "std")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Rbf:
+class Rbf(_Row):
     """LeNet-5's output: minus the squared distance to a fixed picture of each digit (spec 6.7)."""
 
     name: str

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from alexnet_tf.config import Config
-from alexnet_tf.errors import expected_one_of
+from pipelines.typed import choice, is_union
 
 POSITIONAL = {"positional": True}
 """Metadata of a field that is given without a name, such as the pictures to predict."""
@@ -131,11 +131,6 @@ def replaced(settings: Frozen, values: Mapping[tuple[str, ...], Any]) -> Frozen:
     return dataclasses.replace(settings, **changes)
 
 
-def is_union(kind: Any) -> bool:
-    """Whether a type is a choice of types, A | B."""
-    return typing.get_origin(kind) in (typing.Union, types.UnionType)
-
-
 def type_text(kind: Any) -> str:
     """Says what can be typed for a type: INTEGER, NUMBER,..., rgb|bgr."""
     if is_union(kind):
@@ -165,9 +160,7 @@ def from_text(name: str, kind: Any, text: str) -> Any:
         parts = text.split(",") if text else []
         return tuple(from_text(name, typing.get_args(kind)[0], part.strip()) for part in parts)
     if issubclass(kind, enum.Enum):
-        if text not in list(kind):
-            raise ValueError(expected_one_of(name, text, kind))
-        return kind(text)
+        return choice(name, kind, text)
     if kind is bool:
         words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
         if text.lower() not in words:

@@ -7,14 +7,13 @@ in silence.
 
 import dataclasses
 import enum
-import math
 import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from alexnet_tf.config import Config
 from alexnet_tf.errors import UserError, expected_one_of
-from alexnet_tf.settings import is_union
+from pipelines.typed import is_union
 
 SCHEMA_VERSION = 2
 """Raised when a stored field changes its name or its meaning."""
@@ -62,18 +61,25 @@ def _from_first_schema(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 def to_dict(settings: Any) -> dict[str, Any]:
     """Writes one frozen dataclass, such as a NetworkConfig, as a dict that `json.dumps` takes."""
-    kinds = typing.get_type_hints(type(settings))
     return {
-        field.name: _plain(kinds[field.name], getattr(settings, field.name))
-        for field in dataclasses.fields(settings)
+        field.name: _plain(getattr(settings, field.name)) for field in dataclasses.fields(settings)
     }
+
+
+def _plain(value: Any) -> Any:
+    """Makes a value that JSON has."""
+    if dataclasses.is_dataclass(value):
+        return to_dict(value)
+    if isinstance(value, tuple):
+        return list(map(_plain, value))
+    return value.value if isinstance(value, enum.Enum) else value
 
 
 def from_dict(owner: type[Frozen], stored: Mapping[str, Any], name: str = "") -> Frozen:
     """Reads what `to_dict` wrote.
 
     Args:
-      owner: the dataclass to make.
+      owner: the dataclass to make; it checks the types of its values itself.
       stored: values by field name.
       name: the section's name, for the messages; empty for the outermost.
 
@@ -91,66 +97,24 @@ def from_dict(owner: type[Frozen], stored: Mapping[str, Any], name: str = "") ->
     for field in fields.values():
         if field.default is dataclasses.MISSING and field.name not in stored:
             raise UserError(f"{prefix}{field.name}: expected a value, found none.")
-    values = {field: _typed(kinds[field], x, prefix + field) for field, x in stored.items()}
     try:
-        return owner(**values)
+        return owner(
+            **{field: _read(kinds[field], x, prefix + field) for field, x in stored.items()}
+        )
     except ValueError as error:
         raise UserError(str(error)) from error
 
 
-def _plain(kind: Any, value: Any) -> Any:
-    """Makes a value that JSON has; floats stay floats, so that equal settings give equal text."""
-    if dataclasses.is_dataclass(value):
-        return to_dict(value)
-    if isinstance(value, tuple):
-        inner = _inner(kind)
-        return [_plain(inner, part) for part in value]
-    if isinstance(value, enum.Enum):
-        return value.value
-    return float(value) if kind is float else value
-
-
-def _inner(kind: Any) -> Any:
-    """Finds the type of a tuple's parts, also where the tuple is one choice of several."""
-    tuples = [kind] if not is_union(kind) else typing.get_args(kind)
-    return next(typing.get_args(x)[0] for x in tuples if typing.get_origin(x) is tuple)
-
-
-def _typed(kind: Any, value: Any, name: str) -> Any:
-    """Makes a value of the given type from what JSON had."""
-    if is_union(kind):
-        return _typed_by_choice(typing.get_args(kind), value, name)
+def _read(kind: Any, value: Any, name: str) -> Any:
+    """Makes dataclasses of the objects in what JSON had; rows of a table say which by `kind`."""
     if dataclasses.is_dataclass(kind):
         return from_dict(kind, value, name)
-    if typing.get_origin(kind) is tuple:
-        parts = typing.get_args(kind)
-        fits = isinstance(value, list | tuple) and (parts[-1] is ... or len(value) == len(parts))
-        if not fits:
-            count = "" if parts[-1] is ... else f" of {len(parts)}"
-            raise UserError(f"{name}={value!r}: expected a list{count}.")
-        return tuple(_typed(_inner(kind), part, name) for part in value)
-    if issubclass(kind, enum.Enum):
-        if value not in list(kind):
-            raise UserError(expected_one_of(name, value, kind))
-        return kind(value)
-    if kind is float and type(value) is int:
-        value = float(value)
-    if type(value) is not kind or (kind is float and not math.isfinite(value)):
-        raise UserError(f"{name}={value!r}: expected a value of type {kind.__name__}.")
+    if typing.get_origin(kind) is tuple and isinstance(value, list):
+        return [_read(typing.get_args(kind)[0], part, name) for part in value]
+    if is_union(kind) and all(map(dataclasses.is_dataclass, typing.get_args(kind))):
+        rows = {row.kind: row for row in typing.get_args(kind)}
+        which = value.get("kind") if isinstance(value, Mapping) else None
+        if which not in rows:
+            raise UserError(expected_one_of(f"{name}.kind", which, rows))
+        return from_dict(rows[which], value, name)
     return value
-
-
-def _typed_by_choice(kinds: tuple[Any, ...], value: Any, name: str) -> Any:
-    """Makes a value of one of several types; rows of a table say by `kind` which one they are."""
-    rows = {kind.kind: kind for kind in kinds if dataclasses.is_dataclass(kind)}
-    if rows:
-        kind = value.get("kind") if isinstance(value, Mapping) else None
-        if kind not in rows:
-            raise UserError(expected_one_of(f"{name}.kind", kind, rows))
-        return from_dict(rows[kind], value, name)
-    for kind in kinds[:-1]:
-        try:
-            return _typed(kind, value, name)
-        except UserError:
-            continue
-    return _typed(kinds[-1], value, name)

@@ -8,6 +8,8 @@ import dataclasses
 import enum
 import math
 
+from pipelines.typed import Typed
+
 FREE = {"resume": "free"}
 """Marks a field that may change between the start of a run and its continuation."""
 
@@ -68,7 +70,7 @@ def is_color(levels) -> bool:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class InputConfig:
+class InputConfig(Typed, section="network.input"):
     """What a network expects to see; stored with its weights."""
 
     size: int = 224
@@ -95,6 +97,7 @@ class InputConfig:
 
     def __post_init__(self):
         """Refuses sizes and colours that no picture can have."""
+        super().__post_init__()
         if self.size < 1:
             raise ValueError(f"network.input.size={self.size}: expected at least 1 pixel.")
         if self.resize < self.size:
@@ -122,7 +125,7 @@ class InputConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DataConfig:
+class DataConfig(Typed, section="data"):
     """Where the examples come from and what training does to them."""
 
     source: str = dataclasses.field(default="shapes", metadata=FREE)  # its digest is compared
@@ -148,6 +151,7 @@ class DataConfig:
 
     def __post_init__(self):
         """Refuses sources that do not exist and numbers outside their range."""
+        super().__post_init__()
         kind, _, place = self.source.partition(":")
         if not (self.source == "shapes" or (kind == "folder" and place)):
             raise ValueError(

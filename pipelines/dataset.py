@@ -12,6 +12,7 @@ from pipelines.decode import CORES, decoded, explain
 from pipelines.order import order
 from pipelines.sources import Source
 from pipelines.sources.memory import MemorySource
+from pipelines.typed import choice
 
 PADDING = -1
 """Stands for the index in rows that only fill up a batch."""
@@ -83,6 +84,7 @@ def eval_dataset(
     Returns:
       A finite dataset of Batches with static shapes.
     """
+    views = choice("views", Views, views)
     side = inputs.size if views == Views.CENTER else inputs.resize
 
     def example(index, square, label, good) -> Batch:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from pipelines.config import InputConfig, ResizeFilter, ResizeRule
 from pipelines.sources import Source
+from pipelines.typed import choice
 
 MAX_PIXELS = 100_000_000
 """Larger pictures are refused. The largest of ImageNet has 41 million."""
@@ -116,6 +117,8 @@ def to_square(
     Returns:
       uint8 [side, side, 3].
     """
+    rule = choice("resize_rule", ResizeRule, rule)
+    resize_filter = choice("resize_filter", ResizeFilter, resize_filter)
     if rule == ResizeRule.SHORTER_SIDE:
         image = central_square(image)
     if resize_filter == ResizeFilter.AREA_CUBIC:

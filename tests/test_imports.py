@@ -52,7 +52,7 @@ HOUSE = (
     pipelines.dataset pipelines.sources.memory pipelines.decode pipelines.sources
     pipelines.sources.folder pipelines.sources.shapes pipelines.sources.forms pipelines.order
     pipelines.augment
-    pipelines.config pipelines""",
+    pipelines.config pipelines.typed pipelines""",
 )
 PLACES = {
     name: (floor, place)
@@ -66,7 +66,7 @@ WITHOUT_TENSORFLOW = """alexnet_tf alexnet_tf.config alexnet_tf.network_config a
     alexnet_tf.flags alexnet_tf.flags_help
     alexnet_tf.train alexnet_tf.evaluate
     alexnet_tf.export alexnet_tf.predict alexnet_tf.convert alexnet_tf.benchmark
-    alexnet_tf.summary alexnet_tf.summary_text pipelines.config
+    alexnet_tf.summary alexnet_tf.summary_text pipelines.config pipelines.typed
     alexnet_tf.weights.formats""".split()
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from alexnet_tf import settings_json
 from alexnet_tf.config import Config
+from pipelines.typed import Typed
 
 
 class What(enum.StrEnum):
@@ -22,7 +23,7 @@ NOISE = "noise"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Spec:
+class Spec(Typed):
     """What to measure; it travels on a worker's command line."""
 
     what: What

@@ -15,6 +15,7 @@ import math
 
 import keras
 
+from alexnet_tf.errors import expected_one_of
 from alexnet_tf.network_config import Init, NetworkConfig
 from alexnet_tf.network_layers import Activation
 from alexnet_tf.networks import family, layers, lenet, norms, places
@@ -24,6 +25,9 @@ from alexnet_tf.networks.table import Row, table
 
 INIT_VERSION = 1
 """Stored in checkpoints; rises when the same seed gives other weights."""
+
+DTYPES = ("float32", "bfloat16", "float16")
+"""Of the arithmetic."""
 
 TEXT_STD = 0.01
 """Of every initial weight (paper, section 5)."""
@@ -66,6 +70,8 @@ def alexnet(
     Raises:
       ValueError: the config cannot be built, or fits its own size alone.
     """
+    if precision not in DTYPES:
+        raise ValueError(expected_one_of("precision", precision, DTYPES))
     policy = precision if precision == "float32" else f"mixed_{precision}"
     rows = table(config)
     if any_size and "pyramid" not in [row.layer.kind for row in rows]:

@@ -25,6 +25,7 @@ import numpy as np
 from alexnet_tf import files, settings_json
 from alexnet_tf.config import Config
 from alexnet_tf.errors import RunFailed, UserError
+from pipelines.typed import choice
 
 FORMAT_VERSION = 2
 """Raised to 2 when evaluations got a file of their own; 1 is read."""
@@ -166,12 +167,14 @@ def load(run_dir: str | os.PathLike, which: Which = Which.BEST) -> Checkpoint:
 
     Raises:
       UserError: there is none.
+      ValueError: `which` is neither.
     """
     if not pathlib.Path(run_dir).is_dir():
         raise UserError(
             f"run_dir={str(run_dir)!r}: expected a directory that `python -m alexnet_tf.train` "
             "made. Train first, or name another."
         )
+    which = choice("checkpoint", Which, which)
     directory = pathlib.Path(run_dir) / "checkpoints"
     for _ in range(_ATTEMPTS):
         last = read_last(directory)

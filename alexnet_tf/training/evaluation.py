@@ -17,6 +17,7 @@ from pipelines import decode
 from pipelines.config import OnError, Views
 from pipelines.dataset import eval_dataset
 from pipelines.sources import open_source
+from pipelines.typed import choice
 
 TEN_VIEW_SHARE = 8
 """A batch of ten views holds so many times fewer pictures."""
@@ -45,6 +46,7 @@ class Evaluator:
         self._source, self._config = source, config
         replicas = strategy.num_replicas_in_sync
         rows = max(1, config.run.global_batch_size // replicas)
+        views = choice("views", Views, views)
         if views == Views.TEN:
             rows = max(1, rows // TEN_VIEW_SHARE)
         self._dataset = strategy.distribute_datasets_from_function(

@@ -14,6 +14,7 @@ from alexnet_tf.networks.towers import Joined, TwoTowers, named_parts
 from alexnet_tf.training import counts, optimizer
 from alexnet_tf.training.schedules import Plateau
 from alexnet_tf.training.strategy import tower_devices
+from pipelines.typed import choice
 
 Weight = keras.Variable | Joined
 """One weight as files know it."""
@@ -105,6 +106,7 @@ class TrainState:
 
 def compute_dtype(precision: Precision) -> str:
     """The dtype of the network's arithmetic; tf32 is a mode of the device, not a dtype."""
+    precision = choice("precision", Precision, precision)
     return "float32" if precision == Precision.TF32 else str(precision)
 
 

@@ -11,6 +11,7 @@ from alexnet_tf.training.state import TrainState
 from pipelines.augment import preprocess, ten_views
 from pipelines.config import Views
 from pipelines.dataset import Batch
+from pipelines.typed import choice
 
 
 class Scale(NamedTuple):
@@ -73,7 +74,7 @@ def train_step(
 
 def eval_step(model, config: Config, batch: Batch, views: Views) -> Counts:
     """Sums over one replica's batch; of ten views the probabilities are averaged (spec 2.5)."""
-    if views == Views.CENTER:
+    if choice("views", Views, views) == Views.CENTER:
         logits = model(preprocess(batch.image, config.network.input), training=False)
         return count(logits, cross_entropy(batch.label, logits), batch)
     size, num_views = config.network.input.size, 10

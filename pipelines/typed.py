@@ -1,0 +1,220 @@
+"""Settings whose values have the types of their fields, or are refused by name. No TensorFlow.
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class DataConfig(Typed, section="data"):
+        mirror: bool = True
+
+What means the same is turned into the field's type: a word into the member of its enumeration, 1
+into 1.0, a list into a tuple, NumPy's numbers into Python's. So equal settings compare equal, and
+a misspelled word stops where it is written.
+"""
+
+import dataclasses
+import difflib
+import enum
+import functools
+import math
+import numbers
+import os
+import types
+import typing
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+Choice = TypeVar("Choice", bound=enum.StrEnum)
+
+MOST_SHOWN = 80
+"""Characters of a wrong value that its message quotes."""
+
+
+class Typed:
+    """Base of frozen dataclasses: checks every field against its type.
+
+    A subclass with a `__post_init__` of its own calls this one first.
+
+    Args:
+      section: of the subclass: what one types before its fields, such as optimizer.
+    """
+
+    _section = ""
+
+    def __init_subclass__(cls, section: str = "", **kwargs):
+        """Keeps the section; a subclass without one has its parent's."""
+        super().__init_subclass__(**kwargs)
+        cls._section = section or cls._section
+
+    def __post_init__(self):
+        """Gives every value its field's type.
+
+        Raises:
+          ValueError: a value is none of that type.
+        """
+        for field, kind in _kinds(type(self)).items():
+            value = typed(self.named(field), kind, getattr(self, field))
+            object.__setattr__(self, field, value)
+
+    def named(self, field: str) -> str:
+        """What one types for a field, such as optimizer.momentum."""
+        return f"{self._section}.{field}" if self._section else field
+
+    def at_least(self, least: int, *fields: str) -> None:
+        """Refuses fields, or parts of lists, below a number.
+
+        Raises:
+          ValueError: one is.
+        """
+        for field in fields:
+            value = getattr(self, field)
+            if any(part < least for part in (value if isinstance(value, tuple) else (value,))):
+                raise ValueError(f"{self.named(field)}={value}: expected at least {least}.")
+
+
+@functools.cache
+def _kinds(owner: type) -> dict[str, Any]:
+    """The type of each field."""
+    kinds = typing.get_type_hints(owner)
+    return {field.name: kinds[field.name] for field in dataclasses.fields(owner)}
+
+
+def typed(name: str, kind: Any, value: Any) -> Any:
+    """Turns a value into one of a type that means the same.
+
+    Args:
+      name: what one types for it, for the message.
+      kind: of a field: bool, int, float, str, an enumeration, another dataclass, a tuple, or a
+        choice of these (A | B).
+      value: as it was given.
+
+    Raises:
+      ValueError: it is no such value; the message has both.
+    """
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        value = value.item()  # a number of NumPy
+    if is_union(kind):
+        return _one_of(name, typing.get_args(kind), value)
+    if typing.get_origin(kind) is tuple:
+        return _tuple(name, typing.get_args(kind), value)
+    if dataclasses.is_dataclass(kind):
+        return _instance(name, (kind,), value)
+    if issubclass(kind, enum.Enum):
+        return choice(name, kind, value)
+    if isinstance(value, enum.Enum):
+        raise _wrong(name, value, _PLAIN[kind][1])
+    convert, what = _PLAIN[kind]
+    try:
+        return convert(value)
+    except (TypeError, ValueError, OverflowError):
+        raise _wrong(name, value, what) from None
+
+
+def choice(name: str, kind: type[Choice], value: Any) -> Choice:
+    """Turns a word into the member of its enumeration.
+
+    Args:
+      name: what one types for it, for the message.
+      kind: the enumeration.
+      value: a member, or its word.
+
+    Raises:
+      ValueError: there is no such member; the message has all of them, and the nearest.
+    """
+    if isinstance(value, kind):
+        return value
+    is_word = isinstance(value, str) and not isinstance(value, enum.Enum)
+    if is_word and value in list(kind):
+        return kind(value)
+    raise ValueError(expected_one_of(name, value if is_word else _shown(value), kind))
+
+
+def expected_one_of(name: str, value: object, choices: Iterable[str]) -> str:
+    """Says that `value` is none of the choices, and which of them comes nearest."""
+    choices = list(choices)
+    close = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.5)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    return f"{name}={value}: expected one of {', '.join(choices)}.{hint}"
+
+
+def is_union(kind: Any) -> bool:
+    """Whether a type is a choice of types, A | B."""
+    return typing.get_origin(kind) in (typing.Union, types.UnionType)
+
+
+def _one_of(name: str, kinds: tuple[Any, ...], value: Any) -> Any:
+    """A value of the first type of several that takes it."""
+    parts = [kind for kind in kinds if kind is not types.NoneType]
+    if value is None and len(parts) < len(kinds):
+        return None
+    if all(map(dataclasses.is_dataclass, parts)):
+        return _instance(name, tuple(parts), value)
+    for part in parts[1:]:
+        try:
+            return typed(name, part, value)
+        except ValueError:
+            continue
+    return typed(name, parts[0], value)
+
+
+def _tuple(name: str, kinds: tuple[Any, ...], value: Any) -> tuple:
+    """A tuple of a list or an array; `kinds` ends with ... where any length will do."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    is_any_length = kinds[-1] is ...
+    if not isinstance(value, list | tuple) or not (is_any_length or len(value) == len(kinds)):
+        is_one = is_any_length and isinstance(value, str | int | float)
+        hint = f", such as [{value!r}]" if is_one else ""
+        raise _wrong(name, value, "a list" + f" of {len(kinds)}" * (not is_any_length) + hint)
+    kinds = kinds[:1] * len(value) if is_any_length else kinds
+    return tuple(typed(name, kind, part) for kind, part in zip(kinds, value, strict=True))
+
+
+def _instance(name: str, kinds: tuple[type, ...], value: Any) -> Any:
+    """A dataclass, which has checked its own fields."""
+    if not isinstance(value, kinds):
+        names = ", ".join(f"{kind.__name__}(...)" for kind in kinds)
+        raise _wrong(name, value, "one of " * (len(kinds) > 1) + names)
+    return value
+
+
+def _bool(value: Any) -> bool:
+    if not isinstance(value, int) or value not in (0, 1):
+        raise ValueError
+    return bool(value)
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise ValueError
+    return int(value)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise ValueError
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _text(value: Any) -> str:
+    text = os.fspath(value)  # a path, too
+    if not isinstance(text, str):
+        raise ValueError
+    return str(text)
+
+
+_PLAIN = {
+    bool: (_bool, "true or false"),
+    int: (_integer, "a whole number"),
+    float: (_number, "a number"),
+    str: (_text, "text"),
+}
+"""How a value becomes one of a plain type, and what to call it."""
+
+
+def _wrong(name: str, value: Any, what: str) -> ValueError:
+    return ValueError(f"{name}={_shown(value)}: expected {what}.")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."
