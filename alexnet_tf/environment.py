@@ -6,7 +6,9 @@ import platform
 import sys
 from typing import NoReturn
 
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+from alexnet_tf import quiet
+
+QUIET = {quiet.LEVEL: "3"}
 """Our own sentences should be seen."""
 
 FAST = {
@@ -21,12 +23,17 @@ CPUINFO = pathlib.Path("/proc/cpuinfo")
 
 
 def prepare() -> None:
-    """Sets the variables, and starts a command once more if the C library has to read one."""
+    """Sets the variables, and starts a command once more if the C library has to read one.
+
+    In a command, TensorFlow's log lines are hidden from then on unless they are asked for.
+    """
     is_late = sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ
     for name, value in (QUIET | FAST).items():
         os.environ.setdefault(name, value)
     if is_late and _is_command():  # glibc reads its tunables when a process starts
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    if _is_command():
+        quiet.watch_import()
 
 
 def leave(code: int) -> NoReturn:

@@ -48,7 +48,7 @@ HOUSE = (
     # 0: settings, and the data path
     """alexnet_tf.settings_json alexnet_tf.settings alexnet_tf.backend alexnet_tf.config
     alexnet_tf.network_config alexnet_tf.network_layers alexnet_tf.environment alexnet_tf.files
-    alexnet_tf.errors alexnet_tf
+    alexnet_tf.quiet alexnet_tf.errors alexnet_tf
     pipelines.dataset pipelines.sources.memory pipelines.decode pipelines.sources
     pipelines.sources.folder pipelines.sources.shapes pipelines.sources.forms pipelines.order
     pipelines.augment
@@ -60,7 +60,7 @@ PLACES = {
     for place, name in enumerate(reversed(names.split()))
 }
 WITHOUT_TENSORFLOW = """alexnet_tf alexnet_tf.config alexnet_tf.network_config alexnet_tf.errors
-    alexnet_tf.environment alexnet_tf.files
+    alexnet_tf.environment alexnet_tf.files alexnet_tf.quiet
     alexnet_tf.settings alexnet_tf.settings_json alexnet_tf.backend alexnet_tf.networks.family
     alexnet_tf.networks.table alexnet_tf.networks.account alexnet_tf.recipes
     alexnet_tf.flags alexnet_tf.flags_help

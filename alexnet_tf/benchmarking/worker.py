@@ -11,6 +11,7 @@ import os
 import sys
 import traceback
 
+from alexnet_tf import quiet
 from alexnet_tf.benchmarking.contenders import contender
 from alexnet_tf.benchmarking.spec import Spec
 from alexnet_tf.benchmarking.work import steps_for, timed
@@ -46,4 +47,5 @@ def main(key: str, text: str) -> None:
 
 
 if __name__ == "__main__":
+    quiet.watch_import()
     main(*sys.argv[1:])

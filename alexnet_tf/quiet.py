@@ -1,0 +1,151 @@
+"""Keeps TensorFlow's log lines off standard error while a command imports it. No TensorFlow here.
+
+TensorFlow 2.21 writes some lines before it has read TF_CPP_MIN_LOG_LEVEL, straight to descriptor 2.
+While it is imported, that descriptor is a pipe into a process of its own (this file, run as a
+program), which passes on all that is no such line. A thread would die with the crash whose last
+lines it holds; the process reads them to the end.
+"""
+
+import contextlib
+import importlib.machinery
+import os
+import re
+import select
+import signal
+import sys
+from collections.abc import Callable, Iterator
+
+LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+"""0 shows all, 1 hides information, 2 warnings as well, 3 errors as well."""
+
+_PLACE = rb"[\w./-]+\.(?:cc|h):\d+\] "
+_LOGGED = re.compile(
+    rb"(?P<absl>[IWE])\d{4} \d\d:\d\d:\d+\.\d+ +\d+ %b" % _PLACE
+    + rb"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: (?P<tsl>[IWE]) %b" % _PLACE
+)
+_PLAIN = (
+    b"WARNING: All log messages before absl::InitializeLog() is called are written to STDERR",
+    b"To enable the following instructions: ",  # second line of "This TensorFlow binary is ..."
+)
+_FAILURES = (b"Check failed", b"Failed to ")
+"""What a user has to see, whatever the severity of its line."""
+_LONGEST_BYTES = 65536
+"""Of a line; what is longer is passed on in parts."""
+_SECONDS_TO_END = 2.0
+"""To wait for the last lines; longer if a child process still holds the pipe."""
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+"""Meant for the command; the reader ends when the pipe does."""
+
+
+def watch_import() -> None:
+    """Filters standard error during the import of TensorFlow that is to come.
+
+    Does nothing where all lines are asked for, and in process 1 of a container, at whose end the
+    kernel kills the reader together with what it has not yet passed on.
+    """
+    if level() > 0 and os.getpid() != 1:
+        sys.meta_path.insert(0, _Finder())
+
+
+def level() -> int:
+    """The severity below which TensorFlow's lines are hidden; TensorFlow reads it the same way."""
+    text = os.environ.get(LEVEL, "").strip()
+    return int(text) if text.isdecimal() else 0
+
+
+def is_noise(line: bytes, hidden_below: int) -> bool:
+    """Whether a line is TensorFlow's, and below a severity: 1 warning, 2 error, 3 fatal."""
+    if any(words in line for words in _FAILURES):
+        return False
+    logged = _LOGGED.match(line)
+    if logged:
+        return b"IWE".index(logged["absl"] or logged["tsl"]) < hidden_below
+    return hidden_below > 0 and line.startswith(_PLAIN)
+
+
+@contextlib.contextmanager
+def filtered(hidden_below: int) -> Iterator[None]:
+    """Sends descriptor 2 through the filter; afterwards it is what it was."""
+    try:
+        before = os.dup(2)
+    except OSError:  # closed
+        yield
+        return
+    wait = _start(hidden_below)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(before, 2)
+        os.close(before)
+        wait()  # so that what follows stands below
+
+
+def _start(hidden_below: int) -> Callable[[], None]:
+    """Puts a reader before standard error; returns how to wait for its end.
+
+    Where no process is to be had, nothing is changed.
+    """
+    import subprocess  # only here, since a wrong flag should answer at once
+
+    sys.stderr.flush()
+    old = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # the reader inherits it
+    try:
+        command = [sys.executable, "-I", "-S", __file__, str(hidden_below)]
+        reader = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    except OSError:
+        return lambda: None
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, old)
+    os.dup2(reader.stdin.fileno(), 2)
+    reader.stdin.close()
+
+    def wait() -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            reader.wait(_SECONDS_TO_END)
+
+    return wait
+
+
+class _Finder:
+    """Finds TensorFlow as Python would, with a loader that filters; importlib asks it first."""
+
+    def find_spec(self, name: str, path=None, target=None):
+        """Answers for TensorFlow alone."""
+        spec = importlib.machinery.PathFinder.find_spec(name) if name == "tensorflow" else None
+        if spec and spec.loader:
+            spec.loader = _Loader(spec.loader, self)
+        return spec
+
+
+class _Loader:
+    """Loads a module as its own loader does, with standard error filtered meanwhile."""
+
+    def __init__(self, own, finder: _Finder):
+        """Keeps the loader, and who is done afterwards."""
+        self._own, self._finder = own, finder
+
+    def create_module(self, spec):
+        """Leaves it to the module's own loader."""
+        return self._own.create_module(spec)
+
+    def exec_module(self, module) -> None:
+        """Runs the module, which belongs to its own loader from now on."""
+        sys.meta_path.remove(self._finder)
+        module.__spec__.loader = module.__loader__ = self._own
+        with filtered(level()):
+            self._own.exec_module(module)
+
+
+def _pass_on(hidden_below: int) -> None:
+    """Copies standard input to standard error line by line, until it ends, without the noise."""
+    with open(0, "rb") as source, contextlib.suppress(BrokenPipeError):
+        for line in iter(lambda: source.readline(_LONGEST_BYTES), b""):
+            rest = b"" if is_noise(line, hidden_below) else line
+            while rest:
+                select.select([], [2], [])  # a terminal may be set not to block
+                rest = rest[os.write(2, rest) :]
+
+
+if __name__ == "__main__":
+    _pass_on(int(sys.argv[1]))
