@@ -88,7 +88,8 @@ class NetworkConfig(Typed, section="network"):
     network's own."""
     pooling: Pooling = Pooling.TABLE
     """overlapping (windows of 3, step 2; paper, section 3.4) or plain (windows as wide as their
-    step) maxima; table takes the network's own."""
+    step) maxima; table takes the network's own. Where overlapping widens windows, convolutions of
+    step 1 are padded to keep their size, as in the paper."""
     head: Head = Head.TABLE
     """pyramid puts a spatial pyramid (6, 3, 2 and 1 parts a side) in the place of the last pooling,
     so that the weights fit inputs of any size; table takes the network's own."""

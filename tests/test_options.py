@@ -10,7 +10,7 @@ import tensorflow as tf
 import alexnet_tf
 from alexnet_tf.network_config import NetworkConfig
 from alexnet_tf.networks.alexnet import alexnet
-from alexnet_tf.networks.family import NETWORKS, network
+from alexnet_tf.networks.family import FAMILY, NETWORKS, network
 from alexnet_tf.networks.options import layers_of
 from alexnet_tf.networks.table import table
 
@@ -54,8 +54,30 @@ def test_layers_in_front_of_batch_normalisation_have_no_bias():
 def test_pooling_has_windows_as_wide_as_their_step():
     pools = [layer for layer in layers_of(changed(pooling="plain")) if layer.kind == "pool"]
     assert [(pool.size, pool.stride) for pool in pools] == [(2, 2)] * 3
-    plain = dataclasses.replace(NETWORKS["pool22"], pooling="overlapping")
-    assert {x.size for x in layers_of(plain) if x.kind == "pool"} == {3}
+
+
+def maps(name: str, pooling: str) -> list[int]:
+    """The side of every map of a network, input aside."""
+    changes = {"pooling": pooling, "num_classes": FAMILY[name].num_classes}
+    rows = table(dataclasses.replace(network(name), **changes))
+    return [row.output_shape[0] for row in rows if row.layer.kind in ("conv", "local", "pool")]
+
+
+@pytest.mark.parametrize("pooling", ["overlapping", "plain"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_other_windows_leave_every_map_its_size(name, pooling):
+    widened = (name, pooling) == ("pool22", "overlapping")
+    assert maps(name, pooling) == maps("run2012" if widened else name, "table")
+
+
+def test_overlapping_windows_make_the_network_of_2012_of_pool22():
+    wide = dataclasses.replace(network("pool22"), pooling="overlapping", num_classes=1000)
+    changed = {"round_up": False}
+    rows = [dataclasses.replace(x, **changed) if x.kind == "pool" else x for x in layers_of(wide)]
+    assert tuple(rows) == layers_of(network("run2012"))
+    assert layers_of(dataclasses.replace(network("pool22"), pooling="plain")) == layers_of(
+        network("pool22")
+    )
 
 
 @pytest.mark.parametrize(

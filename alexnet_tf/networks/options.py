@@ -58,13 +58,20 @@ def _pooled(layers: Layers, pooling: Pooling) -> Layers:
     """Changes the windows of every maximum (paper, section 3.4)."""
     if pooling == Pooling.TABLE:
         return layers
+    pools = [layer for layer in layers if layer.kind == "pool" and not layer.is_mean]
+    is_widened = pooling == Pooling.OVERLAPPING and any(x.size <= x.stride for x in pools)
 
     def changed(layer: Layer) -> Layer:
-        if layer.kind != "pool" or layer.is_mean:
+        if is_widened and layer.kind == "conv" and layer.stride == 1:
+            # As in the paper; narrow windows give larger maps, and pool22 has less padding for it.
+            return dataclasses.replace(layer, pad=(layer.kernel // 2, (layer.kernel - 1) // 2))
+        if layer not in pools:
             return layer
-        if pooling == Pooling.PLAIN:
-            return dataclasses.replace(layer, size=layer.stride, round_up=False)
-        return dataclasses.replace(layer, size=3, stride=2)
+        if pooling == Pooling.OVERLAPPING:
+            return dataclasses.replace(layer, size=3, stride=2)
+        if layer.size == layer.stride:
+            return layer
+        return dataclasses.replace(layer, size=layer.stride, round_up=False)
 
     return tuple(map(changed, layers))
 
