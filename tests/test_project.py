@@ -9,6 +9,7 @@ import tomllib
 import pytest
 
 import alexnet_tf
+from alexnet_tf.recipes import RECIPES
 
 ROOT = pathlib.Path(__file__).parents[1]
 APACHE_2 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
@@ -55,6 +56,34 @@ def test_a_script_can_be_run_and_stops_at_the_first_failure(name):
     assert (ROOT / name).stat().st_mode & 0o111
     assert "\nset -euo pipefail\n" in text(name)
     subprocess.run(["bash", "-n", ROOT / name], check=True)
+
+
+def measured_rows() -> dict[str, list[str]]:
+    """README's table of measured results: the cells of a row by its name."""
+    table = text("README.md").partition("## Measured results")[2].partition("\n\nSpeed of")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")]
+    return {name: cells for name, *cells in rows}
+
+
+@pytest.mark.parametrize(
+    "recipe, names",
+    [
+        ("quickstart", [f"quickstart, seed {seed}" for seed in (0, 1, 2)]),
+        ("imagenette", ["imagenette, center window", "imagenette, ten views"]),
+    ],
+)
+def test_a_recipe_quotes_the_errors_that_the_readme_measured(recipe, names):
+    evidence = " ".join(RECIPES[recipe].__doc__.partition("Top-1 error")[2].split())
+    quoted = [float(x) for x in re.findall(r"\d+\.\d(?= %|, | and )", evidence)]
+    rows = measured_rows()
+    assert quoted == [round(100 - float(rows[name][-1].removesuffix(" %")), 1) for name in names]
+    dates = set(re.findall(r"\d{4}-\d\d-\d\d", evidence))
+    assert dates == {rows[name][2] for name in names}
+
+
+def test_what_was_not_measured_is_said_in_both_places():
+    assert "Top-1 error: not measured." in RECIPES["paper"].__doc__
+    assert measured_rows()["paper, ImageNet"][-1] == "not measured"
 
 
 @pytest.mark.parametrize("package", ["alexnet_tf", "pipelines"])
