@@ -23,8 +23,9 @@ from alexnet_tf.networks.dropout import Dropout
 from alexnet_tf.networks.initial import NamedNormal, NamedUniform
 from alexnet_tf.networks.table import Row, table
 
-INIT_VERSION = 1
-"""Stored in checkpoints; rises when the same seed gives other weights."""
+INIT_VERSION = 2
+"""Stored in checkpoints; rises when the same seed gives other weights (2: `init=he` where the ReLU
+stands apart). A run that goes on has its weights already."""
 
 DTYPES = ("float32", "bfloat16", "float16")
 """Of the arithmetic."""
@@ -250,7 +251,7 @@ def _initializers(row: Row, config: NetworkConfig, seed: int) -> dict:
             "kernel_initializer": NamedUniform(limit, seed, row.name),
             "bias_initializer": NamedUniform(limit, seed, f"{row.name}/bias"),
         }
-    is_relu = row.layer.activation == Activation.RELU
+    is_relu = row.activation == Activation.RELU  # its own, or one that stands apart
     std = {
         Init.TEXT: TEXT_STD,
         Init.PROGRAM: row.layer.std,

@@ -4,6 +4,7 @@ No TensorFlow. What is built, counted and compared is the table that comes out.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 
 from alexnet_tf.network_config import (
@@ -24,6 +25,9 @@ NORMS = ("lrn", "spatial_norm", "batch_norm")
 WEIGHTED = ("conv", "local", "sparse", "dense")
 """Kinds of rows with a kernel and an activation."""
 
+PASSING = ("lrn", "spatial_norm", "batch_norm", "pool", "pyramid", "drop", "activate")
+"""Kinds of rows that may stand between a layer with a kernel and its activation."""
+
 COMPANIONS = {kind: ("norm", "rnorm", "relu") for kind in WEIGHTED} | {"dense": ("drop",)}
 """Beginnings of the names of rows that go with the layer of the same number, by its kind."""
 
@@ -41,6 +45,15 @@ def layers_of(config: NetworkConfig) -> Layers:
     layers = _normalized(layers, config.normalization)
     layers = _activated(layers, config.activation)
     return _headed(layers, config.head)
+
+
+def activation_above(layers: Layers) -> Activation:
+    """The activation that the outputs of the first of some layers come to, its own or a later."""
+    first, *others = layers
+    for layer in (first, *itertools.takewhile(lambda layer: layer.kind in PASSING, others)):
+        if getattr(layer, "activation", Activation.LINEAR) != Activation.LINEAR:
+            return layer.activation
+    return Activation.LINEAR
 
 
 def _without(layers: Layers, names: tuple[str, ...]) -> Layers:

@@ -7,8 +7,8 @@ import dataclasses
 import math
 
 from alexnet_tf.network_config import NetworkConfig
-from alexnet_tf.network_layers import Layer
-from alexnet_tf.networks.options import layers_of
+from alexnet_tf.network_layers import Activation, Layer
+from alexnet_tf.networks.options import activation_above, layers_of
 
 Shape = tuple[int, ...]
 
@@ -30,6 +30,8 @@ class Row:
       receptive_field: side of the square of the input that one output sees, in pixels; of a layer
         that sees all, the side of the input.
       jump: pixels of the input between two neighboring outputs.
+      activation: what the outputs go through before the next layer with a kernel, at once or after
+        normalization, pooling and dropout.
     """
 
     layer: Layer
@@ -41,6 +43,7 @@ class Row:
     fan_in: int = 0
     receptive_field: int
     jump: int
+    activation: Activation = Activation.LINEAR
 
     @property
     def name(self) -> str:
@@ -91,7 +94,8 @@ def table(config: NetworkConfig) -> list[Row]:
     size, rows = config.input.size, []
     shape: Shape = (size, size, config.input.num_channels)
     field, jump = 1, 1
-    for layer in layers_of(config):
+    layers = layers_of(config)
+    for place, layer in enumerate(layers):
         if layer.kind in SPATIAL and len(shape) < 3:
             raise ValueError(
                 f"network.layers: {layer.name} expects a picture, but {rows[-1].name} gives a "
@@ -103,7 +107,7 @@ def table(config: NetworkConfig) -> list[Row]:
                 f"network.input.size={size}: {layer.name} would see {shape[0]} pixels "
                 f"a side and give none. Raise the size."
             )
-        rows.append(row)
+        rows.append(dataclasses.replace(row, activation=activation_above(layers[place:])))
         shape, field, jump = row.output_shape, row.receptive_field, row.jump
     return rows
 

@@ -130,7 +130,8 @@ def check_versions(stored: dict, now: dict) -> str | None:
                 f"{name}={stored.get(name)} in the checkpoint, expected {now[name]}. Go on with "
                 f"alexnet_tf {stored.get('alexnet_tf')}, or start anew in another --run_dir."
             )
-    changed = [f"{k} {stored.get(k)} -> {now[k]}" for k in now if stored.get(k) != now[k]]
+    others = [name for name in now if name != "init_version"]  # the weights are there already
+    changed = [f"{k} {stored.get(k)} -> {now[k]}" for k in others if stored.get(k) != now[k]]
     if changed:
         return f"the end will not be bit-identical to an undisturbed run: {', '.join(changed)}"
     return None
