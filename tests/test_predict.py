@@ -71,7 +71,9 @@ def test_small_batches_change_no_answer(capsys, model, pictures, monkeypatch):
     _, whole = call(capsys, model, *words)
     monkeypatch.setattr(predict, "BATCH_EXAMPLES", 2)
     _, parts = call(capsys, model, *words)
-    for one, other in zip(*(json.loads(x.out)["images"] for x in (whole, parts)), strict=True):
+    answers = [json.loads(x.out)["images"] for x in (whole, parts)]
+    assert len(answers[0]) == len(words) - 1
+    for one, other in zip(*answers, strict=True):
         assert (one["image"], one["error"]) == (other["image"], other["error"])
         assert [top["class"] for top in one["top"]] == [top["class"] for top in other["top"]]
 

@@ -171,3 +171,4 @@ def test_reduced_precision_is_that_of_one_device(name, precision, pictures_of_no
     two = TwoTowers(config, two_devices, 3, precision)
     expected, found = one(pictures_of_noise), two(pictures_of_noise)
     np.testing.assert_allclose(found, expected, atol=1e-2)  # three digits of bfloat16
+    assert not np.array_equal(found, TwoTowers(config, two_devices, 3)(pictures_of_noise))
