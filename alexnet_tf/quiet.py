@@ -138,8 +138,8 @@ class _Loader:
 
 
 def _pass_on(hidden_below: int) -> None:
-    """Copies standard input to standard error line by line, until it ends, without the noise."""
-    with open(0, "rb") as source, contextlib.suppress(BrokenPipeError):
+    """Copies standard input to standard error line by line, without the noise, until one ends."""
+    with open(0, "rb") as source, contextlib.suppress(OSError):
         for line in iter(lambda: source.readline(_LONGEST_BYTES), b""):
             rest = b"" if is_noise(line, hidden_below) else line
             while rest:
