@@ -91,10 +91,9 @@ def table(config: NetworkConfig) -> list[Row]:
             "data that bring it."
         )
     _check_settings_matter(config)
-    size, rows = config.input.size, []
+    size, rows, layers = config.input.size, [], layers_of(config)
     shape: Shape = (size, size, config.input.num_channels)
     field, jump = 1, 1
-    layers = layers_of(config)
     for place, layer in enumerate(layers):
         if layer.kind in SPATIAL and len(shape) < 3:
             raise ValueError(
