@@ -57,6 +57,21 @@ class Cache(enum.StrEnum):
     MEMORY = "memory"
 
 
+class Split(enum.StrEnum):
+    """A part of a data set."""
+
+    TRAIN = "train"
+    VAL = "val"
+    ALL = "all"
+
+
+class ClassWeights(enum.StrEnum):
+    """How much the examples of each class weigh in the loss."""
+
+    NONE = "none"
+    BALANCED = "balanced"
+
+
 class Views(enum.StrEnum):
     """What an evaluation shows the network of each picture."""
 
@@ -139,6 +154,9 @@ class DataConfig(Typed, section="data"):
     cache: Cache = dataclasses.field(default=Cache.NONE, metadata=FREE)
     """memory decodes every picture once, before the first step, and keeps the squares in memory
     (resize * resize * 3 bytes each, of both splits); none decodes each time."""
+    class_weights: ClassWeights = ClassWeights.NONE
+    """balanced multiplies the loss of each training example by num_examples / (K * examples of its
+    class), so that each of the K classes counts as much, however few pictures it has; none."""
     mirror: bool = True
     """Mirror half of the training pictures left to right (paper, section 4.1)."""
     random_crop: bool = True

@@ -111,7 +111,7 @@ def test_a_missing_folder_is_named(tmp_path):
 
 
 def test_a_split_is_train_or_val(tmp_path):
-    with pytest.raises(ValueError, match="split='test': expected train or val"):
+    with pytest.raises(ValueError, match="split='test': expected train, val or all"):
         open_source(DataConfig(source=f"folder:{tmp_path}"), "test", seed=0)
 
 

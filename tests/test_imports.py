@@ -50,7 +50,8 @@ HOUSE = (
     alexnet_tf.network_config alexnet_tf.network_layers alexnet_tf.environment alexnet_tf.files
     alexnet_tf.quiet alexnet_tf.errors alexnet_tf
     pipelines.dataset pipelines.sources.memory pipelines.decode pipelines.sources
-    pipelines.sources.folder pipelines.sources.shapes pipelines.sources.forms pipelines.order
+    pipelines.sources.folder pipelines.sources.layout pipelines.sources.shapes
+    pipelines.sources.forms pipelines.order
     pipelines.augment
     pipelines.config pipelines.typed pipelines""",
 )

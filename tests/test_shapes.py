@@ -93,7 +93,7 @@ def test_a_split_is_opened_once_and_says_what_it_is():
 
 
 def test_another_split_is_refused():
-    with pytest.raises(ValueError, match="split='test': expected train or val."):
+    with pytest.raises(ValueError, match="split='test': expected train, val or all."):
         shapes(0, "test")
 
 

@@ -153,6 +153,8 @@ def _open_sources(config: Config) -> tuple[Source, Source]:
         )
     except ValueError as error:
         raise UserError(str(error)) from error
+    if train.remark:  # it is about both splits
+        print(train.remark, file=sys.stderr, flush=True)
     if config.network.num_classes not in (0, len(train.classes)):
         raise UserError(
             f"network.num_classes={config.network.num_classes}: expected {len(train.classes)}, "

@@ -4,7 +4,8 @@ from typing import Protocol
 
 import tensorflow as tf
 
-from pipelines.config import DataConfig
+from pipelines.config import DataConfig, Split
+from pipelines.sources.layout import SPLITS, look
 
 
 class Source(Protocol):
@@ -13,7 +14,10 @@ class Source(Protocol):
     Attributes:
       num_examples: how many there are; indices run from 0.
       classes: their names; a label is a place in this tuple.
+      class_counts: how many examples each class has, whether or not they can be decoded.
       digest: SHA-256 in hexadecimal of all names and sizes; other data, another digest.
+      num_pictures: how many examples all splits have together.
+      remark: what was left out of all splits, in a sentence; empty where nothing was.
     """
 
     @property
@@ -23,7 +27,16 @@ class Source(Protocol):
     def classes(self) -> tuple[str, ...]: ...  # noqa: D102
 
     @property
+    def class_counts(self) -> tuple[int, ...]: ...  # noqa: D102
+
+    @property
     def digest(self) -> str: ...  # noqa: D102
+
+    @property
+    def num_pictures(self) -> int: ...  # noqa: D102
+
+    @property
+    def remark(self) -> str: ...  # noqa: D102
 
     def name(self, index: int) -> str:
         """Names an example for messages: the path of its file, if it has one."""
@@ -44,24 +57,45 @@ class Source(Protocol):
         ...
 
 
-def open_source(config: DataConfig, split: str, seed: int) -> Source:
+def open_source(
+    config: DataConfig, split: Split, seed: int, classes: tuple[str, ...] = ()
+) -> Source:
     """Opens what `data.source` names.
 
     Args:
       config: says which source.
-      split: "train" or "val".
+      split: train, val, or all for both.
       seed: of the run; only sources that draw their examples look at it.
+      classes: those of a network that is only to be tested; a folder need not hold them all. By
+        default the source's own.
 
     Raises:
-      ValueError: there is nothing to read; the message says what was expected.
+      ValueError: there is nothing to read, or a class that is not among `classes`; the message
+        says what was expected.
     """
-    if split not in ("train", "val"):
-        raise ValueError(f"split={split!r}: expected train or val.")
+    if split not in list(Split):
+        raise ValueError(f"split={split!r}: expected train, val or all.")
     kind, _, place = config.source.partition(":")
     if kind == "folder":
         from pipelines.sources.folder import folder
 
-        return folder(place, split, config.held_out)
+        return folder(place, split, config.held_out, classes)
     from pipelines.sources.shapes import shapes
 
-    return shapes(seed, split)
+    drawn = shapes(seed, str(split))  # as text, since its digest quotes it
+    if classes and drawn.classes != classes:
+        raise ValueError(
+            f"data.source=shapes has the classes {', '.join(drawn.classes)}; expected those of the "
+            "network. Name a folder that holds some of them: --data.source=folder:DIR."
+        )
+    return drawn
+
+
+def own_splits(config: DataConfig) -> tuple[str, ...]:
+    """Lists the splits that the source brings: those of train and val, none for a plain folder.
+
+    Raises:
+      ValueError: there is nothing to read.
+    """
+    kind, _, place = config.source.partition(":")
+    return tuple(look(place).pictures) if kind == "folder" else SPLITS

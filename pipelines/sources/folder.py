@@ -5,10 +5,10 @@ import functools
 import hashlib
 import os
 
+import numpy as np
 import tensorflow as tf
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
-"""Other files are no examples. GIF and WebP are, so that the decoder names what it refuses."""
+from pipelines.sources.layout import Layout, first_names, look, nearest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,11 +21,20 @@ class FolderSource:
     labels: tuple[int, ...]
     classes: tuple[str, ...]
     digest: str
+    num_pictures: int
+    """In the whole folder, of all splits."""
+    remark: str
+    """What was left out of the whole folder, in a sentence; empty where nothing was."""
 
     @property
     def num_examples(self) -> int:
         """How many pictures there are."""
         return len(self.files)
+
+    @property
+    def class_counts(self) -> tuple[int, ...]:
+        """How many pictures each class has here."""
+        return tuple(np.bincount(self.labels, minlength=len(self.classes)).tolist())
 
     def name(self, index: int) -> str:
         """Gives the path of an example's file."""
@@ -46,44 +55,60 @@ class FolderSource:
             return root, files, tf.constant(self.labels, tf.int32)
 
 
-def folder(root: str, split: str, held_out: float) -> FolderSource:
+def folder(root: str, split: str, held_out: float, classes: tuple[str, ...] = ()) -> FolderSource:
     """Opens one split of a folder.
 
     Args:
       root: the folder.
-      split: "train" or "val".
+      split: "train", "val", or "all" for both.
       held_out: part that becomes val where the folder has no split of its own, 0 to 1, chosen by
         a hash of class and file name: adding pictures moves none from one split to the other.
+      classes: those of a network, where its folder is only tested: labels are places among them,
+        and it need not hold them all. By default the folder's own.
 
     Raises:
-      ValueError: there is no such folder, no picture, or fewer than two classes in it; or train
-        and val do not have the same classes.
+      ValueError: there is no such folder, no picture, a class without one, or fewer than two
+        classes in it; train and val do not have the same; or one is not among `classes`.
     """
-    if not os.path.isdir(root):
+    layout = look(root)
+    if not layout.num_pictures:
         raise ValueError(
-            f"data.source='folder:{root}': there is no such folder; expected one that holds "
-            "train/<class>/* and val/<class>/*, or just <class>/*."
+            f"data.source='folder:{root}': no picture in it; expected {root}/train/<class>/"
+            f"<file>.jpg and {root}/val/<class>/<file>.jpg, or {root}/<class>/<file>.jpg."
+            f"{nearest(root)}"
         )
-    folders = _folders(root)
-    if "train" in folders or "val" in folders:
-        classes = _common_classes(root, [name for name in ("train", "val") if name in folders])
-        files = [os.path.join(split, file) for file in _pictures(os.path.join(root, split))]
-        labels = [classes.index(file.split("/")[1]) for file in files]
+    splits = ("train", "val") if split == "all" else (split,)
+    if "" in layout.pictures:
+        is_val = [_hash(file) < held_out for file in layout.pictures[""]]
+        pairs = zip(layout.pictures[""], is_val, strict=True)
+        files = [file for file, val in pairs if ("val" if val else "train") in splits]
     else:
-        pictures = _pictures(root)
-        classes = sorted({os.path.dirname(file) for file in pictures})
-        files = [file for file in pictures if (_hash(file) < held_out) == (split == "val")]
-        labels = [classes.index(os.path.dirname(file)) for file in files]
-    _check(root, split, classes, files)
-    return FolderSource(root, tuple(files), tuple(labels), tuple(classes), _digest(root, files))
+        files = [file for name in splits for file in layout.pictures.get(name, ())]
+    if classes:
+        _check_known(root, files, classes)
+    else:
+        classes = _classes(root, layout)
+    if not files:
+        raise ValueError(_no_files(root, split))
+    places = {name: place for place, name in enumerate(classes)}
+    return FolderSource(
+        root,
+        tuple(files),
+        tuple(places[_class_of(file)] for file in files),
+        tuple(classes),
+        _digest(root, files),
+        layout.num_pictures,
+        _remark(root, layout.left_out),
+    )
 
 
-def _common_classes(root: str, splits: list[str]) -> list[str]:
-    """Lists the classes of the splits that are there, which must be the same."""
-    found = []
-    for split in splits:
-        pictures = _pictures(os.path.join(root, split))
-        found.append({os.path.dirname(file) for file in pictures})
+def _class_of(file: str) -> str:
+    return file.split("/")[-2]
+
+
+def _classes(root: str, layout: Layout) -> list[str]:
+    """Lists the classes of the splits that are there, which must be the same, and two or more."""
+    found = [{_class_of(file) for file in files} for files in layout.pictures.values()]
     odd = sorted(found[0] ^ found[-1])
     if odd:
         raise ValueError(
@@ -91,54 +116,43 @@ def _common_classes(root: str, splits: list[str]) -> list[str]:
             "pictures in only one of train and val; expected the same classes in both. To hold "
             f"out a part of the training pictures use folder:{root}/train."
         )
-    return sorted(found[0])
-
-
-def _check(root: str, split: str, classes: list[str], files: list[str]) -> None:
-    """Refuses what nothing can be learnt from."""
-    place = f"data.source='folder:{root}'"
-    if not classes:
-        raise ValueError(
-            f"{place}: no picture in it; expected {root}/train/<class>/<file>.jpg and "
-            f"{root}/val/<class>/<file>.jpg, or {root}/<class>/<file>.jpg."
-        )
+    classes = sorted(found[0])
     if len(classes) < 2:
-        raise ValueError(f"{place}: only one class, {classes[0]!r}; expected a folder for each.")
-    if not files:
         raise ValueError(
-            f"{place}: no picture for {split}; expected some in {root}/{split}/<class>/, or in "
-            f"{root}/<class>/ with a data.held_out that leaves some to both splits. To hold out a "
-            f"part of a folder's only split name that: folder:{root}/train or folder:{root}/val."
+            f"data.source='folder:{root}': only one class, {classes[0]!r}; expected a folder for "
+            "each."
+        )
+    return classes
+
+
+def _check_known(root: str, files: list[str], classes: tuple[str, ...]) -> None:
+    """Refuses classes that the network does not know."""
+    unknown = sorted({_class_of(file) for file in files} - set(classes))
+    if unknown:
+        raise ValueError(
+            f"data.source='folder:{root}' has classes that the network does not know: "
+            f"{first_names(unknown)}; expected some or all of its {len(classes)}: "
+            f"{first_names(list(classes))}. Rename the folders, or move them elsewhere."
         )
 
 
-def _folders(path: str) -> list[str]:
-    """Lists the visible folders in a folder, sorted; none if it does not exist."""
-    if not os.path.isdir(path):
-        return []
-    names = (name for name in _listed(path) if not name.startswith("."))
-    return sorted(name for name in names if os.path.isdir(os.path.join(path, name)))
+def _no_files(root: str, split: str) -> str:
+    return (
+        f"data.source='folder:{root}': no picture for {split}; expected some in "
+        f"{root}/{split}/<class>/, or in {root}/<class>/ with a data.held_out that leaves some to "
+        "both splits. To hold out a part of a folder's only split name that: "
+        f"folder:{root}/train or folder:{root}/val.{nearest(root)}"
+    )
 
 
-def _listed(path: str) -> list[str]:
-    """Lists a folder; raises ValueError where the user may not look into it."""
-    try:
-        return os.listdir(path)
-    except OSError as error:
-        raise ValueError(
-            f"data.source: {path!r} cannot be read: {error.strerror}. Expected folders that this "
-            "user may read; permit it, or move this one elsewhere."
-        ) from error
-
-
-def _pictures(path: str) -> list[str]:
-    """Lists <class>/<file> of all visible pictures, sorted."""
-    pictures = []
-    for name in _folders(path):
-        for file in _listed(os.path.join(path, name)):
-            if file.lower().endswith(SUFFIXES) and not file.startswith("."):
-                pictures.append(f"{name}/{file}")
-    return sorted(pictures)
+def _remark(root: str, left_out: list[str]) -> str:
+    """Says what was left out; empty where nothing was."""
+    if not left_out:
+        return ""
+    return (
+        f"data.source='folder:{root}': left out {len(left_out)} that "
+        f"{'is' if len(left_out) == 1 else 'are'} no picture of a class: {first_names(left_out)}"
+    )
 
 
 def _hash(file: str) -> float:

@@ -39,9 +39,24 @@ class MemorySource:
         return self.origin.classes
 
     @property
+    def class_counts(self) -> tuple[int, ...]:
+        """The origin's: of what cannot be decoded `labels` says nothing."""
+        return self.origin.class_counts
+
+    @property
     def digest(self) -> str:
         """The origin's."""
         return self.origin.digest
+
+    @property
+    def num_pictures(self) -> int:
+        """The origin's."""
+        return self.origin.num_pictures
+
+    @property
+    def remark(self) -> str:
+        """The origin's."""
+        return self.origin.remark
 
     def name(self, index: int) -> str:
         """Names an example as the origin does."""

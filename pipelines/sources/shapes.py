@@ -80,12 +80,27 @@ class ShapesSource:
     @property
     def num_examples(self) -> int:
         """How many pictures there are."""
-        return NUM_EXAMPLES[self.split]
+        return sum(NUM_EXAMPLES[part] for part in self._parts)
+
+    @property
+    def num_pictures(self) -> int:
+        """How many both splits have together."""
+        return sum(NUM_EXAMPLES.values())
+
+    @property
+    def remark(self) -> str:
+        """Nothing: nothing is left out."""
+        return ""
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The names of the forms."""
         return tuple(FORMS)
+
+    @property
+    def class_counts(self) -> tuple[int, ...]:
+        """How many pictures there are of each form."""
+        return (self.num_examples // len(FORMS),) * len(FORMS)
 
     @property
     def digest(self) -> str:
@@ -95,7 +110,10 @@ class ShapesSource:
 
     def name(self, index: int) -> str:
         """Names an example, such as shapes/train/00123."""
-        return f"shapes/{self.split}/{index:05d}"
+        first, num_first = self._parts[0], NUM_EXAMPLES[self._parts[0]]
+        if index < num_first:
+            return f"shapes/{first}/{index:05d}"
+        return f"shapes/{self._parts[-1]}/{index - num_first:05d}"
 
     def read(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Looks up one example inside a graph: int64 scalar -> bytes (string), label (int32)."""
@@ -105,7 +123,13 @@ class ShapesSource:
     def _pictures(self) -> tf.Tensor:
         """All encoded pictures, string [num_examples]: drawn once, captured by graphs."""
         with tf.init_scope(), tf.device("CPU:0"):
-            return draw_all(self.seed, self.split, self.num_examples)
+            parts = [draw_all(self.seed, part, NUM_EXAMPLES[part]) for part in self._parts]
+            return tf.concat(parts, axis=0)
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        """The splits that this one is made of."""
+        return tuple(NUM_EXAMPLES) if self.split == "all" else (self.split,)
 
 
 @functools.lru_cache(maxsize=2)
@@ -117,13 +141,13 @@ def shapes(seed: int, split: str) -> ShapesSource:
 
     Args:
       seed: of the run, 0 to 2**32 - 1.
-      split: "train" or "val"; they share no picture.
+      split: "train" or "val", which share no picture, or "all" for both.
 
     Raises:
       ValueError: there is no such split.
     """
-    if split not in NUM_EXAMPLES:
-        raise ValueError(f"split={split!r}: expected train or val.")
+    if split not in (*NUM_EXAMPLES, "all"):
+        raise ValueError(f"split={split!r}: expected train, val or all.")
     return ShapesSource(seed, split)
 
 

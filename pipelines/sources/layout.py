@@ -1,0 +1,210 @@
+"""What lies in a folder: its splits, its classes, their pictures, and what is left out.
+
+What a folder holds decides, not what it is called: a `train` with class folders in it is a split, a
+`train` with pictures in it is a class. No TensorFlow.
+"""
+
+import dataclasses
+import os
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
+"""Files that end so are pictures, unopened: the decoder names those that are not. All others are
+opened, since an open a file takes minutes where there are a million."""
+
+SPLITS = ("train", "val")
+_MEANT = dict.fromkeys(("train", "training"), "train") | dict.fromkeys(
+    ("val", "valid", "validation", "dev", "eval", "test", "testing"), "val"
+)
+_LITTER = ("__MACOSX", "lost+found", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
+"""Folders that systems leave behind; they are classes only if they hold pictures."""
+_NUM_NAMED = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """A folder of pictures, looked through."""
+
+    pictures: dict[str, list[str]]
+    """Paths below the folder, sorted, by split; the only key is "" where it has no splits."""
+    left_out: list[str]
+    """Visible names that are no picture of a class, folders with a slash at the end."""
+
+    @property
+    def num_pictures(self) -> int:
+        """How many pictures there are, in all splits."""
+        return sum(map(len, self.pictures.values()))
+
+
+def look(root: str) -> Layout:
+    """Looks a folder through.
+
+    Raises:
+      ValueError: there is no such folder, it may not be read, it may be meant in two ways, or a
+        class has files but no picture among them.
+    """
+    if not os.path.isdir(root):
+        raise ValueError(
+            f"{_place(root)}: there is no such folder; expected one that holds train/<class>/* "
+            "and val/<class>/*, or just <class>/*."
+        )
+    top = _contents(root)
+    inside = {name: _contents(os.path.join(root, name)) for name in top.folders}
+    splits = _splits(root, inside)
+    found, left_out = {}, list(top.pictures)
+    if not splits:
+        found[""], rest = _classes(root, "", inside)
+        left_out += rest
+    for split in splits:
+        folders = inside.pop(split)
+        below = os.path.join(root, split)
+        classes = {name: _contents(os.path.join(below, name)) for name in folders.folders}
+        found[split], rest = _classes(root, f"{split}/", classes)
+        left_out += [f"{split}/{name}" for name in folders.pictures] + rest
+    if splits:
+        left_out += [f"{name}/" for name in inside if name not in _LITTER]
+    return Layout(found, sorted(left_out))
+
+
+def first_names(names: list[str]) -> str:
+    """Quotes the first of some names, and counts the others."""
+    more = len(names) - _NUM_NAMED
+    return ", ".join(map(repr, names[:_NUM_NAMED])) + (f" and {more} more" if more > 0 else "")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Contents:
+    """The visible names in one folder."""
+
+    path: str
+    pictures: list[str]
+    files: list[str]
+    """Those that are no pictures."""
+    folders: list[str]
+
+    def has_classes(self) -> bool:
+        """Whether a folder in it holds pictures."""
+        paths = (os.path.join(self.path, name) for name in self.folders)
+        return any(_contents(path).pictures for path in paths)
+
+
+def _contents(path: str) -> _Contents:
+    """Looks into one folder."""
+    pictures, files, folders = [], [], []
+    try:
+        with os.scandir(path) as entries:
+            visible = [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    for entry in sorted(visible, key=lambda entry: entry.name):
+        # An entry knows without another look at the disk whether it is a folder; a link does not.
+        is_folder = os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
+        kind = folders if is_folder else pictures if _is_picture(entry.path) else files
+        kind.append(entry.name)
+    return _Contents(path, pictures, files, folders)
+
+
+def _is_picture(path: str) -> bool:
+    """Whether a file's name or, where that says nothing, its first bytes are a picture's."""
+    if path.lower().endswith(SUFFIXES):
+        return True
+    if not os.path.isfile(path):
+        return False  # a link that leads nowhere, a pipe
+    try:
+        with open(path, "rb") as file:
+            head = file.read(18)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    is_bmp = head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in range(12, 256)
+    is_webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+    return is_bmp or is_webp or head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8"))
+
+
+def _splits(root: str, inside: dict[str, _Contents]) -> list[str]:
+    """Tells which of train and val are splits: none where the folder itself holds the classes.
+
+    Raises:
+      ValueError: both readings are possible.
+    """
+    splits = [name for name in SPLITS if name in inside and inside[name].has_classes()]
+    rivals = [name for name in inside if inside[name].pictures and name not in splits]
+    if not splits:
+        if rivals and set(rivals) & set(SPLITS) and all(x.lower() in _MEANT for x in rivals):
+            raise ValueError(
+                f"{_place(root)}: expected a folder for each class in {first_names(rivals)}, found "
+                "pictures. Sort them into train/<class>/ and val/<class>/."
+            )
+        return []
+    rivals = [name for name in rivals if name in SPLITS or name.lower() not in _MEANT]
+    if len(splits) == 1 and rivals:
+        raise ValueError(
+            f"{_place(root)} may be meant in two ways: {splits[0]!r} holds class folders, as a "
+            f"split does, and {first_names(rivals)} beside it pictures, as a class does. Expected "
+            f"one of the two: move one of them elsewhere, or name folder:{root}/{splits[0]}."
+        )
+    return splits
+
+
+def _classes(root: str, above: str, folders: dict[str, _Contents]) -> tuple[list[str], list[str]]:
+    """Lists the pictures <class>/<file> of a folder of classes, and what is left out.
+
+    Args:
+      root: the whole folder.
+      above: what leads from there to the classes: nothing, or "train/".
+      folders: by name.
+
+    Raises:
+      ValueError: a class has no picture.
+    """
+    pictures, left_out = [], []
+    if not any(contents.pictures for contents in folders.values()):
+        return [], []  # not one class: `folder` says what was expected
+    for name, contents in folders.items():
+        here = f"{above}{name}"
+        rest = contents.files + [f"{inner}/" for inner in contents.folders]
+        if contents.pictures:
+            pictures += [f"{here}/{file}" for file in contents.pictures]
+            left_out += [f"{here}/{file}" for file in rest]
+        elif _is_no_class(name, contents):
+            left_out += [f"{here}/"] * (name not in _LITTER)
+        else:
+            only = f"only {first_names(rest)}" if rest else "it is empty"
+            raise ValueError(
+                f"{_place(root)}: no picture in the class folder {here!r}, {only}; expected JPEG, "
+                "PNG or BMP files right in it. Put them there, or remove the folder if it is no "
+                "class."
+            )
+    return sorted(pictures), left_out
+
+
+def _is_no_class(name: str, contents: _Contents) -> bool:
+    """Whether a folder without pictures is something else: litter, a run, an export, or runs."""
+    has_folders_only = contents.folders and not contents.files and not contents.has_classes()
+    is_run = {"config.json", "data.json"} <= set(contents.files)
+    is_export = "saved_model.pb" in contents.files
+    return name in _LITTER or bool(has_folders_only) or is_run or is_export
+
+
+def nearest(root: str) -> str:
+    """Guesses what was meant by a folder that lacks pictures: a sentence, or nothing."""
+    inside = {name: _contents(os.path.join(root, name)) for name in _contents(root).folders}
+    holders = [
+        name
+        for name, contents in inside.items()
+        if name not in SPLITS and (contents.has_classes() or set(SPLITS) & set(contents.folders))
+    ]
+    misnamed = [name for name in holders if name.lower() in _MEANT]
+    if misnamed:
+        names = " and ".join(f"{name!r} to {_MEANT[name.lower()]!r}" for name in misnamed)
+        return f" Perhaps rename {names}, or name one of them: folder:{root}/{misnamed[0]}."
+    return f" Perhaps folder:{root}/{holders[0]} is meant." if holders else ""
+
+
+def _place(root: str) -> str:
+    return f"data.source='folder:{root}'"
+
+
+def _unreadable(path: str, error: OSError) -> ValueError:
+    return ValueError(
+        f"data.source: {path!r} cannot be read: {error.strerror}. Expected files and folders that "
+        "this user may read; permit it, or move this one elsewhere."
+    )
