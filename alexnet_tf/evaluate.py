@@ -1,24 +1,27 @@
 """Evaluates a run: python -m alexnet_tf.evaluate --run_dir=DIR [--views=ten] [--data.source=...].
 
-Every example of the validation split counts exactly once. The last line of standard output is one
-JSON object (BUILD.md, "JSON").
+Every example counts exactly once. The last line of standard output is one JSON object (BUILD.md,
+"JSON").
 """
 
 import dataclasses
 import json
+import os
+import pathlib
 import sys
 import time
 from collections.abc import Sequence
 
 from alexnet_tf import flags
+from alexnet_tf.errors import UserError
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.checkpoint import Which
-from pipelines.config import Views
+from pipelines.config import Split, Views
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """Evaluates the network of a run on a validation split, every example exactly once."""
+    """Evaluates the network of a run on a set of pictures, every example exactly once."""
 
     run_dir: str
     """Directory of the run."""
@@ -27,6 +30,21 @@ class Arguments:
     views: Views = Views.CENTER
     """center: the middle window. ten: corners, center and their mirror images, probabilities
     averaged (paper, section 4.1)."""
+    split: Split | None = None
+    """train, val or all, without augmentation. By default what the run was not trained on: val
+    where the set has its own or is the one that the run held a part out of, otherwise all."""
+    per_class: bool = False
+    """Write recall, precision and the confusion matrix, per_class.json and confusion.png."""
+    output: str = ""
+    """Directory for the files of --per_class. Default: <run_dir>/per_class."""
+
+    def __post_init__(self):
+        """Refuses a place for files that are not written."""
+        if self.output and not self.per_class:
+            raise ValueError(
+                f"output={self.output}: expected nothing without --per_class, whose files it is "
+                "for. Add --per_class."
+            )
 
 
 SHARED = ("data.source", "data.held_out", "data.on_error", "global_batch_size")
@@ -37,25 +55,57 @@ def main(argv: Sequence[str]) -> int:
     """Runs the command and returns its exit code."""
     call = flags.parse(argv, Arguments, shared=SHARED)
     arguments = call.arguments
+    output = pathlib.Path(arguments.output or os.path.join(arguments.run_dir, "per_class"))
     stored = checkpoint.load(arguments.run_dir, arguments.checkpoint)
     config = call.override(stored.config.on_one_device())
-    from alexnet_tf.training.evaluation import evaluate  # TensorFlow starts here
+    if arguments.per_class:
+        _make(output)
+    from alexnet_tf.training import per_class  # TensorFlow starts here
+    from alexnet_tf.training.evaluation import evaluate
+    from alexnet_tf.training.splits import default_split
 
+    trained_on = stored.config.data.source
+    split = arguments.split or default_split(config, trained_on, arguments.run_dir)
     began = time.monotonic()
-    result = evaluate(stored, config, arguments.views)
+    result, confusion, source = evaluate(stored, config, arguments.views, split)
     seconds = time.monotonic() - began
-    words = [f"top-1 error {100 * result['top1_error']:.2f} %"]
-    if result["top5_error"] is not None:
-        words.append(f"top-5 error {100 * result['top5_error']:.2f} %")
-    print(
-        f"step {stored.step}, {arguments.views} view{'s' * (arguments.views == Views.TEN)}, "
-        f"{result['seen']} examples: {', '.join(words)}",
-        file=sys.stderr,
-    )
     about = {"run_dir": arguments.run_dir, "step": stored.step, "views": str(arguments.views)}
+    about |= {"split": str(split)}
+    if arguments.per_class:
+        found = per_class.write(output, about | result, confusion, source.classes)
+        print(f"{per_class.table(found)}\nwritten to {output}", file=sys.stderr)
+    print(_sentence(about, result, source), file=sys.stderr)
     speed = {"images_per_second": round(result["seen"] / seconds, 2)}
-    print(json.dumps(about | result | speed), flush=True)
+    files = {"per_class": str(output) if arguments.per_class else None}
+    print(json.dumps(about | result | speed | files), flush=True)
     return 0
+
+
+def _sentence(about: dict, result: dict, source) -> str:
+    """Says what was evaluated and how well it was classified."""
+    views = f"{about['views']} view{'s' * (about['views'] == Views.TEN)}"
+    pictures = f"{result['seen']} of {source.num_pictures} pictures, split {about['split']}"
+    there = sum(count > 0 for count in source.class_counts)
+    words = [f"step {about['step']}", views, pictures]
+    if there < len(source.classes):
+        words.append(f"{there} of {len(source.classes)} classes")
+    if result["skipped"]:
+        words.append(f"{result['skipped']} skipped")
+    errors = [f"top-1 error {100 * result['top1_error']:.2f} %"]
+    if result["top5_error"] is not None:
+        errors.append(f"top-5 error {100 * result['top5_error']:.2f} %")
+    return f"{', '.join(words)}: {', '.join(errors)}"
+
+
+def _make(output: pathlib.Path) -> None:
+    """Makes the directory for files before the work is done that they are to hold."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"output={str(output)!r} cannot be made: {error.strerror}. Expected a directory that "
+            "this user may write; name another with --output."
+        ) from error
 
 
 if __name__ == "__main__":

@@ -25,9 +25,14 @@ def write_text(path: pathlib.Path, text: str) -> None:
     Raises:
       OSError: the disk does not take it. What stood there still stands there.
     """
+    write_bytes(path, (text + "\n").encode(errors="surrogateescape"))
+
+
+def write_bytes(path: pathlib.Path, contents: bytes) -> None:
+    """Replaces a small file whole, as `write_text` does."""
     unfinished = path.with_name(f".{path.name}.unfinished")
-    with open(unfinished, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(text + "\n")
+    with open(unfinished, "wb") as file:
+        file.write(contents)
         sync(file)
     unfinished.replace(path)
     sync_directory(path.parent)

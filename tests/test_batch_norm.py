@@ -135,7 +135,7 @@ def test_two_replicas_train_like_one_device(pictures, tmp_path, trained):
 
 def test_evaluation_and_export_use_the_moving_statistics(pictures, trained):
     stored = checkpoint.load(trained, "last")
-    result = evaluate(stored, stored.config, Views.CENTER)
+    result = evaluate(stored, stored.config, Views.CENTER).result
     assert result["top1_error"] == stored.progress["evaluation"]["top1_error"]
     network, weights = stored.config.network, stored.weights()
     served = classifier.trained(network, weights, stored.classes)

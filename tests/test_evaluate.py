@@ -16,7 +16,7 @@ from alexnet_tf.training.run import run
 from alexnet_tf.training.state import assign, named_weights
 from pipelines.augment import preprocess
 from pipelines.decode import decode, to_square
-from pipelines.sources import open_source
+from pipelines.sources import open_source, shapes
 
 
 @pytest.fixture(scope="module")
@@ -84,5 +84,82 @@ def test_other_pictures_need_no_training_split(capsys, run_dir, pictures, tmp_pa
 def test_other_classes_are_refused(run_dir, pictures, tmp_path):
     shutil.copytree(pictures / "val", tmp_path / "val")
     (tmp_path / "val" / "red").rename(tmp_path / "val" / "blue")
-    with pytest.raises(UserError, match="has the classes blue, bright, dark; expected those of"):
+    with pytest.raises(UserError, match="does not know, or knows twice: 'blue'; expected some"):
         evaluate.main([f"--run_dir={run_dir}", f"--data.source=folder:{tmp_path}"])
+
+
+def test_a_set_to_be_tested_is_taken_whole_and_needs_not_all_classes(
+    capsys, run_dir, pictures, tmp_path
+):
+    shutil.copytree(pictures / "val" / "red", tmp_path / "red")  # its place alone would be 0, not 2
+    source = f"--data.source=folder:{tmp_path}"
+    assert evaluate.main([f"--run_dir={run_dir}", source, "--per_class"]) == 0
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert "5 of 5 pictures, split all, 1 of 3 classes: top-1" in said.err
+    assert (found["split"], found["seen"]) == ("all", 5)
+    row = confusion_of(run_dir / "per_class")[2]
+    call(capsys, run_dir, "--per_class")
+    assert row.sum() == 5
+    np.testing.assert_array_equal(row, confusion_of(run_dir / "per_class")[2])
+
+
+def confusion_of(directory):
+    return np.array(json.loads((directory / "per_class.json").read_text())["confusion"])
+
+
+@pytest.mark.parametrize("split, seen", [("train", 30), ("val", 15), ("all", 45)])
+def test_a_split_is_what_is_asked_for(capsys, run_dir, split, seen):
+    found = call(capsys, run_dir, f"--split={split}")
+    assert (found["split"], found["seen"]) == (split, seen)
+
+
+def test_the_training_split_is_seen_without_augmentation(capsys, run_dir, pictures):
+    found = call(capsys, run_dir, "--split=train")
+    again = call(capsys, run_dir, f"--data.source=folder:{pictures / 'train'}")  # to be tested: all
+    assert again["seen"] == 30
+    assert again["loss"] == pytest.approx(found["loss"], abs=1e-6)
+
+
+def test_both_splits_of_the_drawn_pictures_are_one_after_the_other(monkeypatch):
+    monkeypatch.setattr(shapes, "NUM_EXAMPLES", {"train": 20, "val": 10})
+    monkeypatch.setattr(  # drawing itself takes seconds
+        shapes,
+        "draw_all",
+        lambda seed, split, num: tf.strings.join([split, tf.as_string(range(num))]),
+    )
+    opened = {split: shapes.ShapesSource(3, split) for split in ("train", "val", "all")}
+    assert (opened["all"].num_examples, opened["val"].num_pictures) == (30, 30)
+    for split, index, place in (("train", 19, 19), ("val", 0, 20), ("val", 9, 29)):
+        expected = opened[split].read(tf.constant(index, tf.int64))
+        assert opened["all"].read(tf.constant(place, tf.int64)) == expected
+        assert opened["all"].name(place) == opened[split].name(index)
+
+
+@pytest.fixture(scope="module")
+def plain(pictures, tmp_path_factory):
+    """A folder without splits, and a run that held a part of it out."""
+    path = tmp_path_factory.mktemp("plain")
+    shutil.copytree(pictures / "train", path / "pictures")
+    run(tiny.config(path / "pictures", path / "run", steps=2))
+    return path
+
+
+def test_a_run_is_evaluated_on_what_it_held_out_wherever_that_lies_now(capsys, plain, tmp_path):
+    found = call(capsys, plain / "run")
+    assert (found["split"], found["seen"]) == ("val", 4)
+    shutil.copytree(plain / "pictures", tmp_path / "moved")
+    moved = call(capsys, plain / "run", f"--data.source=folder:{tmp_path / 'moved'}")
+    assert (moved["split"], moved["loss"]) == ("val", pytest.approx(found["loss"], abs=1e-6))
+    (tmp_path / "moved" / "red" / "0.jpg").unlink()
+    others = call(capsys, plain / "run", f"--data.source=folder:{tmp_path / 'moved'}")
+    assert (others["split"], others["seen"]) == ("all", 29)
+
+
+def test_pictures_that_came_later_do_not_bring_those_of_training_in(capsys, plain, pictures):
+    shutil.copy(pictures / "val" / "red" / "0.jpg", plain / "pictures" / "red" / "later.jpg")
+    found = call(
+        capsys, plain / "run", f"--data.source=folder:{plain / 'pictures' / '..'}/pictures"
+    )
+    assert found["split"] == "val"
+    assert found["seen"] <= 5

@@ -25,6 +25,7 @@ HOUSE = (
     alexnet_tf.benchmarking.pictures alexnet_tf.benchmarking.work
     alexnet_tf.benchmarking.contenders alexnet_tf.benchmarking.spec alexnet_tf.benchmarking
     alexnet_tf.training.run alexnet_tf.training.trainer alexnet_tf.training.timer
+    alexnet_tf.training.splits alexnet_tf.training.per_class alexnet_tf.training.heat_map
     alexnet_tf.training.lifecycle alexnet_tf.training.monitoring alexnet_tf.training.events
     alexnet_tf.training.event_files
     alexnet_tf.training.pictures alexnet_tf.training.launch alexnet_tf.training.evaluation

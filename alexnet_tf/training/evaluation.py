@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -14,9 +15,9 @@ from alexnet_tf.training import checkpoint, counts, steps
 from alexnet_tf.training.state import assign, compute_dtype, named_weights
 from alexnet_tf.training.strategy import make_strategy
 from pipelines import decode
-from pipelines.config import OnError, Views
+from pipelines.config import OnError, Split, Views
 from pipelines.dataset import eval_dataset
-from pipelines.sources import open_source
+from pipelines.sources import Source, open_source
 from pipelines.typed import choice
 
 TEN_VIEW_SHARE = 8
@@ -32,6 +33,10 @@ class Evaluator:
       config: of the run; `run.global_batch_size` pictures are seen at once.
       strategy: who computes.
       views: center, or the paper's ten.
+
+    Attributes:
+      confusion: int64 [K, K] of the last call: how many examples of each class (row) were taken
+        for each class (column), the one of highest score; of equal scores the first.
     """
 
     def __init__(
@@ -55,11 +60,11 @@ class Evaluator:
 
         @tf.function
         def sums(batch):
-            parts = strategy.run(
+            parts, cells = strategy.run(
                 lambda batch: steps.eval_step(model, config, batch, views), (batch,)
             )
             total = counts.Counts(*[strategy.reduce("sum", part, axis=None) for part in parts])
-            return total, undecoded(strategy, batch)
+            return total, _counted(strategy, batch, cells), undecoded(strategy, batch)
 
         self._sums = sums
 
@@ -73,19 +78,22 @@ class Evaluator:
 
         Returns:
           loss (nats), top1_error and top5_error (fractions; None when K <= 5), seen, skipped; None
-          where it was given up.
+          where it was given up. `confusion` holds what was seen class by class.
 
         Raises:
           UserError: a picture cannot be decoded and `data.on_error` is fail.
         """
         total = counts.Counts(*np.zeros(len(counts.Counts._fields)))
+        num_classes = len(self._source.classes)
+        self.confusion = np.zeros([num_classes, num_classes], np.int64)
         for batch in self._dataset:
             if is_stopped():
                 return None
-            sums, lost = self._sums(batch)
+            sums, cells, lost = self._sums(batch)
+            np.add.at(self.confusion.reshape(-1), cells.numpy(), 1)
             report(lost.numpy(), self._source, self._config.data.on_error)
             total = counts.Counts(*[a + float(b) for a, b in zip(total, sums, strict=True)])
-        result = counts.ratios(total, len(self._source.classes))
+        result = counts.ratios(total, num_classes)
         if result["seen"] + result["skipped"] != self._source.num_examples:
             raise RuntimeError(
                 f"seen={result['seen']} and skipped={result['skipped']} do not add up to "
@@ -94,29 +102,48 @@ class Evaluator:
         return result
 
 
-def evaluate(stored: checkpoint.Checkpoint, config: Config, views: Views) -> dict:
-    """Evaluates a checkpoint on the validation split of `config.data`.
+class Found(NamedTuple):
+    """What an evaluation found, and on what."""
 
-    Returns:
-      as `Evaluator.__call__`.
+    result: dict[str, float | int | None]
+    """As `Evaluator.__call__` returns it."""
+    confusion: np.ndarray
+    """As in Evaluator."""
+    source: Source
+
+
+def evaluate(
+    stored: checkpoint.Checkpoint, config: Config, views: Views, split: Split = Split.VAL
+) -> Found:
+    """Evaluates a checkpoint on a part of `config.data`, as one evaluates: nothing is random.
+
+    The source may hold some of the network's classes only; they are known by their names.
 
     Raises:
-      UserError: the data cannot be opened, or have other classes than the network.
+      UserError: the data cannot be opened, or have a class that the network does not know.
     """
     strategy = make_strategy(config.run)
     try:
-        source = open_source(config.data, "val", config.run.seed)
+        source = open_source(config.data, split, config.run.seed, stored.classes)
     except ValueError as error:
         raise UserError(str(error)) from error
-    if source.classes != stored.classes:
-        raise UserError(
-            f"data.source={config.data.source!r} has the classes {', '.join(source.classes)}; "
-            f"expected those of the run: {', '.join(stored.classes)}."
-        )
+    if source.remark:
+        print(source.remark, file=sys.stderr, flush=True)
     with strategy.scope():
         model = alexnet(config.network, config.run.seed, compute_dtype(config.run.precision))
     assign(named_weights(model), stored.weights())
-    return Evaluator(model, source, config, strategy, views)()
+    evaluator = Evaluator(model, source, config, strategy, views)
+    return Found(evaluator(), evaluator.confusion, source)
+
+
+def _counted(strategy: tf.distribute.Strategy, batch, cells) -> tf.Tensor:
+    """Cells of the confusion matrix of those examples of a distributed batch that count."""
+    parts = zip(
+        strategy.experimental_local_results(batch.mask),
+        strategy.experimental_local_results(cells),
+        strict=True,
+    )
+    return tf.concat([tf.boolean_mask(cell, mask) for mask, cell in parts], axis=0)
 
 
 def undecoded(strategy: tf.distribute.Strategy, batch) -> tf.Tensor:

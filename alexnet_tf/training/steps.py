@@ -72,11 +72,25 @@ def train_step(
     return count(logits, losses, batch), scale
 
 
-def eval_step(model, config: Config, batch: Batch, views: Views) -> Counts:
-    """Sums over one replica's batch; of ten views the probabilities are averaged (spec 2.5)."""
+def eval_step(model, config: Config, batch: Batch, views: Views) -> tuple[Counts, tf.Tensor]:
+    """Looks at one replica's batch; of ten views the probabilities are averaged (section 4.1).
+
+    Returns:
+      the sums over it, and for each row its cell in the confusion matrix: int64 [N], its class * K
+      + the class of highest score.
+    """
     if choice("views", Views, views) == Views.CENTER:
-        logits = model(preprocess(batch.image, config.network.input), training=False)
-        return count(logits, cross_entropy(batch.label, logits), batch)
+        scores = model(preprocess(batch.image, config.network.input), training=False)
+        losses = cross_entropy(batch.label, scores)
+    else:
+        scores, losses = _ten_views(model, config, batch)
+    guess = tf.argmax(scores, axis=1)
+    cells = tf.cast(batch.label, tf.int64) * scores.shape[1] + guess
+    return count(scores, losses, batch), cells
+
+
+def _ten_views(model, config: Config, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
+    """Mean probabilities over ten views, float32 [N, K], and the losses, float32 [N]."""
     size, num_views = config.network.input.size, 10
     images = ten_views(batch.image, size)  # [N * 10, size, size, 3], views of a picture together
     logits = model(preprocess(images, config.network.input), training=False)
@@ -84,7 +98,7 @@ def eval_step(model, config: Config, batch: Batch, views: Views) -> Counts:
     mean = tf.reduce_mean(tf.exp(each), axis=1)  # probabilities [N, K]
     own = tf.gather(each, batch.label, axis=2, batch_dims=1)  # [N, 10]; as logarithms: never inf
     losses = tf.math.log(float(num_views)) - tf.reduce_logsumexp(own, axis=1)
-    return count(mean, losses, batch)
+    return mean, losses
 
 
 def cross_entropy(label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

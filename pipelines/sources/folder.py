@@ -127,11 +127,12 @@ def _classes(root: str, layout: Layout) -> list[str]:
 
 def _check_known(root: str, files: list[str], classes: tuple[str, ...]) -> None:
     """Refuses classes that the network does not know."""
-    unknown = sorted({_class_of(file) for file in files} - set(classes))
+    found = {_class_of(file) for file in files}
+    unknown = sorted(name for name in found if classes.count(name) != 1)
     if unknown:
         raise ValueError(
-            f"data.source='folder:{root}' has classes that the network does not know: "
-            f"{first_names(unknown)}; expected some or all of its {len(classes)}: "
+            f"data.source='folder:{root}' has classes that the network does not know, or knows "
+            f"twice: {first_names(unknown)}; expected some or all of its {len(classes)}: "
             f"{first_names(list(classes))}. Rename the folders, or move them elsewhere."
         )
 

@@ -186,7 +186,8 @@ def _is_no_class(name: str, contents: _Contents) -> bool:
 
 def nearest(root: str) -> str:
     """Guesses what was meant by a folder that lacks pictures: a sentence, or nothing."""
-    inside = {name: _contents(os.path.join(root, name)) for name in _contents(root).folders}
+    top = _contents(root)
+    inside = {name: _contents(os.path.join(root, name)) for name in top.folders}
     holders = [
         name
         for name, contents in inside.items()
@@ -196,7 +197,9 @@ def nearest(root: str) -> str:
     if misnamed:
         names = " and ".join(f"{name!r} to {_MEANT[name.lower()]!r}" for name in misnamed)
         return f" Perhaps rename {names}, or name one of them: folder:{root}/{misnamed[0]}."
-    return f" Perhaps folder:{root}/{holders[0]} is meant." if holders else ""
+    if holders:
+        return f" Perhaps folder:{root}/{holders[0]} is meant."
+    return f" Sort {first_names(top.pictures)} into such folders." if top.pictures else ""
 
 
 def _place(root: str) -> str:

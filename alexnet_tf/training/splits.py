@@ -1,0 +1,51 @@
+"""Which part of a data set an evaluation takes where nobody says."""
+
+import os
+import pathlib
+
+from alexnet_tf.config import Config
+from alexnet_tf.errors import UserError
+from alexnet_tf.training import lifecycle
+from pipelines.config import Split
+from pipelines.sources import open_source, own_splits
+
+
+def default_split(config: Config, trained_on: str, run_dir: str | os.PathLike) -> Split:
+    """Chooses what no training has seen, as far as can be known.
+
+    That is val where the source has one of its own, or where its pictures are those that the run
+    was trained on, from which a part was held out; and all where a folder is only to be tested.
+
+    Args:
+      config: of the evaluation; its `data` are to be tested.
+      trained_on: the run's own data.source.
+      run_dir: of the run; its data.json says which pictures it saw.
+
+    Raises:
+      UserError: there is nothing to read.
+    """
+    try:
+        has_val = Split.VAL in own_splits(config.data)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    seen = lifecycle.read_json(pathlib.Path(run_dir) / "data.json")
+    is_own = seen and (_is_same_place(config, trained_on) or _are_same_pictures(config, seen))
+    return Split.VAL if has_val or is_own else Split.ALL
+
+
+def _is_same_place(config: Config, trained_on: str) -> bool:
+    """Whether the run was trained on this folder; pictures may have been added since."""
+    here, there = (os.path.realpath(x.partition(":")[2]) for x in (config.data.source, trained_on))
+    return here == there
+
+
+def _are_same_pictures(config: Config, seen: dict) -> bool:
+    """Whether both splits have the pictures that data.json tells of, wherever they are now."""
+    try:
+        digests = {
+            f"{split}_digest": open_source(config.data, split, config.run.seed).digest
+            for split in (Split.TRAIN, Split.VAL)
+        }
+    except ValueError:  # such as no picture for val, without which nothing was trained
+        return False
+    return digests == {name: seen.get(name) for name in digests}
