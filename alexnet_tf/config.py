@@ -64,6 +64,9 @@ class OptimizerConfig(Typed, section="optimizer"):
     """How often plateau divides at most; the paper's run divided three times."""
     patience_epochs: int = 5
     """Evaluations without a new best that plateau waits for."""
+    label_smoothing: float = 0.0
+    """Part of each training target that is shared by all classes, 0 to below 1; the validation
+    loss is not smoothed."""
     warmup_epochs: float = 0.0
     """The learning rate rises linearly from 0 during so many epochs, whatever the schedule."""
 
@@ -80,6 +83,10 @@ class OptimizerConfig(Typed, section="optimizer"):
                 raise ValueError(f"optimizer.{name}={value}: expected 0 or a positive number.")
         if not 0 <= self.momentum < 1:
             raise ValueError(f"optimizer.momentum={self.momentum}: expected 0 to below 1.")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(
+                f"optimizer.label_smoothing={self.label_smoothing}: expected 0 to below 1."
+            )
         if list(self.drop_epochs) != sorted(set(self.drop_epochs)):
             raise ValueError(
                 f"optimizer.drop_epochs={self.drop_epochs}: expected rising epochs, as 25,50,80."
@@ -119,6 +126,9 @@ class RunConfig(Typed):
     """Steps between two lines of training metrics."""
     evaluate_every_epochs: int = 1
     """Epochs between two evaluations; the end of the run is always evaluated."""
+    stop_after_stalled_epochs: int = dataclasses.field(default=0, metadata=FREE)
+    """End the run when no evaluation was better for so many epochs, by top-1 error; 0 never. Drops
+    of the plateau schedule do not start the count anew: give it more than patience_epochs."""
     save_every_seconds: float = dataclasses.field(default=600.0, metadata=FREE)
     """Longest time between two checkpoints; each evaluation writes one as well."""
     tensorboard: bool = dataclasses.field(default=True, metadata=FREE)
@@ -130,6 +140,10 @@ class RunConfig(Typed):
         for name in ("global_batch_size", "log_every_steps", "evaluate_every_epochs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: expected at least 1.")
+        if self.stop_after_stalled_epochs < 0:
+            raise ValueError(
+                f"stop_after_stalled_epochs={self.stop_after_stalled_epochs}: expected 0 or more."
+            )
         if self.steps < 0 or self.steps_per_launch < 0:
             raise ValueError(
                 f"steps={self.steps}, steps_per_launch={self.steps_per_launch}: expected 0 or more."

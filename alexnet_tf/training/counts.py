@@ -60,6 +60,12 @@ def credit(scores: tf.Tensor, label: tf.Tensor, k: int) -> tf.Tensor:
     return tf.math.divide_no_nan(tf.clip_by_value(k - above, 0, equal), equal)
 
 
+def balanced_weights(class_counts: tuple[int, ...]) -> tuple[float, ...]:
+    """What each class weighs where all are to count the same: num_examples / (K * its examples)."""
+    whole, num_classes = sum(class_counts), len(class_counts)
+    return tuple(whole / (num_classes * max(count, 1)) for count in class_counts)
+
+
 def ratios(counts: Counts, num_classes: int) -> dict[str, float | int | None]:
     """What people read: mean loss, and errors as fractions; top5_error is None when K <= 5."""
     seen = max(float(counts.seen), 1.0)

@@ -11,6 +11,7 @@ from alexnet_tf.training import counts, evaluation, steps
 from alexnet_tf.training.counts import Counts
 from alexnet_tf.training.state import TrainState
 from alexnet_tf.training.steps import Scale
+from pipelines.config import ClassWeights
 from pipelines.dataset import train_dataset
 
 
@@ -57,7 +58,9 @@ class Launcher:
             )
         )
         self._has_clock = not config.run.deterministic
-        self._graph = _graph(state, config, strategy, iter(dataset))
+        is_balanced = config.data.class_weights == ClassWeights.BALANCED
+        weights = counts.balanced_weights(source.class_counts) if is_balanced else ()
+        self._graph = _graph(state, config, strategy, iter(dataset), weights)
 
     def __call__(
         self, first_step: int, rates: list[float], carried: Carried
@@ -79,7 +82,7 @@ class Launcher:
         return carried, Report(int(bad_step), lost, seconds, waited)
 
 
-def _graph(state: TrainState, config: Config, strategy, iterator):
+def _graph(state: TrainState, config: Config, strategy, iterator, class_weights):
     """The tf.function behind a Launcher; one graph for any number of steps."""
     signature = Carried(
         Counts(*[tf.TensorSpec([], tf.float64)] * len(Counts._fields)),
@@ -90,7 +93,7 @@ def _graph(state: TrainState, config: Config, strategy, iterator):
         return tf.zeros([], tf.float64) if config.run.deterministic else tf.timestamp()
 
     def one_step(batch, step, scale):
-        return steps.train_step(state, config, batch, step, scale)
+        return steps.train_step(state, config, batch, step, scale, class_weights)
 
     @tf.function(
         input_signature=[tf.TensorSpec([], tf.int64), tf.TensorSpec([None], tf.float32), signature]

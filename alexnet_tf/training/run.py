@@ -75,15 +75,8 @@ def _set_aside(run_dir: pathlib.Path) -> None:
 def _train(config, strategy, sources, run_dir, callbacks) -> tuple[int, dict]:
     """Restores or starts, trains, and writes result.json at the end."""
     trainer = Trainer(config, strategy, sources, run_dir, callbacks)
-    progress = trainer.state.progress
-    if progress.step >= trainer.num_steps and progress.evaluated_step == progress.step:
-        is_fixed = schedules.needs_length(config.optimizer.schedule)
-        longer = "" if is_fixed else "Train longer with --epochs or --steps. "
-        print(
-            f"run_dir={str(run_dir)!r} is finished at step {progress.step}. {longer}"
-            "For another run name another --run_dir.",
-            file=sys.stderr,
-        )
+    if trainer.is_finished():
+        print(_end(trainer, run_dir), file=sys.stderr)
         return 0, _finished(trainer, run_dir)
     _announce(trainer, strategy, run_dir)
     sinks = Sinks(trainer)
@@ -94,6 +87,8 @@ def _train(config, strategy, sources, run_dir, callbacks) -> tuple[int, dict]:
         sinks.close()
     result = _result(trainer, run_dir)
     if exit_code == 0:
+        if trainer.has_stalled():
+            print(_end(trainer, run_dir), file=sys.stderr)
         lifecycle.write_text(run_dir / "result.json", json.dumps(result))
     return exit_code, result
 
@@ -226,6 +221,25 @@ def _announce(trainer: Trainer, strategy, run_dir: pathlib.Path) -> None:
     if trainer.remark:
         lines.append(trainer.remark)
     print("\n".join(lines), file=sys.stderr, flush=True)
+
+
+def _end(trainer: Trainer, run_dir: pathlib.Path) -> str:
+    """Says that a run is finished, why, and how it can go on."""
+    config, progress = trainer.config, trainer.state.progress
+    if trainer.has_stalled():
+        why = (
+            f", since no evaluation was better than that of step {progress.best_step} for "
+            f"stop_after_stalled_epochs={config.run.stop_after_stalled_epochs}"
+        )
+        longer = "Go on with a higher --stop_after_stalled_epochs, or with 0. "
+    else:
+        why = ""
+        is_fixed = schedules.needs_length(config.optimizer.schedule)
+        longer = "" if is_fixed else "Train longer with --epochs or --steps. "
+    return (
+        f"run_dir={str(run_dir)!r} is finished at step {progress.step}{why}. {longer}"
+        "For another run name another --run_dir."
+    )
 
 
 def _finished(trainer: Trainer, run_dir: pathlib.Path) -> dict:

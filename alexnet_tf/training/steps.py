@@ -28,7 +28,12 @@ GOOD_STEPS_TO_DOUBLE = 2000
 
 
 def train_step(
-    state: TrainState, config: Config, batch: Batch, step: tf.Tensor, scale: Scale
+    state: TrainState,
+    config: Config,
+    batch: Batch,
+    step: tf.Tensor,
+    scale: Scale,
+    class_weights: tuple[float, ...] = (),
 ) -> tuple[Counts, Scale]:
     """Updates the weights once. Run it with strategy.run on every replica.
 
@@ -38,9 +43,11 @@ def train_step(
       batch: this replica's rows of the global batch.
       step: int64 [], from 1; decides the dropout masks.
       scale: used by float16 alone.
+      class_weights: what the loss of each class is multiplied by; none is 1 for all.
 
     Returns:
-      the sums over this replica's rows, and the next loss scale.
+      the sums over this replica's rows, their loss being what is minimized; and the next loss
+      scale.
     """
     data, run = config.data, config.run
     variables = state.model.trainable_variables
@@ -55,7 +62,8 @@ def train_step(
     with tf.GradientTape() as tape:
         with drop_position(DropPosition(run.seed, step, first_row, run.global_batch_size)):
             logits = state.model(images, training=True)  # [N, K], N of this replica
-        losses = cross_entropy(batch.label, logits)
+        smoothing = config.optimizer.label_smoothing
+        losses = training_losses(batch.label, logits, smoothing, class_weights)
         learned = tf.where(batch.mask, losses, 0.0)  # a bad example keeps its place, unlearned
         loss = tf.reduce_sum(learned) / run.global_batch_size  # replicas sum to the global mean
         if run.precision == Precision.FLOAT16:
@@ -104,6 +112,31 @@ def _ten_views(model, config: Config, batch: Batch) -> tuple[tf.Tensor, tf.Tenso
 def cross_entropy(label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Multinomial logistic loss in nats: int32 [N] and float32 [N, K] -> float32 [N]."""
     return tf.nn.sparse_softmax_cross_entropy_with_logits(label, logits)
+
+
+def training_losses(
+    label: tf.Tensor, logits: tf.Tensor, smoothing: float, class_weights: tuple[float, ...]
+) -> tf.Tensor:
+    """What training minimizes, each example's part of it.
+
+    Args:
+      label: int32 [N].
+      logits: float32 [N, K].
+      smoothing: part of the target that is shared by all K classes, 0 to below 1, as Keras
+        defines it: a target y becomes y * (1 - smoothing) + smoothing / K.
+      class_weights: what the loss of each class is multiplied by; none is 1 for all.
+
+    Returns:
+      float32 [N], in nats.
+    """
+    if smoothing:
+        num_classes = logits.shape[1]
+        low = smoothing / num_classes
+        target = tf.one_hot(label, num_classes, 1 - smoothing + low, low)
+        losses = tf.nn.softmax_cross_entropy_with_logits(target, logits)
+    else:
+        losses = cross_entropy(label, logits)
+    return losses * tf.gather(tf.constant(class_weights), label) if class_weights else losses
 
 
 def _unscale(state: TrainState, gradients: list, scale: Scale) -> tuple[list, Scale]:

@@ -98,7 +98,7 @@ class Trainer:
             if self._open_epoch is not None and self._ends_epoch(progress.step):
                 self.callbacks.on_epoch_end(self._open_epoch, self._epoch_logs())
                 self._open_epoch = None
-            is_over = progress.step >= self.num_steps or self.state.model.stop_training
+            is_over = self.is_finished() or self.state.model.stop_training
             if is_over or signals.exit_code:
                 break
             self._make_steps()
@@ -108,6 +108,19 @@ class Trainer:
             self._save()  # callbacks may have changed the weights since
         self.callbacks.on_train_end()
         return 0 if is_over else signals.exit_code
+
+    def is_finished(self) -> bool:
+        """Whether there is nothing left to do."""
+        progress = self.state.progress
+        is_at_end = progress.step >= self.num_steps and progress.evaluated_step == progress.step
+        return is_at_end or self.has_stalled()
+
+    def has_stalled(self) -> bool:
+        """Whether the run ends before its time, with the evaluation that was just made."""
+        progress, patience = self.state.progress, self.config.run.stop_after_stalled_epochs
+        is_asked = patience and progress.evaluated_step == progress.step < self.num_steps
+        waited = self._epochs_done(progress.step) - self._epochs_done(progress.best_step)
+        return bool(is_asked and waited >= patience)
 
     def epoch_of(self, step: int) -> float:
         """Passes over the training set behind a step."""

@@ -1,0 +1,78 @@
+"""A run that stops because nothing gets better: when, what it says, and how it goes on."""
+
+import dataclasses
+import json
+import shutil
+
+import keras
+import pytest
+import tiny
+
+from alexnet_tf.config import RunConfig
+from alexnet_tf.training import checkpoint
+from alexnet_tf.training.run import run
+
+
+def stuck(pictures, run_dir, **changes):
+    """A run of up to 30 steps, eight epochs of 30 pictures, whose weights hardly move."""
+    config = tiny.config(
+        pictures, run_dir, **{"steps": 30, "stop_after_stalled_epochs": 2} | changes
+    )
+    frozen = dataclasses.replace(config.optimizer, learning_rate=1e-9)
+    return dataclasses.replace(config, optimizer=frozen)
+
+
+@pytest.fixture(scope="module")
+def stalled(pictures, tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("stalled")
+    assert run(stuck(pictures, run_dir))[0] == 0
+    return run_dir
+
+
+def evaluated(run_dir) -> list[int]:
+    return [line["step"] for line in tiny.metrics(run_dir) if "eval/loss" in line]
+
+
+def test_a_run_stops_once_no_evaluation_was_better_for_so_many_epochs(stalled):
+    assert evaluated(stalled) == [4, 8, 12]  # the first is the best; two epochs are waited for
+    last = checkpoint.load(stalled, "last")
+    assert (last.step, last.progress["best_step"]) == (12, 4)
+    assert json.loads((stalled / "result.json").read_text())["step"] == 12
+
+
+def test_a_stopped_run_is_finished_and_goes_on_when_more_epochs_are_waited_for(
+    pictures, tmp_path, stalled, capsys
+):
+    shutil.copytree(stalled, tmp_path, dirs_exist_ok=True)
+    said = "since no evaluation was better than that of step 4 for stop_after_stalled_epochs="
+    assert run(stuck(pictures, tmp_path))[1]["step"] == 12
+    assert f"finished at step 12, {said}2. Go on with a higher" in capsys.readouterr().err
+    assert tiny.metrics(tmp_path) == tiny.metrics(stalled)
+    assert run(stuck(pictures, tmp_path, stop_after_stalled_epochs=3))[1]["step"] == 15
+    assert f"finished at step 15, {said}3." in capsys.readouterr().err
+
+
+class StopAt(keras.callbacks.Callback):
+    """Interrupts a run after a step."""
+
+    def __init__(self, step):
+        super().__init__()
+        self.step = step
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch + 1 >= self.step:
+            raise KeyboardInterrupt
+
+
+def test_a_killed_run_stops_at_the_same_step_with_the_same_bits(pictures, tmp_path, stalled):
+    often = {"save_every_seconds": 1e-9, "steps_per_launch": 1}
+    with pytest.raises(KeyboardInterrupt):
+        run(stuck(pictures, tmp_path, **often), [StopAt(10)])
+    run(stuck(pictures, tmp_path))
+    tiny.assert_equal(*(checkpoint.load(x, "last").arrays() for x in (stalled, tmp_path)))
+    assert tiny.metrics(tmp_path) == tiny.metrics(stalled)
+
+
+def test_a_number_of_epochs_is_not_negative():
+    with pytest.raises(ValueError, match="stop_after_stalled_epochs=-1: expected 0 or more"):
+        RunConfig(stop_after_stalled_epochs=-1)
