@@ -103,6 +103,8 @@ def test_squares_in_memory_give_the_same_bits(source, memory):
     assert_same(take(from_files, 12), take(from_memory, 12))
     assert (memory.num_examples, memory.digest) == (source.num_examples, source.digest)
     assert (memory.classes, memory.name(2)) == (source.classes, source.name(2))
+    assert (memory.class_counts, memory.num_pictures) == ((11, 11), NUM_EXAMPLES)
+    assert memory.remark == source.remark
     assert_same(take(eval_dataset(source, INPUTS, 4)), take(eval_dataset(memory, INPUTS, 4)))
 
 
