@@ -1,89 +1,91 @@
-"""A confusion matrix as a picture. NumPy only, digits too: TensorFlow draws no text."""
+"""A confusion matrix as a picture. NumPy only, letters too: TensorFlow draws no text."""
+
+import unicodedata
 
 import numpy as np
 
 SIDE_PIXELS = 960
 """About the side of the matrix; a class takes at least a pixel, at most `MAX_CELL_PIXELS`."""
 MAX_CELL_PIXELS = 48
-GRID_FROM_PIXELS = 12
-"""Cells of this side or more have a line around them."""
+READABLE_PIXELS = 12
+"""Cells of this side or more have a line around them, a count and names; so has a label room."""
 FULL = np.array([8, 48, 107])
 """Colour of a class that was always taken for one; none is white, and shades go by the square root
 of the share, so that the rare mistakes of a thousand classes are still seen."""
 GRAY = 217
 
-_ROWS, _COLUMNS = 5, 3
-_DIGITS = np.array(  # five rows of three pixels each
-    [
-        [0b111, 0b101, 0b101, 0b101, 0b111],
-        [0b010, 0b110, 0b010, 0b010, 0b111],
-        [0b111, 0b001, 0b111, 0b100, 0b111],
-        [0b111, 0b001, 0b111, 0b001, 0b111],
-        [0b101, 0b101, 0b111, 0b001, 0b001],
-        [0b111, 0b100, 0b111, 0b001, 0b111],
-        [0b111, 0b100, 0b111, 0b101, 0b111],
-        [0b111, 0b001, 0b001, 0b010, 0b010],
-        [0b111, 0b101, 0b111, 0b101, 0b111],
-        [0b111, 0b101, 0b111, 0b001, 0b111],
-    ]
+MAX_LETTERS = 24
+
+# Each glyph is five rows of three pixels: an octal digit a row.
+_GLYPHS = dict(
+    zip(
+        "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_-. ?",
+        "75557 26227 71747 71717 55711 74717 74757 71122 75757 75717 25755 65656 34443 65556 74647 "
+        "74644 34553 55755 72227 11152 55655 44447 57755 65555 25552 65644 25563 65655 34216 72222 "
+        "55557 55552 55775 55255 55222 71247 00007 00700 00002 00000 71202".split(),
+        strict=True,
+    )
 )
 
 
-def heat_map(confusion: np.ndarray) -> np.ndarray:
-    """Draws a confusion matrix, its rows and columns numbered from 0.
+def heat_map(confusion: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
+    """Draws a confusion matrix.
 
     Args:
       confusion: int64 [K, K]; rows are the true classes.
+      classes: their names.
 
     Returns:
-      uint8 [H, W, 3]: a row's shades are shares of its examples; numbers are the counts, where
-      they fit.
+      uint8 [H, W, 3]: a row's shades are shares of its examples; the counts are written where they
+      fit, and rows and columns have their numbers, from 0, and names.
     """
     num = len(confusion)
     cell = int(np.clip(SIDE_PIXELS // num, 1, MAX_CELL_PIXELS))
+    matrix = _matrix(confusion, cell)
+    if cell >= READABLE_PIXELS:
+        labels = {i: _text(f"{i} {name}"[:MAX_LETTERS]) for i, name in enumerate(classes)}
+    else:
+        every = next(n for n in (1, 2, 5, 10, 20) if n * cell >= READABLE_PIXELS)
+        labels = {i: _text(str(i)) for i in range(0, num, every)}
+    margin = max(label.shape[1] for label in labels.values()) + 8
+    picture = np.pad(matrix, ((margin, 1), (margin, 1), (0, 0)), constant_values=255)
+    for i, label in labels.items():
+        middle, end = margin + (i + 0.5) * cell, margin - 4  # labels end at the matrix
+        _draw(picture, label, (middle, end - label.shape[1] / 2))
+        _draw(picture, np.rot90(label), (end - label.shape[1] / 2, middle))
+    return picture
+
+
+def _matrix(confusion: np.ndarray, cell: int) -> np.ndarray:
+    """Draws shades, lines and counts: uint8 [K * cell, K * cell, 3]."""
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     depth = np.sqrt(shares)[..., None]
     matrix = np.rint(255 + depth * (FULL - 255)).astype(np.uint8)
     matrix = matrix.repeat(cell, axis=0).repeat(cell, axis=1)
-    if cell >= GRID_FROM_PIXELS:
-        matrix[::cell], matrix[:, ::cell] = GRAY, GRAY
-        for row, column in zip(*np.nonzero(confusion), strict=True):
+    if cell < READABLE_PIXELS:
+        return matrix
+    matrix[::cell], matrix[:, ::cell] = GRAY, GRAY
+    for row, column in zip(*np.nonzero(confusion), strict=True):
+        text = str(confusion[row, column])
+        scale = min(3, (cell - 4) // _text(text, 1).shape[1])
+        if scale:
             level = 255 if depth[row, column, 0] > 0.6 else 0
-            place = ((row + 0.5) * cell, (column + 0.5) * cell)
-            _write(matrix, confusion[row, column], place, level, cell - 4)
-    scale = 2
-    margin = _number(num - 1).shape[1] * scale + 3 * scale
-    picture = np.pad(matrix, ((margin, 1), (margin, 1), (0, 0)), constant_values=255)
-    every = next(n for n in _round_numbers() if n * cell >= margin)  # labels do not touch
-    for i in range(0, num, every):
-        center = margin + (i + 0.5) * cell
-        for place in ((center, margin / 2), (margin / 2, center)):
-            _write(picture, i, place, 0, margin, scale)
-    return picture
+            _draw(matrix, _text(text, scale), ((row + 0.5) * cell, (column + 0.5) * cell), level)
+    return matrix
 
 
-def _round_numbers():
-    """Yields 1, 2, 5, 10, 20, 50 and so on."""
-    unit = 1
-    while True:
-        yield from (unit, 2 * unit, 5 * unit)
-        unit *= 10
+def _text(text: str, scale: int = 2) -> np.ndarray:
+    """Draws a line of text in capitals, bool [5 * scale, (4 * letters - 1) * scale]."""
+    plain = unicodedata.normalize("NFKD", text).upper()
+    letters = [x for x in plain if not unicodedata.combining(x)]
+    rows = np.array([[int(row) for row in _GLYPHS.get(x, _GLYPHS["?"])] for x in letters])
+    pixels = rows[..., None] >> np.array([2, 1, 0]) & 1  # [letters, 5, 3]
+    line = np.pad(pixels, ((0, 0), (0, 0), (0, 1))).transpose(1, 0, 2).reshape(5, -1)[:, :-1]
+    return line.astype(bool).repeat(scale, axis=0).repeat(scale, axis=1)
 
 
-def _number(value: int) -> np.ndarray:
-    """Draws a number, bool [5, 4 * digits - 1]."""
-    rows = [_DIGITS[int(digit)] for digit in str(value)]
-    masks = [(row[:, None] >> np.arange(_COLUMNS)[::-1] & 1).astype(bool) for row in rows]
-    return np.concatenate([np.pad(mask, ((0, 0), (0, 1))) for mask in masks], axis=1)[:, :-1]
-
-
-def _write(picture, value, center, level, room, scale=3) -> None:
-    """Writes a number around a place, as large as fits into `room` pixels; or not at all."""
-    mask = _number(value)
-    scale = min(scale, room // mask.shape[1])
-    if scale < 1:
-        return
-    mask = mask.repeat(scale, axis=0).repeat(scale, axis=1)
+def _draw(picture: np.ndarray, mask: np.ndarray, center: tuple, level: int = 0) -> None:
+    """Sets the pixels of a mask around a place, moved as far as the edges ask for."""
     top, left = (
         int(np.clip(round(middle - side / 2), 0, whole - side))
         for middle, side, whole in zip(center, mask.shape, picture.shape, strict=False)

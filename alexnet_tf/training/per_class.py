@@ -57,7 +57,7 @@ def write(directory: pathlib.Path, about: dict, confusion: np.ndarray, classes) 
     mean = {"balanced_accuracy": sum(recalls) / len(recalls) if recalls else None}
     whole = about | mean | {"classes": found, "confusion": confusion.tolist()}
     lifecycle.write_text(directory / "per_class.json", json.dumps(whole))
-    picture = tf.io.encode_png(heat_map(confusion)).numpy()
+    picture = tf.io.encode_png(heat_map(confusion, classes)).numpy()
     lifecycle.write_bytes(directory / "confusion.png", picture)
     return found
 
