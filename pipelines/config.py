@@ -155,8 +155,8 @@ class DataConfig(Typed, section="data"):
     """memory decodes every picture once, before the first step, and keeps the squares in memory
     (resize * resize * 3 bytes each, of both splits); none decodes each time."""
     class_weights: ClassWeights = ClassWeights.NONE
-    """balanced multiplies the loss of each training example by num_examples / (K * examples of its
-    class), so that each of the K classes counts as much, however few pictures it has; none."""
+    """none, or balanced: the loss of each training example is multiplied by num_examples / (K *
+    examples of its class), so that each of the K classes counts as much as any other."""
     mirror: bool = True
     """Mirror half of the training pictures left to right (paper, section 4.1)."""
     random_crop: bool = True

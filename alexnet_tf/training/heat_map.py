@@ -8,12 +8,11 @@ SIDE_PIXELS = 960
 """About the side of the matrix; a class takes at least a pixel, at most `MAX_CELL_PIXELS`."""
 MAX_CELL_PIXELS = 48
 READABLE_PIXELS = 12
-"""Cells of this side or more have a line around them, a count and names; so has a label room."""
+"""Room that a line of text needs: cells of this side or more have lines, counts and names."""
 FULL = np.array([8, 48, 107])
-"""Colour of a class that was always taken for one; none is white, and shades go by the square root
+"""Color of a class that was always taken for one; none is white, and shades go by the square root
 of the share, so that the rare mistakes of a thousand classes are still seen."""
 GRAY = 217
-
 MAX_LETTERS = 24
 
 # Each glyph is five rows of three pixels: an octal digit a row.
