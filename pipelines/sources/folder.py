@@ -8,7 +8,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from pipelines.sources.layout import Layout, first_names, look, nearest
+from pipelines.sources.layout import SPLITS, Layout, first_names, look, nearest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,13 +77,7 @@ def folder(root: str, split: str, held_out: float, classes: tuple[str, ...] = ()
             f"<file>.jpg and {root}/val/<class>/<file>.jpg, or {root}/<class>/<file>.jpg."
             f"{nearest(root)}"
         )
-    splits = ("train", "val") if split == "all" else (split,)
-    if "" in layout.pictures:
-        is_val = [_hash(file) < held_out for file in layout.pictures[""]]
-        pairs = zip(layout.pictures[""], is_val, strict=True)
-        files = [file for file, val in pairs if ("val" if val else "train") in splits]
-    else:
-        files = [file for name in splits for file in layout.pictures.get(name, ())]
+    files = _files(layout, split, held_out)
     if classes:
         _check_known(root, files, classes)
     else:
@@ -100,6 +94,17 @@ def folder(root: str, split: str, held_out: float, classes: tuple[str, ...] = ()
         layout.num_pictures,
         _remark(root, layout.left_out),
     )
+
+
+def _files(layout: Layout, split: str, held_out: float) -> list[str]:
+    """Lists the pictures of a split, in order."""
+    if "" not in layout.pictures:
+        names = SPLITS if split == "all" else (split,)
+        return [file for name in names for file in layout.pictures.get(name, ())]
+    whole = layout.pictures[""]
+    if split == "all":
+        return whole
+    return [file for file in whole if (_hash(file) < held_out) == (split == "val")]
 
 
 def _class_of(file: str) -> str:
