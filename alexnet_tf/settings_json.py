@@ -15,7 +15,7 @@ from alexnet_tf.config import Config
 from alexnet_tf.errors import UserError, expected_one_of
 from pipelines.typed import is_union
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised when a stored field changes its name or its meaning."""
 
 Frozen = TypeVar("Frozen")
@@ -33,8 +33,15 @@ def from_json(stored: Mapping[str, Any]) -> Config:
       UserError: a field is unknown or has a wrong value, or the schema is not ours.
     """
     version = stored.get("schema_version")
-    if version == 1:
-        stored, version = _from_first_schema(stored), SCHEMA_VERSION
+    try:
+        if version == 1:
+            stored, version = _from_first_schema(stored), 2
+        if version == 2:
+            stored, version = _from_second_schema(stored), SCHEMA_VERSION
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"settings of schema_version={version} are not as they were written: {error!r}."
+        ) from error
     if version != SCHEMA_VERSION:
         raise UserError(
             f"schema_version={version}: expected {SCHEMA_VERSION}. These settings were written by "
@@ -57,6 +64,25 @@ def _from_first_schema(stored: Mapping[str, Any]) -> dict[str, Any]:
     if rows:
         network["layers"] = rows
     return {**stored, "network": network}
+
+
+def _from_second_schema(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Renews settings of schema 2, where other windows left all paddings as they were.
+
+    Only tables with windows no wider than their step (pool22) came out otherwise: they keep what
+    they had, as a table of its own.
+    """
+    network = dict(stored.get("network", {}))
+    pooling, rows = network.get("pooling", "table"), network.get("layers", [])
+    pools = [row for row in rows if row.get("kind") == "pool" and not row.get("is_mean")]
+    if pooling == "table" or not any(row["size"] <= row["stride"] for row in pools):
+        return dict(stored)
+    windows = {
+        "overlapping": lambda row: {"size": 3, "stride": 2},
+        "plain": lambda row: {"size": row["stride"], "round_up": False},
+    }[pooling]
+    changed = [row | windows(row) if row in pools else row for row in rows]
+    return {**stored, "network": {**network, "layers": changed, "pooling": "table"}}
 
 
 def to_dict(settings: Any) -> dict[str, Any]:

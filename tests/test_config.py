@@ -11,6 +11,7 @@ from alexnet_tf.config import Config, OptimizerConfig, RunConfig, StrategyName
 from alexnet_tf.errors import UserError
 from alexnet_tf.network_config import NetworkConfig
 from alexnet_tf.networks.family import NETWORKS, network
+from alexnet_tf.networks.table import table
 from alexnet_tf.recipes import RECIPES, recipe
 from alexnet_tf.settings import DOORS, differences, from_text, settings_of, to_text, value_at
 from pipelines.config import DataConfig, InputConfig
@@ -74,12 +75,12 @@ def test_a_network_alone_survives_json():
 
 
 def test_a_missing_field_takes_its_default():
-    assert settings_json.from_json({"schema_version": 2}) == Config()
+    assert settings_json.from_json({"schema_version": 3}) == Config()
 
 
 WRONG_JSON = [
-    ({"schema_version": 7}, "schema_version=7: expected 2"),
-    ({"schema_version": None}, "schema_version=None: expected 2"),
+    ({"schema_version": 7}, "schema_version=7: expected 3"),
+    ({"schema_version": None}, "schema_version=None: expected 3"),
     ({"sede": 1}, "settings field=sede: expected one of recipe"),
     ({"data": {"sorce": "shapes"}}, "data.field=sorce: .*Did you mean source?"),
     ({"data": 3}, "data=3: expected an object"),
@@ -101,7 +102,31 @@ WRONG_JSON = [
 @pytest.mark.parametrize("stored, message", WRONG_JSON)
 def test_wrong_json_is_refused_by_the_name_of_the_field(stored, message):
     with pytest.raises(UserError, match=message):
-        settings_json.from_json({"schema_version": 2, **stored})
+        settings_json.from_json({"schema_version": 3, **stored})
+
+
+@pytest.mark.parametrize("network", [3, [1], {"layers": 3}, {"layers": [3]}, {"pooling": []}])
+@pytest.mark.parametrize("version", [1, 2])
+def test_settings_of_before_in_any_shape_are_no_traceback(version, network):
+    with pytest.raises(UserError):
+        settings_json.from_json({"schema_version": version, "network": network})
+
+
+def test_pooling_that_left_the_paddings_is_read_as_it_was_built():
+    config = Config(network=dataclasses.replace(network("pool22"), num_classes=10))
+    stored = settings_json.to_json(config)
+    stored["network"]["pooling"] = "overlapping"
+    before = settings_json.from_json(stored | {"schema_version": 2}).network
+    now = settings_json.from_json(stored).network
+    assert [row.kernel_shape for row in table(before) if row.name == "fc6"] == [(5 * 5 * 256, 4096)]
+    assert [row.kernel_shape for row in table(now) if row.name == "fc6"] == [(6 * 6 * 256, 4096)]
+
+
+@pytest.mark.parametrize("pooling", ["table", "plain", "overlapping"])
+def test_settings_of_schema_2_stay_the_same_where_they_mean_the_same(pooling):
+    config = Config(network=NetworkConfig(pooling=pooling))
+    stored = settings_json.to_json(config) | {"schema_version": 2}
+    assert settings_json.from_json(stored) == config
 
 
 def test_equal_settings_have_no_differences():
