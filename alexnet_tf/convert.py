@@ -31,6 +31,7 @@ from alexnet_tf.network_config import NetworkConfig
 from alexnet_tf.networks.table import table
 from alexnet_tf.recipes import recipe
 from alexnet_tf.settings import replaced
+from alexnet_tf.text_files import text_lines
 from alexnet_tf.training import checkpoint
 from alexnet_tf.weights import formats, layouts
 
@@ -56,17 +57,25 @@ class Arguments:
     classes: str = ""
     """File with the names of the classes, one a line in the order of the outputs; without it they
     are called class_0000, class_0001,..., or as the run calls them."""
+    rename: tuple[str, ...] = ()
+    """Layers that the file calls otherwise, as OLD=NEW,...: --rename=fc8_flickr=fc8. NEW is a name
+    of ours or of the file's program; OLD may be the beginning of several names."""
     check: str = ""
     """Compare each layer with the activations in this .npz (BUILD.md has its keys), and write
     nothing."""
 
     def __post_init__(self):
         """Refuses half a call."""
-        if self.check and (self.from_ or self.output or self.classes):
+        if self.check and (self.from_ or self.output or self.classes or self.rename):
             raise ValueError(
-                f"check={self.check}: expected neither from, output nor classes beside it, since "
-                "it converts nothing. Leave them out."
+                f"check={self.check}: expected neither from, output, classes nor rename beside it, "
+                "since it converts nothing. Leave them out."
             )
+        for pair in self.rename:
+            if not all(pair.partition("=")) or pair.count("=") > 1:
+                raise ValueError(
+                    f"rename={pair}: expected OLD=NEW, such as --rename=fc8_flickr=fc8."
+                )
         for name, value in (("from", self.from_), ("output", self.output)):
             if not self.check and not value:
                 raise ValueError(f"{name}: expected a value. Add --{name}=...; see --help.")
@@ -123,9 +132,10 @@ def _check_output(output: pathlib.Path) -> None:
 
 def _of_run(call: flags.Call) -> Converted:
     """Reads the best checkpoint of a run."""
-    if call.typed:
+    typed = [*call.typed, *(["rename"] if call.arguments.rename else [])]
+    if typed:
         raise UserError(
-            f"{', '.join(call.typed)}: expected no settings of the network, which the run "
+            f"{', '.join(typed)}: expected no settings of the network, which the run "
             f"from={call.arguments.from_!r} has stored. Leave them out."
         )
     stored = checkpoint.load(call.arguments.from_)
@@ -146,7 +156,7 @@ def _of_file(call: flags.Call) -> Converted:
             "network.input.mean=dataset: expected the mean colour that these weights were trained "
             "with. Add --network.input.mean=RED,GREEN,BLUE."
         )
-    network, arrays = formats.load(path, network)
+    network, arrays = formats.load(path, network, call.arguments.rename)
     digits = max(4, len(str(network.num_classes - 1)))
     return network, arrays, tuple(f"class_{i:0{digits}}" for i in range(network.num_classes))
 
@@ -158,12 +168,13 @@ def read_classes(path: str, num_classes: int) -> tuple[str, ...]:
       UserError: the file cannot be read, or has another number of names.
     """
     try:
-        text = pathlib.Path(path).read_text(encoding="utf-8", errors="surrogateescape")
+        names = text_lines(pathlib.Path(path).read_bytes())
     except OSError as error:
         raise UserError(
             f"classes={path!r}: {error.strerror}; expected a file with a name in each line."
         ) from error
-    names = tuple(line.strip() for line in text.splitlines())
+    except ValueError as error:
+        raise UserError(f"classes={path!r}: {error}") from error
     if len(names) != num_classes or not all(names):
         raise UserError(
             f"classes={path!r} has {sum(map(bool, names))} names in {len(names)} lines; expected "

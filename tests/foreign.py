@@ -6,11 +6,12 @@ import importlib.util
 
 import numpy as np
 import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from alexnet_tf.network_config import NetworkConfig
 from alexnet_tf.networks.family import network
 from alexnet_tf.networks.table import table
-from alexnet_tf.weights import caffe, layouts
+from alexnet_tf.weights import layouts
 
 SMALL = ("--network.width=0.0625", "--network.fc_width=16", "--network.input.size=67")
 """Flags that make any network of the family small; 67 pixels leave it all of its layers."""
@@ -37,10 +38,65 @@ def weights(config: NetworkConfig, seed: int = 0) -> dict[str, np.ndarray]:
     }
 
 
+Field = descriptor_pb2.FieldDescriptorProto
+
+# Of caffe.proto; packed numbers are declared as the bytes they are stored as.
+MESSAGES = {
+    "BlobShape": {"dim": (1, Field.TYPE_INT64, True)},
+    "BlobProto": {
+        "num": (1, Field.TYPE_INT32, False),
+        "channels": (2, Field.TYPE_INT32, False),
+        "height": (3, Field.TYPE_INT32, False),
+        "width": (4, Field.TYPE_INT32, False),
+        "data": (5, Field.TYPE_BYTES, False),
+        "shape": (7, "BlobShape", False),
+        "double_data": (8, Field.TYPE_BYTES, False),
+    },
+    "V1LayerParameter": {
+        "name": (4, Field.TYPE_BYTES, False),
+        "type": (5, Field.TYPE_INT32, False),
+        "blobs": (6, "BlobProto", True),
+    },
+    "LayerParameter": {
+        "name": (1, Field.TYPE_BYTES, False),
+        "type": (2, Field.TYPE_STRING, False),
+        "blobs": (7, "BlobProto", True),
+    },
+    "NetParameter": {
+        "layers": (2, "V1LayerParameter", True),
+        "layer": (100, "LayerParameter", True),
+    },
+}
+"""Each message's fields: number, type or message, whether there may be several."""
+
+
+@functools.cache
+def net_parameter() -> type:
+    """Makes the class of a whole file from the description above."""
+    file = descriptor_pb2.FileDescriptorProto(
+        name="tests/caffe.proto", package="tests.caffe", syntax="proto2"
+    )
+    for message, fields in MESSAGES.items():
+        described = file.message_type.add(name=message)
+        for name, (number, kind, is_repeated) in fields.items():
+            label = Field.LABEL_REPEATED if is_repeated else Field.LABEL_OPTIONAL
+            field = described.field.add(name=name, number=number, label=label)
+            if isinstance(kind, str):
+                field.type, field.type_name = Field.TYPE_MESSAGE, f".{file.package}.{kind}"
+            else:
+                field.type = kind
+            field.options.packed = name == "dim"
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(
+        pool.FindMessageTypeByName(f"{file.package}.NetParameter")
+    )
+
+
 def write_caffemodel(path, config: NetworkConfig, arrays: dict, is_old: bool) -> None:
     """Writes the arrays as Caffe did up to 2014 (is_old), or as it has since."""
     theirs = layouts.from_ours(arrays, layouts.CAFFE, config)
-    net = caffe.net_parameter()()
+    net = net_parameter()()
     data = (net.layers if is_old else net.layer).add()
     data.name, data.type = b"data", 5 if is_old else "Data"
     for name in dict.fromkeys(name.partition("/")[0] for name in theirs):

@@ -32,8 +32,10 @@ HOUSE = (
     alexnet_tf.training.checkpoint alexnet_tf.serving alexnet_tf.serving.savedmodel
     alexnet_tf.serving.classifier
     alexnet_tf.weights.blobs alexnet_tf.weights.formats alexnet_tf.weights.pytorch
-    alexnet_tf.weights.caffe alexnet_tf.weights.numpy_files alexnet_tf.weights.pickles
-    alexnet_tf.weights.layouts alexnet_tf.weights""",
+    alexnet_tf.weights.safetensors alexnet_tf.weights.caffe alexnet_tf.weights.numpy_files
+    alexnet_tf.weights.state_dicts alexnet_tf.weights.numpy_pickles alexnet_tf.weights.pickles
+    alexnet_tf.weights.archives alexnet_tf.weights.layouts alexnet_tf.weights.names
+    alexnet_tf.weights.stored alexnet_tf.weights.writers alexnet_tf.weights""",
     # 2: one step on one replica, and what it needs
     """alexnet_tf.recipes alexnet_tf.training alexnet_tf.training.steps alexnet_tf.training.state
     alexnet_tf.training.optimizer alexnet_tf.training.schedules alexnet_tf.training.counts
@@ -49,7 +51,7 @@ HOUSE = (
     # 0: settings, and the data path
     """alexnet_tf.settings_json alexnet_tf.settings alexnet_tf.backend alexnet_tf.config
     alexnet_tf.network_config alexnet_tf.network_layers alexnet_tf.environment alexnet_tf.files
-    alexnet_tf.quiet alexnet_tf.errors alexnet_tf
+    alexnet_tf.text_files alexnet_tf.quiet alexnet_tf.errors alexnet_tf
     pipelines.dataset pipelines.sources.memory pipelines.decode pipelines.sources
     pipelines.sources.folder pipelines.sources.layout pipelines.sources.shapes
     pipelines.sources.forms pipelines.order

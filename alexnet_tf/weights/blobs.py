@@ -12,11 +12,12 @@ An axis of one picture may stand before each [C, H, W].
 
 import dataclasses
 import itertools
+import math
 import sys
 
 import numpy as np
 
-from alexnet_tf.errors import UserError
+from alexnet_tf.errors import UserError, listed
 from alexnet_tf.network_config import NetworkConfig
 from alexnet_tf.network_layers import Activation, Layer
 from alexnet_tf.networks import alexnet
@@ -25,11 +26,15 @@ from alexnet_tf.networks.options import layers_of
 from alexnet_tf.networks.table import row_of
 from alexnet_tf.training.state import assign, named_weights
 from alexnet_tf.weights import formats, layouts
+from alexnet_tf.weights.stored import NUMBERS
 
 CANDIDATES = ("caffenet", "caffe")
 """Networks to try where none is named: one normalises after pooling, the other before."""
 KINDS = ("conv", "lrn", "pool")
 """Layers that are compared: all up to the first of another kind."""
+
+MOST_BYTES = 2**28
+"""Of all arrays together; those of Caffe's networks have 20 MB."""
 
 Arrays = dict[str, np.ndarray]
 Compared = tuple[list[dict], list[str]]
@@ -53,7 +58,7 @@ def check(path: str, config: NetworkConfig | None) -> dict:
       UserError: the file cannot be read, has other keys, or an array has another shape.
     """
     try:
-        arrays = _pictures_last(formats.read(path, formats.FORMATS[".npz"]))
+        arrays = _pictures_last(_read(path))
         name, (layers, skipped) = _best(arrays, config)
     except ValueError as error:
         raise UserError(f"check={path!r}: {formats.one_line(error)}") from error
@@ -64,6 +69,18 @@ def check(path: str, config: NetworkConfig | None) -> dict:
             file=sys.stderr,
         )
     return {"check": path, "network": name, "layers": layers, "skipped": skipped}
+
+
+def _read(path: str) -> Arrays:
+    """Reads all arrays, where they are not too large."""
+    stored = formats.read(path, formats.FORMATS[".npz"])
+    num_bytes = sum(math.prod(x.shape) * NUMBERS.get(x.dtype, 0) for x in stored.values())
+    if num_bytes > MOST_BYTES:
+        raise UserError(f"its arrays are of {num_bytes:,} bytes; expected up to {MOST_BYTES:,}.")
+    for name, array in stored.items():
+        if array.dtype not in NUMBERS:
+            raise UserError(f"{name} is of type {array.dtype}; expected numbers.")
+    return {name: array.read() for name, array in stored.items()}
 
 
 def _best(arrays: Arrays, config: NetworkConfig | None) -> tuple[str, Compared]:
@@ -132,7 +149,7 @@ def _refuse_unknown(arrays: Arrays, layers: list[Layer]) -> None:
     known += [f"{x.name}_{part}" for x in layers if x.kind == "conv" for part in "wb"]
     unknown = [name for name in arrays if name not in known]
     if unknown:
-        raise UserError(f"unknown {', '.join(unknown)}; expected some of {', '.join(known)}.")
+        raise UserError(f"unknown {listed(unknown)}; expected some of {', '.join(known)}.")
 
 
 def _run(layer: Layer, x: np.ndarray, arrays: Arrays, config: NetworkConfig) -> np.ndarray | None:

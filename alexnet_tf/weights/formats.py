@@ -1,15 +1,19 @@
 """Which program a file is from, by the end of its name."""
 
 import dataclasses
+import functools
 import pathlib
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.network_config import NetworkConfig
-from alexnet_tf.weights import caffe, layouts, numpy_files, pytorch
-from alexnet_tf.weights.layouts import Arrays, Layout
+from alexnet_tf.weights import caffe, layouts, numpy_files, pytorch, safetensors, writers
+from alexnet_tf.weights.layouts import Layout
+from alexnet_tf.weights.stored import Stored
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,21 +24,27 @@ class Format:
     """Of its arrays."""
     networks: str
     """Whose weights are usually found in it."""
-    read: Callable[[pathlib.Path], dict[str, np.ndarray]]
+    read: Callable[[pathlib.Path], dict[str, Stored]]
     """Gives arrays by name."""
-    write: Callable[[pathlib.Path, Arrays], None] | None = None
+    write: Callable[[pathlib.Path, Mapping[str, np.ndarray]], None] | None = None
     """Takes them; None for formats that are only read."""
 
 
 TORCH = Format(
-    layout=layouts.TORCHVISION, networks="torchvision", read=pytorch.read, write=pytorch.write
+    layout=layouts.TORCHVISION,
+    networks="torchvision",
+    read=pytorch.read,
+    write=writers.write_torch,
 )
+ONLY_READ = dataclasses.replace(TORCH, write=None)
 FORMATS = {
     ".pth": TORCH,
     ".pt": TORCH,
-    ".pth.tar": dataclasses.replace(TORCH, write=None),
+    ".pth.tar": ONLY_READ,
+    ".ckpt": ONLY_READ,
+    ".bin": ONLY_READ,
     ".safetensors": dataclasses.replace(
-        TORCH, read=pytorch.read_safetensors, write=pytorch.write_safetensors
+        TORCH, read=safetensors.read, write=writers.write_safetensors
     ),
     ".caffemodel": Format(layout=layouts.CAFFE, networks="caffe or caffenet", read=caffe.read),
     ".npy": Format(
@@ -55,12 +65,15 @@ def format_of(path: str) -> Format | None:
     return next((kind for end, kind in FORMATS.items() if path.lower().endswith(end)), None)
 
 
-def load(path: str, network: NetworkConfig) -> tuple[NetworkConfig, dict[str, np.ndarray]]:
+def load(
+    path: str, network: NetworkConfig, rename: Sequence[str] = ()
+) -> tuple[NetworkConfig, dict[str, np.ndarray]]:
     """Reads the weights of a network from a file.
 
     Args:
       path: a file whose name ends like one of FORMATS.
       network: where they belong; `num_classes` 0 takes the number from the last layer.
+      rename: names of layers as OLD=NEW, where the file calls them otherwise.
 
     Returns:
       the network with its number of classes, and float32 arrays by our names.
@@ -74,7 +87,7 @@ def load(path: str, network: NetworkConfig) -> tuple[NetworkConfig, dict[str, np
             f"from={path!r}: expected a run directory, or a file that ends in {', '.join(FORMATS)}."
         )
     try:
-        return layouts.to_ours(read(path, kind), kind.layout, network)
+        return layouts.to_ours(read(path, kind), kind.layout, network, rename)
     except ValueError as error:
         raise UserError(f"from={path!r}: {one_line(error)}") from error
 
@@ -85,26 +98,43 @@ def one_line(error: Exception) -> str:
     return "".join(x if x.isprintable() else "?" for x in words)
 
 
-def read(path: str, kind: Format) -> dict[str, np.ndarray]:
-    """Reads the arrays of a file as they are.
+def read(path: str, kind: Format) -> dict[str, Stored]:
+    """Lists the arrays of a file as they are, each to be read when its shape is known to be right.
 
     Raises:
       UserError: it cannot be read, is damaged, or holds something else.
     """
+    arrays = _read(_listed, pathlib.Path(path), kind)
+    return {
+        name: dataclasses.replace(array, read=functools.partial(_read, array.read))
+        for name, array in arrays.items()
+    }
+
+
+def _listed(path: pathlib.Path, kind: Format) -> dict[str, Stored]:
+    if path.exists() and not path.is_file():  # a pipe would have to be waited for
+        raise UserError("it is no file with a beginning and an end; expected one.")
+    return kind.read(path)
+
+
+def _read(reader: Callable, *arguments) -> Any:
+    """Calls a reader; a damaged file makes the libraries raise, or warn of, almost anything."""
     try:
-        return kind.read(pathlib.Path(path))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return reader(*arguments)
     except UserError:
         raise
     except OSError as error:
         raise UserError(f"{error.strerror or error}; expected a file that can be read.") from error
-    except Exception as error:  # a damaged file makes the libraries raise almost anything
+    except Exception as error:
         raise UserError(
-            f"it cannot be read ({type(error).__name__}: {error}); expected "
+            f"it cannot be read ({type(error).__name__}: {str(error)[:300]}); expected "
             "a whole file as its program wrote it."
         ) from error
 
 
-def store(path: str, arrays: Arrays, network: NetworkConfig) -> None:
+def store(path: str, arrays: Mapping[str, np.ndarray], network: NetworkConfig) -> None:
     """Writes the weights of a network into a file, which is there whole or not at all.
 
     Raises:

@@ -6,7 +6,7 @@ picture's inputs in the order height, width, channel, `conv1/bias` [out].
 
 import dataclasses
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -15,9 +15,12 @@ from alexnet_tf.network_config import NetworkConfig
 from alexnet_tf.networks.family import NETWORKS
 from alexnet_tf.networks.options import layers_of
 from alexnet_tf.networks.table import Row, table
+from alexnet_tf.weights import names
+from alexnet_tf.weights.stored import NUMBERS, Stored
 from pipelines.config import ChannelOrder
 
-Arrays = Mapping[str, np.ndarray]
+Arrays = Mapping[str, Stored | np.ndarray]
+"""By name; what a file holds is not read before its shape is known to be right."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,12 +35,17 @@ class Layout:
     """The order in which a fully connected layer counts a picture, as places in [h, w, c]."""
     channel_order: ChannelOrder | None = None
     """Of the picture that it sees; None for the network's own."""
-    names: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """Its names of arrays by ours; empty where they are ours."""
+    modules: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Its names of layers by ours; empty where they are ours."""
+
+    def name_of(self, name: str) -> str:
+        """Its name of an array by ours; ours where it has none."""
+        layer, _, part = name.partition("/")
+        if layer not in self.modules or part not in TORCH_PARTS:
+            return name
+        return f"{self.modules[layer]}.{TORCH_PARTS[part]}"
 
 
-LISTED = 8
-"""Names in a message, at most."""
 OUTPUTS_FIRST = {"conv": (3, 2, 0, 1), "dense": (1, 0), "picture": (2, 0, 1)}
 TORCH_MODULES = {
     "conv1": "features.0",
@@ -49,23 +57,16 @@ TORCH_MODULES = {
     "fc7": "classifier.4",
     "fc8": "classifier.6",
 }
+TORCH_PARTS = {"kernel": "weight", "bias": "bias"}
 OURS = Layout()
 CAFFE = Layout(channel_order=ChannelOrder.BGR, **OUTPUTS_FIRST)
 CAFFE_IN_NUMPY = Layout(channel_order=ChannelOrder.BGR)
 """Of bvlc_alexnet.npy, made for TensorFlow."""
-TORCHVISION = Layout(
-    channel_order=ChannelOrder.RGB,
-    names={
-        f"{layer}/{ours}": f"{module}.{theirs}"
-        for layer, module in TORCH_MODULES.items()
-        for ours, theirs in (("kernel", "weight"), ("bias", "bias"))
-    },
-    **OUTPUTS_FIRST,
-)
+TORCHVISION = Layout(channel_order=ChannelOrder.RGB, modules=TORCH_MODULES, **OUTPUTS_FIRST)
 
 
 def to_ours(
-    arrays: Arrays, layout: Layout, network: NetworkConfig
+    arrays: Arrays, layout: Layout, network: NetworkConfig, rename: Sequence[str] = ()
 ) -> tuple[NetworkConfig, dict[str, np.ndarray]]:
     """Fits the weights of a file to a network.
 
@@ -73,6 +74,7 @@ def to_ours(
       arrays: by the names and in the layout of another program.
       layout: that layout.
       network: where they belong; `num_classes` 0 takes the number from the last layer.
+      rename: names of layers as OLD=NEW, where the file calls them otherwise.
 
     Returns:
       the network with its number of classes, and float32 arrays by our names.
@@ -80,25 +82,50 @@ def to_ours(
     Raises:
       UserError: an array is missing, unknown, of another shape or not finite.
     """
+    arrays = names.renamed(arrays, rename, layout.modules)
     network = _with_classes(arrays, layout, network)
+    if not network.num_classes and layers_of(network)[-1].kind == "dense":
+        network = dataclasses.replace(network, num_classes=1)  # the last layer is missing anyway
     places = {f"{row.name}/{part}": (row, part) for row in table(network) for part in row.arrays}
-    names = {name: layout.names.get(name, name) for name in places}
-    missing = [name for name in names.values() if name not in arrays]
-    unknown = [name for name in arrays if name not in names.values()]
-    if missing or unknown:
-        raise UserError(
-            f"the weights do not fit network.name={network.name}: missing {_listed(missing)}; "
-            f"unknown {_listed(unknown)}. Expected those of the same network; name it with "
-            "--network.name."
-        )
+    theirs = {name: layout.name_of(name) for name in places}
+    shapes = {theirs[name]: shape_of(*place, layout) for name, place in places.items()}
+    names.check(arrays, shapes, layout.modules, network.name)
+    for name, place in places.items():
+        check_fits(arrays[theirs[name]], theirs[name], *place, layout)
     ours = {
-        name: fitted(arrays[names[name]], names[name], row, part, layout)
-        for name, (row, part) in places.items()
+        name: fitted(arrays[theirs[name]], theirs[name], *place, layout)
+        for name, place in places.items()
     }
     return network, _in_order(ours, layout, network)
 
 
-def fitted(array: np.ndarray, name: str, row: Row, part: str, layout: Layout) -> np.ndarray:
+def shape_of(row: Row, part: str, layout: Layout) -> tuple[int, ...]:
+    """Shape of an array of a layer as another program lays it out."""
+    return tuple(row.arrays[part][axis] for axis in _axes(row, part, layout))
+
+
+def check_fits(array: Stored | np.ndarray, name: str, row: Row, part: str, layout: Layout) -> None:
+    """Compares shape and type of an array with its layer's, before it is read.
+
+    Raises:
+      UserError: it is of another shape or type.
+    """
+    expected = shape_of(row, part, layout)
+    if str(array.dtype) not in NUMBERS:
+        raise UserError(
+            f"{row.name}: {name} is of type {array.dtype}, expected an array of one of "
+            f"{', '.join(NUMBERS)}. Save it as float32."
+        )
+    if array.shape != expected:
+        raise UserError(
+            f"{row.name}: {name} has shape {array.shape}, expected {expected}. Name the network "
+            "that it belongs to with --network.name."
+        )
+
+
+def fitted(
+    array: Stored | np.ndarray, name: str, row: Row, part: str, layout: Layout
+) -> np.ndarray:
     """Fits one array to its layer.
 
     Args:
@@ -112,20 +139,17 @@ def fitted(array: np.ndarray, name: str, row: Row, part: str, layout: Layout) ->
       float32, of the shape `row.weights[part]`.
 
     Raises:
-      UserError: it is of another shape or not finite.
+      UserError: it is of another shape or type, or not finite.
     """
-    axes = _axes(row, part, layout)
-    expected = tuple(row.arrays[part][axis] for axis in axes)
-    if array.shape != expected:
-        raise UserError(
-            f"{row.name}: {name} has shape {array.shape}, expected {expected}. Name the network "
-            "that it belongs to with --network.name."
-        )
-    if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+    check_fits(array, name, row, part, layout)
+    values = array.read() if isinstance(array, Stored) else array
+    with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold is said below
+        values = values.astype(np.float32)
+    if not np.isfinite(values).all():
         raise UserError(
             f"{row.name}: {name} has values that are not finite numbers; expected weights."
         )
-    ours = array.astype(np.float32).transpose(np.argsort(axes))
+    ours = values.transpose(np.argsort(_axes(row, part, layout)))
     if _sees_picture(row, part):
         counted = [row.input_shape[axis] for axis in layout.picture]
         cube = ours.reshape(*counted, -1).transpose(*np.argsort(layout.picture), 3)
@@ -139,19 +163,19 @@ def from_ours(arrays: Arrays, layout: Layout, network: NetworkConfig) -> dict[st
     Raises:
       UserError: that program has no place for a layer.
     """
-    if layout.names:
+    if layout.modules:
         _check_is_torchvisions(network)
     theirs = {}
     ordered = _in_order(arrays, layout, network)
     for row in table(network):
         for part in row.arrays:
             name = f"{row.name}/{part}"
-            if layout.names and name not in layout.names:
+            if layout.modules and layout.name_of(name) == name:
                 raise UserError(
                     f"{name} has no place in torchvision's layout; expected the layers "
                     f"{', '.join(TORCH_MODULES)}. Name an --output that ends in .npz."
                 )
-            theirs[layout.names.get(name, name)] = _to_theirs(ordered[name], row, part, layout)
+            theirs[layout.name_of(name)] = _to_theirs(ordered[name], row, part, layout)
     return theirs
 
 
@@ -178,20 +202,18 @@ def _geometry(row: Row) -> tuple:
     return row.layer.kind, row.output_shape, getattr(row.layer, "pad", None)
 
 
-def _listed(names: list[str]) -> str:
-    """The first names of a list that may be long."""
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return ", ".join(map(str, names[:LISTED])) + more or "nothing"
-
-
 def _with_classes(arrays: Arrays, layout: Layout, network: NetworkConfig) -> NetworkConfig:
     """Takes the number of classes from the last layer, where the network leaves it open."""
     last = layers_of(network)[-1]
-    name = f"{last.name}/kernel"
-    kernel = arrays.get(layout.names.get(name, name))
-    if network.num_classes or last.kind != "dense" or kernel is None or kernel.ndim != 2:
+    if network.num_classes or last.kind != "dense":
         return network
-    return dataclasses.replace(network, num_classes=kernel.shape[layout.dense.index(1)])
+    kernel, bias = (arrays.get(layout.name_of(f"{last.name}/{x}")) for x in ("kernel", "bias"))
+    found = network.num_classes
+    if kernel is not None and len(kernel.shape) == 2:
+        found = kernel.shape[layout.dense.index(1)]
+    elif bias is not None and len(bias.shape) == 1:
+        found = bias.shape[0]
+    return dataclasses.replace(network, num_classes=found)
 
 
 def _axes(row: Row, part: str, layout: Layout) -> tuple[int, ...]:

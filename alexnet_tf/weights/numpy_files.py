@@ -1,50 +1,128 @@
 """NumPy's files of weights: the pickled dictionary of bvlc_alexnet.npy, and plain .npz."""
 
+import io
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from alexnet_tf.errors import UserError
-from alexnet_tf.weights.pickles import ARRAYS, Array, Values
+from alexnet_tf.weights import archives
+from alexnet_tf.weights.numpy_pickles import ARRAYS, Array
+from alexnet_tf.weights.pickles import Values
+from alexnet_tf.weights.stored import Contents, Stored, stored
+
+MOST_HEADER_BYTES = 12_000
+"""Before the numbers of an array; NumPy itself reads no longer ones."""
+MOST_ARRAYS = 10_000
+"""Of a dictionary; one may refer to the same again and again."""
+READERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+PARTS = {
+    **dict.fromkeys(("kernel", "weights", "weight", "W", "w"), "kernel"),
+    **dict.fromkeys(("bias", "biases", "b"), "bias"),
+}
+"""What programs call the arrays of a layer, and what we do."""
 
 
-def read_npy(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Reads a pickled dictionary from the name of a layer to [kernel, bias].
+def read_npy(path: pathlib.Path) -> dict[str, Stored]:
+    """Reads a pickled dictionary from the name of a layer to its arrays.
+
+    They are a list of kernel and bias, or a dictionary by name, as caffe-tensorflow writes it.
 
     Returns:
       `conv1/kernel` float [h, w, in / groups, out], `fc6/kernel` [in, out], `conv1/bias` [out].
 
     Raises:
-      UserError: the file holds more than values, or something else than such a dictionary.
+      UserError: the file holds something else than such a dictionary.
       Exception: of many kinds, where the file is damaged.
     """
+    found = None
     with open(path, "rb") as file:
-        version = np.lib.format.read_magic(file)
-        header = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[version](file)
-        found = Values(file, ARRAYS).load().value if header[2].hasobject else None
+        *_, dtype, num_bytes = _header(file.read(MOST_HEADER_BYTES))
+        if dtype.hasobject:
+            file.seek(num_bytes)
+            found = _only(Values(file, ARRAYS, path=path).load())
     if not isinstance(found, Mapping):
-        raise UserError("it holds no dictionary from the name of a layer to [kernel, bias].")
-    arrays = {}
+        raise UserError(
+            "it holds no dictionary from the name of a layer to its arrays, such as "
+            "{'conv1': [kernel, bias]}."
+        )
+    arrays: dict[str, Stored] = {}
     for layer, parts in found.items():
-        for name, part in zip(("kernel", "bias"), parts, strict=False):
-            if not isinstance(part, Array) or not isinstance(part.value, np.ndarray):
-                raise UserError(f"{layer} is no list of a kernel and a bias.")
-            arrays[f"{layer}/{name}"] = part.value
+        for part, array in _parts(parts, _text(layer)):
+            name = f"{_text(layer)}/{part}"
+            if not isinstance(array, Array) or len(arrays) >= MOST_ARRAYS:
+                raise UserError(f"{name} is no array, or one too many; expected a layer's numbers.")
+            arrays[name] = array.stored()
     return arrays
 
 
-def read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
+def _only(found: Any) -> Any:
+    """Takes the value out of the array that NumPy puts around it."""
+    objects = found.objects() if isinstance(found, Array) else None
+    return objects[0] if objects and len(objects) == 1 else found
+
+
+def _parts(arrays: Any, layer: str) -> Iterator[tuple[str, Any]]:
+    """Names the arrays of a layer."""
+    if isinstance(arrays, Array) and arrays.objects() is not None:
+        arrays = arrays.objects()
+    if isinstance(arrays, Mapping):
+        yield from ((PARTS.get(_text(name), _text(name)), x) for name, x in arrays.items())
+    elif isinstance(arrays, list | tuple):
+        yield from zip(("kernel", "bias"), arrays, strict=False)
+    else:
+        raise UserError(f"{layer} is neither a list of kernel and bias nor a dictionary of them.")
+
+
+def _text(key: str | bytes | int) -> str:
+    """A key as text; Python 2 had bytes."""
+    return key.decode("utf-8", "replace") if isinstance(key, bytes) else str(key)
+
+
+def read_npz(path: pathlib.Path) -> dict[str, Stored]:
     """Reads arrays by our own names, such as those of a checkpoint; velocities are left out.
 
     Raises:
       Exception: of several kinds, where the file is damaged.
     """
-    with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored.files if not name.endswith("/momentum")}
+    return {
+        name.removesuffix(".npy"): _of_entry(entry)
+        for name, entry in archives.entries(path).items()
+        if name.endswith(".npy") and not name.endswith("/momentum.npy")
+    }
+
+
+def _of_entry(entry: archives.Entry) -> Stored:
+    """Reads how an array of an .npz is laid out."""
+    begin = entry.read(0, min(entry.length, MOST_HEADER_BYTES))
+    shape, is_fortran, dtype, num_bytes = _header(begin)
+    kind = "objects" if dtype.hasobject else dtype.name
+    order = ">" if dtype.byteorder == ">" else "<"
+    return stored(_After(entry, num_bytes), shape, kind, order, is_fortran)
+
+
+def _header(begin: bytes) -> tuple[tuple[int, ...], bool, np.dtype, int]:
+    """Reads what stands before an array: shape, order of the axes, type; and its own length."""
+    file = io.BytesIO(begin)
+    return *READERS[np.lib.format.read_magic(file)](file), file.tell()
+
+
+class _After(Contents):
+    """What follows the first bytes of other contents."""
+
+    def __init__(self, contents: Contents, first: int):
+        """Leaves out `first` bytes."""
+        self._contents, self._first = contents, first
+        self.length = contents.length - first
+
+    def read(self, first: int, num_bytes: int) -> bytes | bytearray:
+        """Reads some of them."""
+        return self._contents.read(self._first + first, num_bytes)
 
 
 def write_npz(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -1,29 +1,81 @@
-"""Pickles read as values: what a file names is looked up in a list, none of its code is run.
+"""Pickles read as values: a machine of ours walks through one and calls nothing that it names.
 
-A pickle is a program that may call anything. Here every name in it stands for one of a few
-functions of ours that only keep what they are given; a file that names another is refused.
+A pickle is a program that may call anything. Here a name in it stands for one of a few functions
+of ours that only keep what they are given; any other name, and whatever would be made with it,
+becomes an Inert, which does nothing. So weights are read beside anything else in their file.
+
+Python's own machine calls nothing either where `find_class` is replaced, but takes what memory a
+file asks for: eight bytes can ask for gigabytes. Ours takes a limited number of steps, each of a
+few bytes or of those that are in the file, and leaves long contents there.
 """
 
-import math
-import pickle
+import codecs
+import dataclasses
+import os
+import pathlib
+import struct
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
-import numpy as np
+from alexnet_tf.weights.stored import Span
 
-from alexnet_tf.errors import UserError
+MOST_STEPS = 2_000_000
+"""Of one pickle; a tensor takes about 30, a number beside them 2."""
+MOST_ARGUMENTS = 16
+"""Of what is made."""
+LONGEST_KEY = 500
+"""Of a dictionary, in letters; a few steps could put it before a million names."""
+LONG_BYTES = 4096
+"""Contents above this stay in the file."""
 
-MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")  # before NumPy 2, and since
-FLOATS = ("f2", "f4", "f8")
+FIXED = {
+    **dict.fromkeys((b"K", b"h", b"q", b"\x80", b"\x82"), "<B"),
+    **dict.fromkeys((b"M", b"\x83"), "<H"),
+    **dict.fromkeys((b"J", b"\x84"), "<i"),
+    **dict.fromkeys((b"j", b"r"), "<I"),
+    b"\x95": "<Q",
+    b"G": ">d",
+}
+"""Operations that are followed by a number."""
+COUNTED = {
+    **{b"U": ("<B", "latin1"), b"T": ("<i", "latin1")},  # strings of Python 2: any bytes
+    **{b"\x8c": ("<B", "utf-8"), b"X": ("<I", "utf-8"), b"\x8d": ("<Q", "utf-8")},
+    **{b"C": ("<B", "bytes"), b"B": ("<I", "bytes"), b"\x8e": ("<Q", "bytes")},
+    **{b"\x96": ("<Q", "bytes"), b"\x8a": ("<B", "number"), b"\x8b": ("<i", "number")},
+}
+"""Operations that are followed by a number of bytes, and those; what the bytes are."""
+LINES = {**dict.fromkeys((b"I", b"L", b"F", b"S", b"V", b"p", b"g", b"P"), 1), b"c": 2, b"i": 2}
+"""Operations that are followed by lines of text, and how many."""
+PUSHED: dict[bytes, Callable[[], Any]] = {
+    b"N": lambda: None,
+    b"\x88": lambda: True,
+    b"\x89": lambda: False,
+    b")": tuple,
+    b"]": list,
+    b"}": dict,
+    b"\x8f": lambda: Inert("builtins.set"),
+}
+"""Operations that push a value of their own."""
 
 
-class Values(pickle.Unpickler):
+@dataclasses.dataclass(slots=True, eq=False)
+class Inert:
+    """Stands for a name that is not known, or for what would be made with it."""
+
+    name: str
+    """Of the function or class."""
+    state: Any = None
+    """What such an object would be filled with."""
+
+
+class Values:
     """Reads one pickle.
 
     Args:
       file: open for reading bytes, at the beginning of the pickle.
-      known: what stands for each (module, name); all others are refused.
-      persistent: gives the value of an identifier that the file has in the place of a value.
+      known: what stands for each (module, name): functions of ours, or values.
+      persistent: gives the value of an identifier that the file has instead of a value.
+      path: of the file, where long contents are to be left in it.
     """
 
     def __init__(
@@ -31,74 +83,206 @@ class Values(pickle.Unpickler):
         file: BinaryIO,
         known: Mapping[tuple[str, str], Any],
         persistent: Callable[[Any], Any] | None = None,
+        path: pathlib.Path | None = None,
     ):
-        """Takes strings of Python 2 as they are, byte by byte."""
-        super().__init__(file, encoding="latin1")
-        self._known, self._persistent = known, persistent
+        """Reads nothing yet."""
+        self._file, self._persistent, self._path = file, persistent, path
+        self._names = dict(known)
+        start = file.tell()
+        self._end = file.seek(0, os.SEEK_END)
+        file.seek(start)
+        self.stack: list[Any] = []
+        self.memo: dict[int, Any] = {}
+        self._below: list[list[Any]] = []
 
-    def find_class(self, module: str, name: str) -> Any:
-        """Looks a name up.
+    def load(self) -> Any:
+        """Reads the value, and leaves the file behind it.
 
         Raises:
-          UserError: it is not one of those known.
+          Exception: of several kinds, where this is no pickle or a damaged one.
         """
-        if (module, name) not in self._known:
-            raise UserError(
-                f"it would run {module}.{name}; expected nothing but arrays by name, since none of "
-                "a file's code is run here. Save its weights alone, as a dictionary."
-            )
-        return self._known[module, name]
+        for _ in range(MOST_STEPS):
+            code = self._take(1)
+            if code == b".":
+                return self.stack.pop()
+            argument = self._argument(code)
+            if code in PUSHED:
+                self.stack.append(PUSHED[code]())
+            elif code in OPERATIONS:
+                OPERATIONS[code](self, argument)
+            else:
+                raise ValueError(f"no pickle has the operation {code!r}")
+        raise ValueError(f"a pickle of more than {MOST_STEPS:,} steps")
 
-    def persistent_load(self, identifier: Any) -> Any:
-        """Asks whoever reads the file."""
+    def _take(self, num_bytes: int) -> bytes:
+        contents = self._file.read(num_bytes)
+        if len(contents) != num_bytes:
+            raise EOFError("it ends inside of a value")
+        return contents
+
+    def _argument(self, code: bytes) -> Any:
+        """Reads what follows an operation."""
+        if code in FIXED:
+            return struct.unpack(FIXED[code], self._take(struct.calcsize(FIXED[code])))[0]
+        if code in COUNTED:
+            return self._counted(*COUNTED[code])
+        return [self._line() for _ in range(LINES.get(code, 0))]
+
+    def _counted(self, size: str, what: str) -> Any:
+        """Reads as many bytes as a number before them says, or leaves them in the file."""
+        (length,) = struct.unpack(size, self._take(struct.calcsize(size)))
+        start = self._file.tell()
+        if not 0 <= length <= self._end - start:
+            raise EOFError("it ends inside of a value")
+        if length > LONG_BYTES and (self._path or what == "number"):
+            self._file.seek(length, os.SEEK_CUR)
+            return Span(self._path, start, length) if what in ("bytes", "latin1") else Inert(what)
+        contents = self._take(length)
+        if what == "number":
+            return int.from_bytes(contents, "little", signed=True)
+        return contents if what == "bytes" else contents.decode(what, "surrogatepass")
+
+    def _line(self) -> str:
+        line = self._file.readline(LONG_BYTES)
+        if not line.endswith(b"\n"):
+            raise EOFError("it ends inside of a line")
+        return line[:-1].decode("latin1")
+
+    def push(self, value: Any) -> None:
+        """Adds a value."""
+        self.stack.append(value)
+
+    def mark(self) -> None:
+        """Begins a row of values."""
+        self._below.append(self.stack)
+        self.stack = []
+
+    def marked(self) -> list[Any]:
+        """Takes the row of values since the last mark."""
+        row, self.stack = self.stack, self._below.pop()
+        return row
+
+    def last(self, count: int) -> list[Any]:
+        """Takes as many values as that."""
+        return [self.stack.pop() for _ in range(count)][::-1]
+
+    def pop(self) -> None:
+        """Drops a value, or a mark where there is none above it."""
+        if self.stack:
+            self.stack.pop()
+        else:
+            self.marked()
+
+    def name(self, module: str, name: str) -> None:
+        """Pushes what stands for a name."""
+        if (module, name) not in self._names:
+            self._names[module, name] = Inert(f"{module}.{name}")
+        self.stack.append(self._names[module, name])
+
+    def make(self, maker: Any, arguments: Any) -> None:
+        """Calls a function of ours; any other maker makes an Inert."""
+        if not callable(maker):
+            made = Inert(maker.name if isinstance(maker, Inert) else type(maker).__name__)
+        elif isinstance(arguments, tuple | list) and len(arguments) <= MOST_ARGUMENTS:
+            made = maker(*arguments)
+        else:
+            raise ValueError("a call without a list of arguments")
+        self.stack.append(made)
+
+    def make_of(self, row: list[Any]) -> None:
+        """Makes an object of a maker and its arguments in one row."""
+        self.make(row[0], row[1:])
+
+    def fill(self) -> None:
+        """Hands an object its state, where it takes one."""
+        state = self.stack.pop()
+        filled = self.stack[-1]
+        if isinstance(filled, Inert):
+            filled.state = state
+        elif hasattr(filled, "fill"):
+            filled.fill(state)
+
+    def extend(self, items: list[Any]) -> None:
+        """Puts values into a list."""
+        if isinstance(self.stack[-1], list):
+            self.stack[-1].extend(items)
+
+    def update(self, items: list[Any]) -> None:
+        """Puts keys and values, which take turns, into a dictionary."""
+        if isinstance(self.stack[-1], dict):
+            self.stack[-1].update(mapping(_pairs(items)))
+
+    def ask(self, identifier: Any) -> None:
+        """Pushes the value of an identifier."""
         if self._persistent is None:
-            raise pickle.UnpicklingError("a persistent identifier, expected values")
-        return self._persistent(identifier)
+            raise ValueError("a persistent identifier, expected values")
+        self.stack.append(self._persistent(identifier))
 
 
-class Kind:
-    """What a pickle says about the type of an array: its letter and width, then its order."""
+def mapping(pairs: Any = (), *unused) -> dict:
+    """Makes a dictionary of a list of pairs, which is empty then: a file could ask again and again.
 
-    def __init__(self, name: str, *unused):
-        """Takes the arguments of numpy.dtype."""
-        self.name, self.order = name, "<"
-
-    def __setstate__(self, state: tuple):
-        """Takes the order of the bytes."""
-        self.order = "<" if state[1] == "|" else state[1]
-
-
-class Array:
-    """An array of a pickle; `value` once it is read."""
-
-    def __init__(self, *unused):
-        """Holds nothing yet; what follows in the pickle fills it."""
-        self.value: Any = None
-
-    def __setstate__(self, state: tuple):
-        """Takes version, shape, type, order and contents, as numpy.ndarray does."""
-        _, shape, kind, is_fortran, contents = state
-        if kind.name in ("O", "O8") and shape == ():
-            (self.value,) = contents
-            return
-        if kind.name not in FLOATS:
-            raise ValueError(f"an array of type {kind.name}, expected {', '.join(FLOATS)}")
-        contents = contents.encode("latin1") if isinstance(contents, str) else contents
-        flat = np.frombuffer(contents, np.dtype(kind.order + kind.name))
-        if flat.size != math.prod(shape):
-            raise ValueError(f"{flat.size} numbers in an array of shape {shape}")
-        self.value = flat.reshape(shape, order="F" if is_fortran else "C")
+    Keys other than whole numbers and short text or bytes are left out: Python's hash of tuples in
+    tuples in tuples ends the process.
+    """
+    found = {}
+    if isinstance(pairs, list):
+        for key, value in pairs:
+            if isinstance(key, int) or isinstance(key, str | bytes) and len(key) <= LONGEST_KEY:
+                found[key] = value
+        pairs.clear()
+    return found
 
 
-def _encoded(text: str, *unused) -> bytes:
-    """Stands for _codecs.encode, in which Python 3 wraps bytes for older readers."""
-    return text.encode("latin1")
+def _pairs(items: list[Any]) -> list[tuple[Any, Any]]:
+    return list(zip(items[::2], items[1::2], strict=True))
 
 
-ARRAYS = {
-    ("numpy", "ndarray"): Array,
-    ("numpy", "dtype"): Kind,
-    ("_codecs", "encode"): _encoded,
-    **{(module, "_reconstruct"): Array for module in MULTIARRAY},
+def _quoted(text: str) -> str:
+    """Takes a string of the first protocol out of its quotes."""
+    return codecs.escape_decode(text.strip()[1:-1].encode("latin1"))[0].decode("latin1")
+
+
+OPERATIONS: dict[bytes, Callable[[Values, Any], Any]] = {
+    **dict.fromkeys((b"\x80", b"\x95"), lambda v, _: None),  # the protocol; the length of a part
+    # values
+    **dict.fromkeys((*COUNTED, b"K", b"M", b"J", b"G"), lambda v, x: v.push(x)),
+    **dict.fromkeys((b"I", b"L"), lambda v, x: v.push(int(x[0].removesuffix("L")))),
+    b"F": lambda v, x: v.push(float(x[0])),
+    b"S": lambda v, x: v.push(_quoted(x[0])),
+    b"V": lambda v, x: v.push(x[0].encode("latin1").decode("raw-unicode-escape")),
+    **dict.fromkeys((b"\x82", b"\x83", b"\x84"), lambda v, x: v.push(Inert(f"code {x}"))),
+    # the stack, and what is remembered of it
+    b"(": lambda v, _: v.mark(),
+    b"0": lambda v, _: v.pop(),
+    b"1": lambda v, _: v.marked(),
+    b"2": lambda v, _: v.push(v.stack[-1]),
+    b"p": lambda v, x: v.memo.update({int(x[0]): v.stack[-1]}),
+    **dict.fromkeys((b"q", b"r"), lambda v, x: v.memo.update({x: v.stack[-1]})),
+    b"\x94": lambda v, _: v.memo.update({len(v.memo): v.stack[-1]}),
+    b"g": lambda v, x: v.push(v.memo[int(x[0])]),
+    **dict.fromkeys((b"h", b"j"), lambda v, x: v.push(v.memo[x])),
+    # collections; sets stay empty
+    b"t": lambda v, _: v.push(tuple(v.marked())),
+    b"\x85": lambda v, _: v.push(tuple(v.last(1))),
+    b"\x86": lambda v, _: v.push(tuple(v.last(2))),
+    b"\x87": lambda v, _: v.push(tuple(v.last(3))),
+    b"l": lambda v, _: v.push(v.marked()),
+    b"a": lambda v, _: v.extend(v.last(1)),
+    b"e": lambda v, _: v.extend(v.marked()),
+    b"d": lambda v, _: v.push(mapping(_pairs(v.marked()))),
+    b"s": lambda v, _: v.update(v.last(2)),
+    b"u": lambda v, _: v.update(v.marked()),
+    b"\x90": lambda v, _: v.marked(),
+    b"\x91": lambda v, _: v.make(Inert("builtins.frozenset"), v.marked()),
+    # names, and what would be made with them
+    b"c": lambda v, x: v.name(*x),
+    b"\x93": lambda v, _: v.name(*v.last(2)),
+    **dict.fromkeys((b"R", b"\x81"), lambda v, _: v.make(*v.last(2))),
+    b"\x92": lambda v, _: v.make(*v.last(3)[:2]),
+    b"o": lambda v, _: v.make_of(v.marked()),
+    b"i": lambda v, x: v.make(Inert(".".join(x)), v.marked()),
+    b"b": lambda v, _: v.fill(),
+    b"P": lambda v, x: v.ask(x[0]),
+    b"Q": lambda v, _: v.ask(v.stack.pop()),
 }
-"""What a pickle of NumPy arrays names."""

@@ -1,202 +1,204 @@
 """PyTorch's files of weights: a zip archive, or, as before PyTorch 1.6, pickles in a row.
 
-PyTorch is needed for writing alone.
+PyTorch itself is not needed.
 """
 
-import collections
 import dataclasses
-import importlib
+import io
+import os
 import pathlib
-import types
-import zipfile
-from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from alexnet_tf.errors import UserError
-from alexnet_tf.weights.pickles import Values
+from alexnet_tf.weights import archives, state_dicts
+from alexnet_tf.weights.numpy_pickles import ARRAYS
+from alexnet_tf.weights.pickles import Inert, Values, mapping
+from alexnet_tf.weights.stored import NUMBERS, Contents, Span, Stored, axes, numbers
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 ZIP_MAGIC = b"PK\x03\x04"
+MOST_PICKLE_BYTES = 2**25
+"""Of the pickle inside an archive, where no numbers of tensors are."""
+STORAGES = {
+    **{"Double": "float64", "Float": "float32", "Half": "float16", "BFloat16": "bfloat16"},
+    **{"Long": "int64", "Int": "int32", "Short": "int16", "Char": "int8", "Byte": "uint8"},
+    **{"Bool": "bool", "ComplexFloat": "complex64", "ComplexDouble": "complex128"},
+    **{"QInt8": "qint8", "QUInt8": "quint8", "QInt32": "qint32", "Untyped": "bytes"},
+}
+"""Types of their numbers by PyTorch's names for storages."""
+WIDTHS = {
+    **NUMBERS,
+    **{
+        "bool": 1,
+        "complex64": 8,
+        "complex128": 16,
+        "qint8": 1,
+        "quint8": 1,
+        "qint32": 4,
+        "bytes": 1,
+    },
+}
+"""Bytes of one number, of types that are not read too."""
 
 
-@dataclasses.dataclass(slots=True)  # a file sets no other attributes
+@dataclasses.dataclass(slots=True, eq=False)
 class Storage:
     """Numbers in a row, which tensors are views of."""
 
-    kind: str
-    """NumPy's name of their type, or bfloat16."""
-    contents: bytes = b""
-    """The numbers, lowest byte first."""
-
-    @property
-    def item_bytes(self) -> int:
-        """Bytes of one number."""
-        return 2 if self.kind == "bfloat16" else np.dtype(self.kind).itemsize
-
-    def array(self) -> np.ndarray:
-        """The numbers; bfloat16 as the float32 that it is the upper half of."""
-        if self.kind == "bfloat16":
-            upper = np.frombuffer(self.contents, "<u2").astype("<u4")
-            return (upper << 16).view("<f4")
-        return np.frombuffer(self.contents, self.kind)
+    dtype: str
+    """Name of their type; `bytes` where each tensor has its own."""
+    contents: Contents | None = None
+    """The numbers, lowest byte first; None before their place is known."""
 
 
-@dataclasses.dataclass(slots=True)
+@dataclasses.dataclass(slots=True, eq=False)
 class Tensor:
-    """A view of a storage; places and steps in numbers, not in bytes."""
+    """A view of a storage as a file describes it; places and steps in numbers, not in bytes."""
 
-    storage: Storage
-    offset: int
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
+    storage: Any
+    offset: Any
+    size: Any
+    stride: Any
+    dtype: str
 
-    def array(self) -> np.ndarray:
-        """The view.
+    def stored(self) -> Stored:
+        """Describes the array.
+
+        Raises:
+          ValueError: it has no shape, or no storage.
+        """
+        shape, steps = axes(self.size), axes(self.stride)
+        (offset,) = axes((self.offset,))
+        if len(shape) != len(steps) or not isinstance(self.storage, Storage):
+            raise ValueError("a tensor without a shape or a storage")
+        return Stored(shape, self.dtype, lambda: self._view(offset, shape, steps))
+
+    def _view(self, offset: int, shape: tuple[int, ...], steps: tuple[int, ...]) -> np.ndarray:
+        """Reads the numbers between the first and the last of the view.
 
         Raises:
           ValueError: it would reach beyond its storage.
         """
-        flat = self.storage.array()
-        steps = zip(self.size, self.stride, strict=True)
-        last = self.offset + sum((size - 1) * step for size, step in steps)
-        if min(self.offset, *self.size, *self.stride, 0) < 0 or not 0 <= last < len(flat):
-            raise ValueError(f"a tensor of shape {self.size} beyond its {len(flat)} numbers")
-        steps_bytes = [step * flat.itemsize for step in self.stride]
-        return np.lib.stride_tricks.as_strided(flat[self.offset :], self.size, steps_bytes)
+        if 0 in shape:
+            return np.zeros(shape, np.float32)
+        contents, width = self.storage.contents, NUMBERS[self.dtype]
+        count = 1 + sum((size - 1) * step for size, step in zip(shape, steps, strict=True))
+        if contents is None or (offset + count) * width > contents.length:
+            raise ValueError(f"a tensor of shape {shape} beyond its storage")
+        flat = numbers(contents.read(offset * width, count * width), self.dtype)
+        view = np.lib.stride_tricks.as_strided(flat, shape, [x * flat.itemsize for x in steps])
+        return view.copy()
 
 
-def _tensor(storage: Storage, offset: int, size: tuple, stride: tuple, *unused) -> Tensor:
-    return Tensor(storage, offset, tuple(size), tuple(stride))
+def _tensor(storage, offset, size, stride, _=None, hooks=None, bits=None) -> Tensor | Inert:
+    """Stands for the functions that make tensors of a storage with a type."""
+    if bits:  # of complex numbers, which are conjugated or negated when they are read
+        return Inert("torch.Tensor with bits")
+    return Tensor(storage, offset, size, stride, getattr(storage, "dtype", "unknown"))
 
 
-KINDS = {
-    "Float": "<f4",
-    "Double": "<f8",
-    "Half": "<f2",
-    "BFloat16": "bfloat16",
-    "Long": "<i8",
-    "Int": "<i4",
-}
-"""Storages' kinds by PyTorch's names for them."""
+def _tensor_of_type(storage, offset, size, stride, _, hooks, dtype, bits=None) -> Tensor | Inert:
+    """Stands for the function that makes tensors of a storage without a type."""
+    made = _tensor(storage, offset, size, stride, bits=bits)
+    if isinstance(made, Tensor):
+        made.dtype = getattr(dtype, "name", "unknown").removeprefix("torch.")
+    return made
+
+
+def _first(value=None, *unused) -> Any:
+    """Stands for functions that wrap what is given first."""
+    return value
+
+
+def _of_type(function=None, kind=None, arguments=(), *unused) -> Any:
+    """Stands for the function that makes a subclass of tensors, or one with attributes."""
+    if not callable(function) or not isinstance(arguments, tuple) or len(arguments) > 8:
+        return Inert(getattr(kind, "name", "torch.Tensor"))
+    return function(*arguments)
+
 
 KNOWN = {
-    ("collections", "OrderedDict"): collections.OrderedDict,
+    **ARRAYS,
+    ("collections", "OrderedDict"): mapping,
+    ("torch", "Size"): _first,
     ("torch._utils", "_rebuild_tensor"): _tensor,
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,
-    ("torch._utils", "_rebuild_parameter"): lambda data, *unused: data,
-    ("torch", "Size"): tuple,
-    **{
-        (module, f"{name}Storage"): kind
-        for module in ("torch", "torch.cuda")
-        for name, kind in KINDS.items()
-    },
+    ("torch._utils", "_rebuild_tensor_v3"): _tensor_of_type,
+    ("torch._utils", "_rebuild_parameter"): _first,
+    ("torch._utils", "_rebuild_parameter_with_state"): _first,
+    ("torch._utils", "_rebuild_device_tensor_from_cpu_tensor"): _first,
+    ("torch._tensor", "_rebuild_from_type"): _of_type,
+    ("torch._tensor", "_rebuild_from_type_v2"): _of_type,
 }
-"""What a file of tensors names."""
+"""What stands for the names in a file of tensors."""
 
 
-def read(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Reads a state dict, also where it stands under `state_dict` or was made on several devices.
+def read(path: pathlib.Path) -> dict[str, Stored]:
+    """Reads a state dict, whatever stands around and beside it.
 
     Returns:
-      arrays by PyTorch's names without `module.`: `features.0.weight`, ...
+      arrays by PyTorch's names without what wrappers put before them: `features.0.weight`, ...
 
     Raises:
-      UserError: the file holds more than values, or something else than a state dict.
+      UserError: the file holds no state dict, or several.
       Exception: of many kinds, where the file is damaged.
     """
     with open(path, "rb") as file:
         is_zip = file.read(len(ZIP_MAGIC)) == ZIP_MAGIC
         file.seek(0)
-        found = _read_zip(file) if is_zip else _read_legacy(file)
-    if isinstance(found, Mapping):
-        found = found.get("state_dict", found)
-    if not isinstance(found, Mapping) or not all(isinstance(x, Tensor) for x in found.values()):
-        raise UserError(
-            "it holds no state dict; write one with torch.save(model.state_dict(), ...)."
-        )
-    return {name.replace("module.", ""): tensor.array() for name, tensor in found.items()}
+        found = _read_zip(path) if is_zip else _read_legacy(path, file)
+    return state_dicts.arrays_of(found)
 
 
-def _read_zip(file: BinaryIO) -> Any:
+def _read_zip(path: pathlib.Path) -> Any:
     """Reads the format since PyTorch 1.6: NAME/data.pkl, and NAME/data/KEY for each storage."""
-    with zipfile.ZipFile(file) as archive:
-        (main,) = [name for name in archive.namelist() if name.endswith("/data.pkl")]
-        top = main.removesuffix("data.pkl")
-        if f"{top}byteorder" in archive.namelist():
-            order = archive.read(f"{top}byteorder").decode()
-            if order != "little":
-                raise ValueError(f"byteorder={order}, expected little")
+    entries = archives.entries(path)
+    (main,) = [name for name in entries if name.endswith("/data.pkl")]
+    top = main.removesuffix("data.pkl")
+    if f"{top}byteorder" in entries:
+        order = bytes(entries[f"{top}byteorder"].read(0, len("little")))
+        if order != b"little":
+            raise ValueError(f"byteorder={order!r}, expected little")
+    if entries[main].length > MOST_PICKLE_BYTES:
+        raise ValueError(f"a pickle of {entries[main].length:,} bytes")
 
-        def storage(identifier: tuple) -> Storage:
-            _, kind, key, *_ = identifier
-            return Storage(kind, archive.read(f"{top}data/{key}"))
+    def storage(identifier: Any) -> Storage:
+        dtype, key = _identified(identifier)
+        return Storage(dtype, entries.get(f"{top}data/{key}"))
 
-        with archive.open(main) as pickled:
-            return Values(pickled, KNOWN, storage).load()
+    pickled = io.BytesIO(entries[main].read(0, entries[main].length))
+    return Values(pickled, KNOWN, storage).load()
 
 
-def _read_legacy(file: BinaryIO) -> Any:
+def _read_legacy(path: pathlib.Path, file: BinaryIO) -> Any:
     """Reads the older format: three pickles about the file, the object, then every storage."""
     magic, _, about = (Values(file, {}).load() for _ in range(3))
     if magic != LEGACY_MAGIC or not about["little_endian"]:
         raise ValueError("no mark of PyTorch's at its beginning, or another order of bytes")
     storages: dict[str, Storage] = {}
 
-    def storage(identifier: tuple) -> Storage:
-        _, kind, key, _, _, view = identifier
-        if view is not None:
+    def storage(identifier: Any) -> Any:
+        if identifier[0] == "module":  # a class, and its source
+            return identifier[1]
+        dtype, key = _identified(identifier)
+        if identifier[5:] not in ((), (None,)):
             raise ValueError("a view of a storage, expected whole storages")
-        return storages.setdefault(key, Storage(kind))
+        return storages.setdefault(key, Storage(dtype))
 
-    found = Values(file, KNOWN, storage).load()
+    found = Values(file, KNOWN, storage, path).load()
     for key in Values(file, {}).load():
-        num_bytes = int.from_bytes(file.read(8), "little") * storages[key].item_bytes
-        storages[key].contents = file.read(num_bytes)
-        if len(storages[key].contents) != num_bytes:
+        num_bytes = int.from_bytes(file.read(8), "little") * WIDTHS[storages[key].dtype]
+        storages[key].contents = Span(path, file.tell(), num_bytes)
+        if file.tell() + num_bytes > os.path.getsize(path):
             raise EOFError("it ends inside of an array")
+        file.seek(num_bytes, os.SEEK_CUR)
     return found
 
 
-def write(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes a state dict.
-
-    Raises:
-      UserError: PyTorch is not installed.
-    """
-    torch = _package("torch")
-    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    with open(path, "wb") as file:
-        torch.save(collections.OrderedDict(tensors), file)
-
-
-def read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Reads a state dict that safetensors wrote.
-
-    Raises:
-      UserError: the package is not installed.
-      Exception: of several kinds, where the file is damaged.
-    """
-    return _package("safetensors.numpy").load(path.read_bytes())
-
-
-def write_safetensors(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes a state dict as safetensors does.
-
-    Raises:
-      UserError: the package is not installed.
-    """
-    path.write_bytes(_package("safetensors.numpy").save(dict(arrays)))
-
-
-def _package(name: str) -> types.ModuleType:
-    """Imports a package that only these files need."""
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        package = name.partition(".")[0]
-        raise UserError(
-            f"expected the package {package} for files of this kind. `pip install {package}`, or "
-            "name a file that ends in .npz."
-        ) from error
+def _identified(identifier: Any) -> tuple[str, str]:
+    """Type and key of a storage."""
+    _, kind, key, *_ = identifier
+    if not isinstance(kind, Inert) or not isinstance(key, str):
+        raise ValueError("a storage without a type or a key")
+    return STORAGES.get(kind.name.rpartition(".")[2].removesuffix("Storage"), kind.name), key

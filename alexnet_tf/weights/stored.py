@@ -1,0 +1,142 @@
+"""Arrays that a file holds: shapes and types first, numbers when they are asked for.
+
+So sizes are compared with a network's before memory is taken, whatever a file says of itself.
+"""
+
+import dataclasses
+import math
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+NUMBERS = {
+    **{"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2},
+    **{"float8_e4m3fn": 1, "float8_e5m2": 1},
+    **{f"{sign}int{bits}": bits // 8 for sign in ("", "u") for bits in (8, 16, 32, 64)},
+}
+"""Types that are read, and the bytes of one number."""
+MOST_AXES = 8
+"""Of an array; no weights have more than five."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Stored:
+    """An array of a file."""
+
+    shape: tuple[int, ...]
+    """Of the array."""
+    dtype: str
+    """NumPy's or PyTorch's name of its type; may be one that is not in NUMBERS."""
+    read: Callable[[], np.ndarray]
+    """Gives the numbers."""
+
+
+class Contents(Protocol):
+    """Bytes of a file that are not in memory yet."""
+
+    length: int
+    """How many there are."""
+
+    def read(self, first: int, num_bytes: int) -> bytes | bytearray:
+        """Reads some of them.
+
+        Raises:
+          EOFError: the file ends before.
+        """
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Span:
+    """A part of a file that is stored as it is."""
+
+    path: pathlib.Path
+    """The file."""
+    start: int
+    """First byte."""
+    length: int
+    """Number of bytes."""
+
+    def read(self, first: int, num_bytes: int) -> bytes:
+        """Reads some of them."""
+        if self.start + first + num_bytes > os.path.getsize(self.path):
+            raise EOFError("it ends inside of an array")
+        with open(self.path, "rb") as file:
+            file.seek(self.start + first)
+            return file.read(num_bytes)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Held:
+    """Bytes that are in memory already, as the contents of small files are."""
+
+    contents: bytes
+    """All of them."""
+
+    @property
+    def length(self) -> int:
+        """Number of bytes."""
+        return len(self.contents)
+
+    def read(self, first: int, num_bytes: int) -> bytes:
+        """Reads some of them."""
+        return self.contents[first : first + num_bytes]
+
+
+def stored(
+    contents: Contents, shape: Any, dtype: str, order: str = "<", is_fortran: bool = False
+) -> Stored:
+    """Describes an array whose numbers are in a row.
+
+    Args:
+      contents: all of its bytes.
+      shape: what the file calls its shape.
+      dtype: name of its type.
+      order: `<` where the lowest byte comes first, `>` where the highest does.
+      is_fortran: whether the first axis moves fastest.
+
+    Raises:
+      ValueError: the shape is none, or the contents have another size.
+    """
+    shape = axes(shape)
+    num_bytes = math.prod(shape) * NUMBERS.get(dtype, 0)
+    if dtype in NUMBERS and num_bytes != contents.length:
+        raise ValueError(f"{contents.length} bytes in an array of {dtype} and shape {shape}")
+
+    def read() -> np.ndarray:
+        flat = numbers(contents.read(0, num_bytes), dtype, order)
+        return flat.reshape(shape, order="F" if is_fortran else "C")
+
+    return Stored(shape, dtype, read)
+
+
+def axes(found: Any) -> tuple[int, ...]:
+    """Takes what a file calls a shape, or the steps of its axes.
+
+    Raises:
+      ValueError: it is neither.
+    """
+    are_sizes = isinstance(found, tuple | list) and len(found) <= MOST_AXES
+    if not are_sizes or not all(type(size) is int and 0 <= size < 2**63 for size in found):
+        raise ValueError("an array without a shape")
+    return tuple(found)
+
+
+def numbers(contents: bytes | bytearray, dtype: str, order: str = "<") -> np.ndarray:
+    """Turns bytes into numbers; types that NumPy lacks become float32."""
+    if dtype == "bfloat16":  # the upper half of a float32
+        return (np.frombuffer(contents, f"{order}u2").astype(np.uint32) << 16).view(np.float32)
+    if dtype == "float8_e5m2":  # the upper half of a float16
+        return (np.frombuffer(contents, np.uint8).astype(np.uint16) << 8).view(np.float16)
+    if dtype == "float8_e4m3fn":  # float16 with one bit less of exponent, and one NaN
+        bits = np.frombuffer(contents, np.uint8).astype(np.uint16)
+        halves = ((bits & 0x80) << 8 | (bits & 0x7F) << 7).view(np.float16)
+        return np.where((bits & 0x7F) == 0x7F, np.nan, halves.astype(np.float32) * 2**8)
+    return np.frombuffer(contents, np.dtype(dtype).newbyteorder(order))
+
+
+def is_floating(dtype: str) -> bool:
+    """Whether weights may be of this type: whole numbers are counters and states."""
+    return dtype.startswith(("float", "bfloat", "complex"))
