@@ -2,10 +2,11 @@
 
     --from=alexnet.pth --network.name=torchvision --output=runs/torchvision
     --from=bvlc_alexnet.caffemodel --network.name=caffe --classes=names.txt --output=runs/caffe
+    --from=tuned.caffemodel --network.name=caffenet --rename=fc8_flickr=fc8 --output=runs/tuned
     --from=runs/torchvision --output=alexnet.safetensors       and back
     --check=blobs.npz --network.name=caffe                     against another program's activations
 
-What is read: torchvision's `.pth` and `.safetensors`, Caffe's `.caffemodel`, the dictionary
+What is read: torchvision's `.pth` and `.safetensors`, Caffe's `.caffemodel`, dictionaries such as
 `bvlc_alexnet.npy`, `.npz` with a checkpoint's names, and run directories. What is written: a
 directory that `evaluate`, `export`, `predict` and `train` take for a run of no steps yet, or a
 file. No code inside of a file is run. Preprocessing is the network's, and travels in the directory.

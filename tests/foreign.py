@@ -3,6 +3,9 @@
 import dataclasses
 import functools
 import importlib.util
+import io
+import pickle
+import struct
 
 import numpy as np
 import pytest
@@ -93,8 +96,18 @@ def net_parameter() -> type:
     )
 
 
-def write_caffemodel(path, config: NetworkConfig, arrays: dict, is_old: bool) -> None:
-    """Writes the arrays as Caffe did up to 2014 (is_old), or as it has since."""
+def write_caffemodel(
+    path, config: NetworkConfig, arrays: dict, is_old: bool, called=lambda name: name
+) -> None:
+    """Writes the arrays as Caffe did up to 2014 (is_old), or as it has since.
+
+    Args:
+      path: of the file.
+      config: caffe or caffenet.
+      arrays: by our names.
+      is_old: which of its two formats.
+      called: gives the name that a layer has in the file.
+    """
     theirs = layouts.from_ours(arrays, layouts.CAFFE, config)
     net = net_parameter()()
     data = (net.layers if is_old else net.layer).add()
@@ -102,7 +115,7 @@ def write_caffemodel(path, config: NetworkConfig, arrays: dict, is_old: bool) ->
     for name in dict.fromkeys(name.partition("/")[0] for name in theirs):
         layer = (net.layers if is_old else net.layer).add()
         old, new = (4, "Convolution") if name.startswith("conv") else (14, "InnerProduct")
-        layer.name, layer.type = name.encode(), old if is_old else new
+        layer.name, layer.type = called(name).encode(), old if is_old else new
         for part in ("kernel", "bias"):
             array, blob = theirs[f"{name}/{part}"], layer.blobs.add()
             blob.data = array.astype("<f4").tobytes()
@@ -112,6 +125,35 @@ def write_caffemodel(path, config: NetworkConfig, arrays: dict, is_old: bool) ->
             else:
                 blob.shape.dim.extend(array.shape)
     path.write_bytes(net.SerializeToString())
+
+
+class Python2(pickle._Pickler):
+    """Writes strings as Python 2 did, text and arrays' contents alike."""
+
+    dispatch = dict(pickle._Pickler.dispatch)
+
+    def save_string(self, text):
+        contents = text if isinstance(text, bytes) else text.encode("latin1")
+        self.write(pickle.BINSTRING + struct.pack("<i", len(contents)) + contents)
+        self.memoize(text)
+
+    dispatch[bytes] = dispatch[str] = save_string
+
+
+def old_npy(arrays) -> bytes:
+    """bvlc_alexnet.npy, as Python 2 and NumPy 1 wrote it."""
+    file = io.BytesIO()
+    header = {"descr": "|O", "fortran_order": False, "shape": ()}
+    np.lib.format.write_array_header_1_0(file, header)
+    Python2(file, protocol=2).dump(np.array(by_layer(arrays), object))
+    return file.getvalue().replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+
+
+def by_layer(arrays, *names: str) -> dict:
+    """The arrays of each layer in a list, or in a dictionary by names of kernel and bias."""
+    layers = dict.fromkeys(name.partition("/")[0] for name in arrays)
+    found = {name: [arrays[f"{name}/{part}"] for part in ("kernel", "bias")] for name in layers}
+    return {name: dict(zip(names, x, strict=True)) if names else x for name, x in found.items()}
 
 
 def caffe_by_torch(config: NetworkConfig, theirs: dict, x) -> dict:

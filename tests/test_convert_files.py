@@ -1,9 +1,7 @@
 """Files of other programs: what is read from each format, and that none of their code is run."""
 
 import collections
-import io
 import pickle
-import struct
 import sys
 import zipfile
 
@@ -77,37 +75,10 @@ def test_both_formats_of_pytorch_are_read(tmp_path, is_zip, kind):
     assert_same(found, expected)
 
 
-class Python2(pickle._Pickler):
-    """Writes strings as Python 2 did, text and arrays' contents alike."""
-
-    dispatch = dict(pickle._Pickler.dispatch)
-
-    def save_string(self, text):
-        contents = text if isinstance(text, bytes) else text.encode("latin1")
-        self.write(pickle.BINSTRING + struct.pack("<i", len(contents)) + contents)
-        self.memoize(text)
-
-    dispatch[bytes] = dispatch[str] = save_string
-
-
-def old_npy(arrays) -> bytes:
-    """bvlc_alexnet.npy, as Python 2 and NumPy 1 wrote it."""
-    file = io.BytesIO()
-    header = {"descr": "|O", "fortran_order": False, "shape": ()}
-    np.lib.format.write_array_header_1_0(file, header)
-    Python2(file, protocol=2).dump(np.array(by_layer(arrays), object))
-    return file.getvalue().replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
-
-
-def by_layer(arrays) -> dict:
-    names = dict.fromkeys(name.partition("/")[0] for name in arrays)
-    return {name: [arrays[f"{name}/{part}"] for part in ("kernel", "bias")] for name in names}
-
-
 def test_the_dictionary_of_bvlc_alexnet_is_read(tmp_path):
-    (tmp_path / "net.npy").write_bytes(old_npy(WEIGHTS))
+    (tmp_path / "net.npy").write_bytes(foreign.old_npy(WEIGHTS))
     assert_same(load(tmp_path / "net.npy"), WEIGHTS)
-    np.save(tmp_path / "new.npy", by_layer(WEIGHTS))
+    np.save(tmp_path / "new.npy", foreign.by_layer(WEIGHTS))
     assert_same(load(tmp_path / "new.npy"), WEIGHTS)
 
 
@@ -170,7 +141,7 @@ def test_a_truncated_file_is_one_sentence(tmp_path, end, part):
     if end == ".caffemodel":
         foreign.write_caffemodel(path, CONFIG, WEIGHTS, is_old=True)
     elif end == ".npy":
-        path.write_bytes(old_npy(WEIGHTS))
+        path.write_bytes(foreign.old_npy(WEIGHTS))
     elif end == ".pth":
         torch = pytest.importorskip("torch", reason="PyTorch is not installed")
         theirs = layouts.from_ours(WEIGHTS, layouts.TORCHVISION, CONFIG)

@@ -48,8 +48,8 @@ def read_npy(path: pathlib.Path) -> dict[str, Stored]:
             found = _only(Values(file, ARRAYS, path=path).load())
     if not isinstance(found, Mapping):
         raise UserError(
-            "it holds no dictionary from the name of a layer to its arrays, such as "
-            "{'conv1': [kernel, bias]}."
+            "expected a dictionary from the name of a layer to its arrays, such as "
+            "{'conv1': [kernel, bias]}, and it holds something else."
         )
     arrays: dict[str, Stored] = {}
     for layer, parts in found.items():

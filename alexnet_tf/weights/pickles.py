@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 from alexnet_tf.weights.stored import Span
 
-MOST_STEPS = 2_000_000
+MOST_STEPS = 1_000_000
 """Of one pickle; a tensor takes about 30, a number beside them 2."""
 MOST_ARGUMENTS = 16
 """Of what is made."""
