@@ -82,6 +82,25 @@ def test_the_dictionary_of_bvlc_alexnet_is_read(tmp_path):
     assert_same(load(tmp_path / "new.npy"), WEIGHTS)
 
 
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_every_protocol_of_pickles_is_read(tmp_path, protocol):
+    layers = foreign.by_layer(WEIGHTS, "weights", "biases")
+    layers["conv2"]["weights"] = np.asfortranarray(layers["conv2"]["weights"])
+    layers["conv3"]["weights"] = layers["conv3"]["weights"].astype(">f8")
+    with open(tmp_path / "net.npy", "wb") as file:
+        header = {"descr": "|O", "fortran_order": False, "shape": ()}
+        np.lib.format.write_array_header_1_0(file, header)
+        pickle.dump(np.array(layers, object), file, protocol=protocol)
+    assert_same(load(tmp_path / "net.npy"), WEIGHTS)
+
+
+def test_arrays_of_any_order_are_read_from_npz(tmp_path):
+    odd = {name: np.asfortranarray(array).astype(">f4") for name, array in WEIGHTS.items()}
+    for write in (np.savez, np.savez_compressed):
+        write(tmp_path / "net.npz", **odd, **{"conv1/kernel/momentum": np.array([{}], object)})
+        assert_same(load(tmp_path / "net.npz"), WEIGHTS)
+
+
 class Harm:
     """Runs a command when it is unpickled."""
 

@@ -141,3 +141,10 @@ def test_a_check_refuses_what_does_not_fit(blobs, tmp_path, change, text):
     np.savez(tmp_path / "blobs.npz", **blobs | change)
     with pytest.raises(UserError, match=f"check=.*{text}"):
         convert.main([f"--check={tmp_path / 'blobs.npz'}", "--network.name=caffe"])
+
+
+def test_activations_to_compare_with_have_a_limit_too(tmp_path, monkeypatch):
+    monkeypatch.setattr("alexnet_tf.weights.blobs.MOST_BYTES", 30_000)
+    np.savez(tmp_path / "a.npz", input=np.zeros((3, 50, 51), np.float32))
+    with pytest.raises(UserError, match=r"check=.*of 30,600 bytes; expected up to 30,000\."):
+        convert.main([f"--check={tmp_path / 'a.npz'}"])

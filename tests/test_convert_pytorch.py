@@ -155,6 +155,9 @@ class Small(torch.nn.Module):
                 getattr(self, part).add_module(place, make(inside, out, *sides[:1]))
         self.load_state_dict(STATE)
 
+    def forward(self, x):
+        return x
+
 
 @pytest.mark.parametrize("is_zip", [True, False])
 @pytest.mark.parametrize("wrap", [lambda x: x, torch.nn.DataParallel, lambda x: {"model": x}])
@@ -162,3 +165,9 @@ class Small(torch.nn.Module):
 def test_a_network_saved_whole_is_read_without_its_classes(tmp_path, is_zip, wrap):
     torch.save(wrap(Small()), tmp_path / "a.pth", _use_new_zipfile_serialization=is_zip)
     tiny.assert_equal(load(tmp_path / "a.pth"), WEIGHTS)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_a_script_of_a_network_is_read_without_running_it(tmp_path):
+    torch.jit.script(Small()).save(tmp_path / "a.pt")
+    tiny.assert_equal(load(tmp_path / "a.pt"), WEIGHTS)

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from alexnet_tf.errors import UserError
-from alexnet_tf.weights import blobs, formats
+from alexnet_tf.weights import formats, layouts, pytorch
+from alexnet_tf.weights.stored import Held
 
 CONFIG = foreign.small("caffe", num_classes=0)
 WEIGHTS = foreign.weights(foreign.small("caffe"))
@@ -157,6 +158,25 @@ def test_steps_of_a_tensor_may_repeat_a_number_but_not_beyond_the_network(tmp_pa
     np.testing.assert_array_equal(found["w"].read(), np.ones((3, 5)))
 
 
+def test_classes_that_a_file_makes_up_are_refused(tmp_path):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    config = foreign.small("torchvision")
+    theirs = layouts.from_ours(foreign.weights(config), layouts.TORCHVISION, config)
+    state = {name: torch.from_numpy(array) for name, array in theirs.items()}
+    state["classifier.6.weight"] = torch.ones(1).expand(2**40, 16)
+    state["classifier.6.bias"] = torch.ones(1).expand(2**40)
+    torch.save(state, tmp_path / "a.pth")
+    with pytest.raises(UserError, match=r"fc8: its kernel has shape .* in 4 bytes of the file; ex"):
+        formats.load(str(tmp_path / "a.pth"), foreign.small("torchvision", num_classes=0))
+
+
+def test_a_view_over_much_more_than_it_shows_is_refused(tmp_path):
+    storage = pytorch.Storage("float32", Held(bytes(2**27)))
+    tensor = pytorch.Tensor(storage, 0, (2,), (2**25 - 1,), "float32")
+    with pytest.raises(ValueError, match="spread over 33,554,432 numbers"):
+        tensor.stored().read()
+
+
 def test_a_pickle_has_an_end(tmp_path, monkeypatch):
     monkeypatch.setattr("alexnet_tf.weights.pickles.MOST_STEPS", 1000)
     (tmp_path / "a.npy").write_bytes(pickle_of(b"N0" * 501 + b"N.", ".npy"))
@@ -169,13 +189,6 @@ def test_shapes_are_compared_before_anything_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr("alexnet_tf.weights.stored.numbers", None)  # so reading fails
     with pytest.raises(UserError, match=r"conv5: conv5/bias has shape \(17,\), expected \(16,\)"):
         formats.load(str(tmp_path / "a.npz"), CONFIG)
-
-
-def test_activations_to_compare_with_have_a_limit_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(blobs, "MOST_BYTES", 30_000)
-    (tmp_path / "a.npz").write_bytes(npz({"input": (3, 50, 51)}))
-    with pytest.raises(UserError, match=r"check=.*of 30,600 bytes; expected up to 30,000\."):
-        blobs.check(str(tmp_path / "a.npz"), None)
 
 
 def test_a_pipe_is_not_waited_for(tmp_path):

@@ -90,3 +90,9 @@ def test_weights_that_cannot_be_read_are_named_with_their_type(tmp_path, change,
     torch.save(state, tmp_path / "a.pth")
     with pytest.raises(UserError, match=f"conv2: features.3.weight .*{text}"):
         load(tmp_path / "a.pth")
+
+
+def test_weights_may_be_changed_after_they_were_read(tmp_path):
+    torch.save(STATE, tmp_path / "a.pth")
+    for array in load(tmp_path / "a.pth").values():
+        array += 1

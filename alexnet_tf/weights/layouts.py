@@ -144,7 +144,7 @@ def fitted(
     check_fits(array, name, row, part, layout)
     values = array.read() if isinstance(array, Stored) else array
     with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold is said below
-        values = values.astype(np.float32)
+        values = values.astype(np.float32, copy=False)
     if not np.isfinite(values).all():
         raise UserError(
             f"{row.name}: {name} has values that are not finite numbers; expected weights."
@@ -154,7 +154,7 @@ def fitted(
         counted = [row.input_shape[axis] for axis in layout.picture]
         cube = ours.reshape(*counted, -1).transpose(*np.argsort(layout.picture), 3)
         ours = cube.reshape(row.weights[part])
-    return np.ascontiguousarray(ours)
+    return np.require(ours, requirements=["C", "W"])
 
 
 def from_ours(arrays: Arrays, layout: Layout, network: NetworkConfig) -> dict[str, np.ndarray]:
@@ -208,6 +208,11 @@ def _with_classes(arrays: Arrays, layout: Layout, network: NetworkConfig) -> Net
     if network.num_classes or last.kind != "dense":
         return network
     kernel, bias = (arrays.get(layout.name_of(f"{last.name}/{x}")) for x in ("kernel", "bias"))
+    if isinstance(kernel, Stored) and kernel.grows:  # no other size tells what is right
+        raise UserError(
+            f"{last.name}: its kernel has shape {kernel.shape} in {kernel.packed:,} bytes of the "
+            "file; expected about as many as numbers. Set --network.num_classes if it is right."
+        )
     found = network.num_classes
     if kernel is not None and len(kernel.shape) == 2:
         found = kernel.shape[layout.dense.index(1)]

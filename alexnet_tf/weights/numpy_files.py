@@ -11,7 +11,7 @@ from alexnet_tf.errors import UserError
 from alexnet_tf.weights import archives
 from alexnet_tf.weights.numpy_pickles import ARRAYS, Array
 from alexnet_tf.weights.pickles import Values
-from alexnet_tf.weights.stored import Contents, Stored, stored
+from alexnet_tf.weights.stored import Stored, stored
 
 MOST_HEADER_BYTES = 12_000
 """Before the numbers of an array; NumPy itself reads no longer ones."""
@@ -112,17 +112,17 @@ def _header(begin: bytes) -> tuple[tuple[int, ...], bool, np.dtype, int]:
     return *READERS[np.lib.format.read_magic(file)](file), file.tell()
 
 
-class _After(Contents):
-    """What follows the first bytes of other contents."""
+class _After:
+    """What follows the first bytes of an entry."""
 
-    def __init__(self, contents: Contents, first: int):
+    def __init__(self, entry: archives.Entry, first: int):
         """Leaves out `first` bytes."""
-        self._contents, self._first = contents, first
-        self.length = contents.length - first
+        self._entry, self._first = entry, first
+        self.length, self.packed = entry.length - first, entry.packed
 
     def read(self, first: int, num_bytes: int) -> bytes | bytearray:
         """Reads some of them."""
-        return self._contents.read(self._first + first, num_bytes)
+        return self._entry.read(self._first + first, num_bytes)
 
 
 def write_npz(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:

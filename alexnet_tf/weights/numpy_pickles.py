@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from alexnet_tf.weights.stored import Held, Span, Stored, stored
+from alexnet_tf.weights.stored import Held, Span, Stored, Text, stored
 
 MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")  # before NumPy 2, and since
 NUMERIC = ("numpy.core.numeric", "numpy._core.numeric")
@@ -58,7 +58,7 @@ class Array:
             contents = contents.encode("latin1")
         if isinstance(contents, bytes):
             contents = Held(contents)
-        if not isinstance(contents, Span | Held) or not isinstance(self._kind, Kind):
+        if not isinstance(contents, Span | Text | Held) or not isinstance(self._kind, Kind):
             raise ValueError("an array without numbers")
         kind = self._kind
         return stored(contents, self._shape, kind.name, kind.order, bool(self._is_fortran))

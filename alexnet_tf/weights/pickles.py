@@ -17,7 +17,7 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
-from alexnet_tf.weights.stored import Span
+from alexnet_tf.weights.stored import Span, Text
 
 MOST_STEPS = 1_000_000
 """Of one pickle; a tensor takes about 30, a number beside them 2."""
@@ -53,7 +53,7 @@ PUSHED: dict[bytes, Callable[[], Any]] = {
     b")": tuple,
     b"]": list,
     b"}": dict,
-    b"\x8f": lambda: Inert("builtins.set"),
+    b"\x8f": lambda: Inert("builtins", "set"),
 }
 """Operations that push a value of their own."""
 
@@ -62,10 +62,17 @@ PUSHED: dict[bytes, Callable[[], Any]] = {
 class Inert:
     """Stands for a name that is not known, or for what would be made with it."""
 
-    name: str
+    module: str
     """Of the function or class."""
+    attribute: str
+    """Its name there."""
     state: Any = None
     """What such an object would be filled with."""
+
+    @property
+    def name(self) -> str:
+        """What a program would write."""
+        return f"{self.module}.{self.attribute}"
 
 
 class Values:
@@ -134,16 +141,16 @@ class Values:
         start = self._file.tell()
         if not 0 <= length <= self._end - start:
             raise EOFError("it ends inside of a value")
-        if length > LONG_BYTES and (self._path or what == "number"):
+        if length > LONG_BYTES and self._path:
             self._file.seek(length, os.SEEK_CUR)
-            return Span(self._path, start, length) if what in ("bytes", "latin1") else Inert(what)
+            return (Text if what == "utf-8" else Span)(self._path, start, length)
         contents = self._take(length)
         if what == "number":
-            return int.from_bytes(contents, "little", signed=True)
+            return int.from_bytes(contents[:LONG_BYTES], "little", signed=True)
         return contents if what == "bytes" else contents.decode(what, "surrogatepass")
 
     def _line(self) -> str:
-        line = self._file.readline(LONG_BYTES)
+        line = self._file.readline()
         if not line.endswith(b"\n"):
             raise EOFError("it ends inside of a line")
         return line[:-1].decode("latin1")
@@ -175,14 +182,17 @@ class Values:
 
     def name(self, module: str, name: str) -> None:
         """Pushes what stands for a name."""
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise ValueError("a name that is no text")
         if (module, name) not in self._names:
-            self._names[module, name] = Inert(f"{module}.{name}")
+            self._names[module, name] = Inert(module, name)
         self.stack.append(self._names[module, name])
 
     def make(self, maker: Any, arguments: Any) -> None:
         """Calls a function of ours; any other maker makes an Inert."""
         if not callable(maker):
-            made = Inert(maker.name if isinstance(maker, Inert) else type(maker).__name__)
+            is_named = isinstance(maker, Inert)
+            made = Inert(maker.module, maker.attribute) if is_named else Inert("unknown", "object")
         elif isinstance(arguments, tuple | list) and len(arguments) <= MOST_ARGUMENTS:
             made = maker(*arguments)
         else:
@@ -251,7 +261,9 @@ OPERATIONS: dict[bytes, Callable[[Values, Any], Any]] = {
     b"F": lambda v, x: v.push(float(x[0])),
     b"S": lambda v, x: v.push(_quoted(x[0])),
     b"V": lambda v, x: v.push(x[0].encode("latin1").decode("raw-unicode-escape")),
-    **dict.fromkeys((b"\x82", b"\x83", b"\x84"), lambda v, x: v.push(Inert(f"code {x}"))),
+    **dict.fromkeys(
+        (b"\x82", b"\x83", b"\x84"), lambda v, x: v.push(Inert("copyreg", f"extension {x}"))
+    ),
     # the stack, and what is remembered of it
     b"(": lambda v, _: v.mark(),
     b"0": lambda v, _: v.pop(),
@@ -274,14 +286,14 @@ OPERATIONS: dict[bytes, Callable[[Values, Any], Any]] = {
     b"s": lambda v, _: v.update(v.last(2)),
     b"u": lambda v, _: v.update(v.marked()),
     b"\x90": lambda v, _: v.marked(),
-    b"\x91": lambda v, _: v.make(Inert("builtins.frozenset"), v.marked()),
+    b"\x91": lambda v, _: v.make(Inert("builtins", "frozenset"), v.marked()),
     # names, and what would be made with them
     b"c": lambda v, x: v.name(*x),
     b"\x93": lambda v, _: v.name(*v.last(2)),
     **dict.fromkeys((b"R", b"\x81"), lambda v, _: v.make(*v.last(2))),
     b"\x92": lambda v, _: v.make(*v.last(3)[:2]),
     b"o": lambda v, _: v.make_of(v.marked()),
-    b"i": lambda v, x: v.make(Inert(".".join(x)), v.marked()),
+    b"i": lambda v, x: (v.name(*x), v.make(v.stack.pop(), v.marked())),
     b"b": lambda v, _: v.fill(),
     b"P": lambda v, x: v.ask(x[0]),
     b"Q": lambda v, _: v.ask(v.stack.pop()),

@@ -5,6 +5,7 @@ PyTorch itself is not needed.
 
 import dataclasses
 import io
+import math
 import os
 import pathlib
 from typing import Any, BinaryIO
@@ -14,7 +15,7 @@ import numpy as np
 from alexnet_tf.weights import archives, state_dicts
 from alexnet_tf.weights.numpy_pickles import ARRAYS
 from alexnet_tf.weights.pickles import Inert, Values, mapping
-from alexnet_tf.weights.stored import NUMBERS, Contents, Span, Stored, axes, numbers
+from alexnet_tf.weights.stored import LARGE_BYTES, NUMBERS, Contents, Span, Stored, axes, numbers
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 ZIP_MAGIC = b"PK\x03\x04"
@@ -72,7 +73,8 @@ class Tensor:
         (offset,) = axes((self.offset,))
         if len(shape) != len(steps) or not isinstance(self.storage, Storage):
             raise ValueError("a tensor without a shape or a storage")
-        return Stored(shape, self.dtype, lambda: self._view(offset, shape, steps))
+        packed = self.storage.contents.packed if self.storage.contents else 0
+        return Stored(shape, self.dtype, lambda: self._view(offset, shape, steps), packed)
 
     def _view(self, offset: int, shape: tuple[int, ...], steps: tuple[int, ...]) -> np.ndarray:
         """Reads the numbers between the first and the last of the view.
@@ -86,6 +88,8 @@ class Tensor:
         count = 1 + sum((size - 1) * step for size, step in zip(shape, steps, strict=True))
         if contents is None or (offset + count) * width > contents.length:
             raise ValueError(f"a tensor of shape {shape} beyond its storage")
+        if count * width > LARGE_BYTES and count > 2 * math.prod(shape):
+            raise ValueError(f"a tensor of shape {shape} spread over {count:,} numbers")
         flat = numbers(contents.read(offset * width, count * width), self.dtype)
         view = np.lib.stride_tricks.as_strided(flat, shape, [x * flat.itemsize for x in steps])
         return view.copy()
@@ -94,7 +98,7 @@ class Tensor:
 def _tensor(storage, offset, size, stride, _=None, hooks=None, bits=None) -> Tensor | Inert:
     """Stands for the functions that make tensors of a storage with a type."""
     if bits:  # of complex numbers, which are conjugated or negated when they are read
-        return Inert("torch.Tensor with bits")
+        return Inert("torch", "Tensor with a bit for conj or neg")
     return Tensor(storage, offset, size, stride, getattr(storage, "dtype", "unknown"))
 
 
@@ -114,7 +118,7 @@ def _first(value=None, *unused) -> Any:
 def _of_type(function=None, kind=None, arguments=(), *unused) -> Any:
     """Stands for the function that makes a subclass of tensors, or one with attributes."""
     if not callable(function) or not isinstance(arguments, tuple) or len(arguments) > 8:
-        return Inert(getattr(kind, "name", "torch.Tensor"))
+        return kind
     return function(*arguments)
 
 

@@ -18,6 +18,10 @@ NUMBERS = {
     **{f"{sign}int{bits}": bits // 8 for sign in ("", "u") for bits in (8, 16, 32, 64)},
 }
 """Types that are read, and the bytes of one number."""
+LARGE_BYTES = 2**26
+"""Above these, what a file says of a size that no network tells is doubted."""
+MOST_GROWTH = 100
+"""Times that such an array may grow; weights hardly do, zeros do a thousand times."""
 MOST_AXES = 8
 """Of an array; no weights have more than five."""
 
@@ -32,13 +36,26 @@ class Stored:
     """NumPy's or PyTorch's name of its type; may be one that is not in NUMBERS."""
     read: Callable[[], np.ndarray]
     """Gives the numbers."""
+    packed: int = 0
+    """Bytes of the file that it takes; arrays may share them."""
+
+    @property
+    def grows(self) -> bool:
+        """Whether it is large, and much larger than what the file has of it."""
+        num_bytes = math.prod(self.shape) * NUMBERS.get(self.dtype, 0)
+        return num_bytes > LARGE_BYTES and num_bytes > MOST_GROWTH * self.packed
 
 
 class Contents(Protocol):
     """Bytes of a file that are not in memory yet."""
 
-    length: int
-    """How many there are."""
+    @property
+    def length(self) -> int | None:
+        """How many there are; None where only reading tells."""
+
+    @property
+    def packed(self) -> int:
+        """How many bytes of the file they take."""
 
     def read(self, first: int, num_bytes: int) -> bytes | bytearray:
         """Reads some of them.
@@ -59,13 +76,42 @@ class Span:
     length: int
     """Number of bytes."""
 
-    def read(self, first: int, num_bytes: int) -> bytes:
+    @property
+    def packed(self) -> int:
+        """The same number."""
+        return self.length
+
+    def read(self, first: int, num_bytes: int) -> bytearray:
         """Reads some of them."""
         if self.start + first + num_bytes > os.path.getsize(self.path):
             raise EOFError("it ends inside of an array")
+        contents = bytearray(num_bytes)
         with open(self.path, "rb") as file:
             file.seek(self.start + first)
-            return file.read(num_bytes)
+            if file.readinto(contents) != num_bytes:
+                raise EOFError("it ends inside of an array")
+        return contents
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Text:
+    """Bytes that are stored as text in UTF-8, a letter for each."""
+
+    path: pathlib.Path
+    """The file."""
+    start: int
+    """First byte of the text."""
+    packed: int
+    """Number of bytes of the text."""
+    length = None
+
+    def read(self, first: int, num_bytes: int) -> bytes:
+        """Reads them all; a part of them is not asked for."""
+        text = Span(self.path, self.start, self.packed).read(0, self.packed)
+        contents = text.decode().encode("latin1")
+        if (first, num_bytes) != (0, len(contents)):
+            raise ValueError(f"{len(contents)} bytes of text in an array of {num_bytes}")
+        return contents
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -79,6 +125,8 @@ class Held:
     def length(self) -> int:
         """Number of bytes."""
         return len(self.contents)
+
+    packed = length
 
     def read(self, first: int, num_bytes: int) -> bytes:
         """Reads some of them."""
@@ -102,14 +150,14 @@ def stored(
     """
     shape = axes(shape)
     num_bytes = math.prod(shape) * NUMBERS.get(dtype, 0)
-    if dtype in NUMBERS and num_bytes != contents.length:
+    if dtype in NUMBERS and contents.length not in (num_bytes, None):
         raise ValueError(f"{contents.length} bytes in an array of {dtype} and shape {shape}")
 
     def read() -> np.ndarray:
         flat = numbers(contents.read(0, num_bytes), dtype, order)
         return flat.reshape(shape, order="F" if is_fortran else "C")
 
-    return Stored(shape, dtype, read)
+    return Stored(shape, dtype, read, contents.packed)
 
 
 def axes(found: Any) -> tuple[int, ...]:
