@@ -1,4 +1,4 @@
-"""The two ways in which a command ends badly without a traceback, and help with misspelt names."""
+"""The two ways in which a command ends badly without a traceback, and how messages list names."""
 
 from collections.abc import Iterable, Sequence
 

@@ -4,6 +4,7 @@ import argparse
 import collections
 import datetime
 import enum
+import os
 import pathlib
 import random
 
@@ -171,3 +172,29 @@ def test_a_network_saved_whole_is_read_without_its_classes(tmp_path, is_zip, wra
 def test_a_script_of_a_network_is_read_without_running_it(tmp_path):
     torch.jit.script(Small()).save(tmp_path / "a.pt")
     tiny.assert_equal(load(tmp_path / "a.pt"), WEIGHTS)
+
+
+class Harm:
+    """Writes a file when it is unpickled."""
+
+    def __reduce__(self):
+        return (os.system, ("touch harmed",))
+
+
+@pytest.mark.parametrize("is_zip", [True, False])
+def test_code_beside_the_weights_is_skipped_and_code_that_makes_them_named(
+    tmp_path, monkeypatch, is_zip
+):
+    monkeypatch.chdir(tmp_path)
+    beside = {"state_dict": STATE | {"extra_state": Harm()}, Harm(): Harm(), "args": [Harm()]}
+    torch.save(beside, "a.pth", _use_new_zipfile_serialization=is_zip)
+    tiny.assert_equal(load("a.pth"), WEIGHTS)
+    inside = STATE | {"features.3.weight": Harm()}
+    torch.save(inside, "b.pth", _use_new_zipfile_serialization=is_zip)
+    with pytest.raises(
+        UserError, match="conv2: features.3.weight is of type (posix|nt).system, ex"
+    ):
+        load("b.pth")
+    assert not (tmp_path / "harmed").exists()
+    torch.load("b.pth", weights_only=False)  # which does run it
+    assert (tmp_path / "harmed").exists()

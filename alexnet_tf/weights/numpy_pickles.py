@@ -8,6 +8,8 @@ from alexnet_tf.weights.stored import Held, Span, Stored, Text, stored
 
 MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")  # before NumPy 2, and since
 NUMERIC = ("numpy.core.numeric", "numpy._core.numeric")
+LONGEST_TYPE = 10
+"""Letters of a type of numbers, as f4."""
 
 
 class Kind:
@@ -24,9 +26,11 @@ class Kind:
 
     @property
     def name(self) -> str:
-        """NumPy's long name of the type."""
+        """NumPy's long name of the type; that of rows with many columns would be as long as those."""
+        if not isinstance(self._name, str) or len(self._name) > LONGEST_TYPE:
+            return "unknown"
         try:
-            return np.dtype(self._name).name if isinstance(self._name, str) else "unknown"
+            return np.dtype(self._name).name
         except TypeError:
             return self._name
 
