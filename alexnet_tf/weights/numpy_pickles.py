@@ -26,7 +26,7 @@ class Kind:
 
     @property
     def name(self) -> str:
-        """NumPy's long name of the type; that of rows with many columns would be as long as those."""
+        """NumPy's long name of the type; a short text may not ask for a table of many columns."""
         if not isinstance(self._name, str) or len(self._name) > LONGEST_TYPE:
             return "unknown"
         try:
