@@ -70,3 +70,16 @@ def test_other_versions_are_remarked_on_and_another_order_refused():
     assert "tensorflow 1.0 ->" in lifecycle.check_versions(now | {"tensorflow": "1.0"}, now)
     with pytest.raises(UserError, match="order_version=0 in the checkpoint"):
         lifecycle.check_versions(now | {"order_version": 0}, now)
+
+
+def test_other_names_of_classes_are_refused_with_the_first_differences_and_a_count():
+    names = tuple(f"n{i:04}" for i in range(1000))
+    lifecycle.check_same_classes(pathlib.Path("run"), names, names)
+    for now, text in (
+        (("cat", *names[1:]), r"other classes: n0000 -> cat \(1 of 1000 differ\)"),
+        (names[1:], r"n0002 -> n0003 and 997 more \(1000 of 1000 differ\).*--start_from=run"),
+        ((*names, "dog"), r"none -> dog \(1 of 1001 differ\)"),
+    ):
+        with pytest.raises(UserError, match=text) as caught:
+            lifecycle.check_same_classes(pathlib.Path("run"), names, now)
+        assert len(str(caught.value)) < 300

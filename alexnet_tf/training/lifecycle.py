@@ -1,6 +1,7 @@
 """What happens to a run from outside: two processes, signals, other settings, a full disk."""
 
 import fcntl
+import itertools
 import json
 import os
 import pathlib
@@ -22,6 +23,9 @@ from alexnet_tf.networks.alexnet import INIT_VERSION
 from alexnet_tf.settings import differences
 from pipelines.augment import AUGMENTATION_VERSION
 from pipelines.order import ORDER_VERSION
+
+LISTED = 3
+"""Differences that a message names, at most."""
 
 
 class Lock:
@@ -169,6 +173,26 @@ def check_same_run(run_dir: pathlib.Path, config: Config, data: dict, stored_dat
                 f"{str(run_dir)!r} began: {'; '.join(changed)}. Expected the same. Restore them, "
                 "or name another --run_dir."
             )
+
+
+def check_same_classes(
+    run_dir: pathlib.Path, stored: tuple[str, ...], now: tuple[str, ...]
+) -> None:
+    """Compares the names of the classes of a run that is to go on with those of the data.
+
+    Raises:
+      UserError: with the first that differ, and how many do.
+    """
+    pairs = list(itertools.zip_longest(stored, now, fillvalue="none"))
+    changed = [f"{old} -> {new}" for old, new in pairs if old != new]
+    if changed:
+        more = f" and {len(changed) - LISTED} more" if len(changed) > LISTED else ""
+        raise UserError(
+            f"run_dir={str(run_dir)!r} holds a run of other classes: "
+            f"{', '.join(changed[:LISTED])}{more} ({len(changed)} of {len(pairs)} differ). "
+            "Expected the same names in the same order. Restore them, or begin another --run_dir "
+            f"with --start_from={run_dir}."
+        )
 
 
 def describe_run(run_dir: pathlib.Path, config: Config, data: dict) -> None:

@@ -51,6 +51,7 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
             data["measured_mean"] = list(config.network.input.mean)
         if last:  # a start that failed before the first checkpoint binds nobody
             _check_length(run_dir, config, last.config, train.num_examples)
+            lifecycle.check_same_classes(run_dir, last.classes, train.classes)
             lifecycle.check_same_run(run_dir, config, data, stored_data)
         else:
             _set_aside(run_dir)
