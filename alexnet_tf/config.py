@@ -12,6 +12,9 @@ from alexnet_tf.network_config import NetworkConfig
 from pipelines.config import FREE, DataConfig
 from pipelines.typed import Typed
 
+ALL_BUT_LAST = "all_but_last"
+"""In `RunConfig.freeze`: every layer but the output layer."""
+
 
 class Schedule(enum.StrEnum):
     """How the learning rate changes during a run."""
@@ -69,6 +72,9 @@ class OptimizerConfig(Typed, section="optimizer"):
     loss is not smoothed."""
     warmup_epochs: float = 0.0
     """The learning rate rises linearly from 0 during so many epochs, whatever the schedule."""
+    rates: tuple[str, ...] = ()
+    """Learning rates of single layers, kernel and bias, as multiples of what they would be:
+    fc8=10,conv1=0.1. For 0 use --freeze."""
 
     def __post_init__(self):
         """Refuses rates that cannot train."""
@@ -94,6 +100,36 @@ class OptimizerConfig(Typed, section="optimizer"):
         for name in ("max_drops", "patience_epochs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"optimizer.{name}={getattr(self, name)}: expected at least 1.")
+        names = [layer for layer, _ in map(_rate, self.rates)]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(
+                    f"optimizer.rates={','.join(self.rates)}: expected one rate for {name}."
+                )
+
+    @property
+    def rate_by_layer(self) -> dict[str, float]:
+        """The numbers in `rates`, by the name of the layer."""
+        return dict(map(_rate, self.rates))
+
+
+def _rate(text: str) -> tuple[str, float]:
+    """Reads one of `OptimizerConfig.rates`, such as fc8=10."""
+    layer, _, number = (part.strip() for part in text.partition("="))
+    try:
+        factor = float(number)
+    except ValueError:
+        factor = math.nan
+    if factor == 0:
+        raise ValueError(
+            f"optimizer.rates={text}: expected a positive number. For a layer that stays as it is "
+            f"use --freeze={layer}."
+        )
+    if not (layer and math.isfinite(factor) and factor > 0):
+        raise ValueError(
+            f"optimizer.rates={text}: expected a layer and a positive number, such as fc8=10."
+        )
+    return layer, factor
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -107,6 +143,9 @@ class RunConfig(Typed):
     first GPU (single) or all GPUs (mirrored), and the CPU where there is none."""
     run_dir: str = dataclasses.field(default="", metadata=FREE)
     """Where the run lives: settings, metrics, events, checkpoints. Default: runs/<recipe>."""
+    freeze: tuple[str, ...] = ()
+    """Layers that stay as they are, such as conv1,conv2, or all_but_last: no gradient, no decay; a
+    batch normalisation keeps its statistics too. Dropout stays on."""
     steps: int = dataclasses.field(default=0, metadata=FREE)
     """Train for so many steps (updates of the weights); instead of --epochs."""
     epochs: float = dataclasses.field(default=90, metadata=FREE)
@@ -154,6 +193,10 @@ class RunConfig(Typed):
             raise ValueError(f"save_every_seconds={self.save_every_seconds}: expected more than 0.")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed={self.seed}: expected 0 to {2**32 - 1}.")
+        if ALL_BUT_LAST in self.freeze and len(self.freeze) > 1:
+            raise ValueError(
+                f"freeze={','.join(self.freeze)}: expected {ALL_BUT_LAST} alone, or layers by name."
+            )
         if len(set(self.devices)) != len(self.devices):
             raise ValueError(f"devices={','.join(self.devices)}: expected each device once.")
 

@@ -30,10 +30,12 @@ from alexnet_tf import environment
 from alexnet_tf.backend import check_keras_backend
 from alexnet_tf.config import Config
 from alexnet_tf.errors import RunFailed, UserError
+from alexnet_tf.flags_absl import Flags
 from alexnet_tf.flags_help import help_text
 from alexnet_tf.networks.family import network
 from alexnet_tf.recipes import recipe
-from alexnet_tf.settings import Setting, from_text, replaced, settings_of, to_text, value_at
+from alexnet_tf.settings import Setting, replaced, settings_of, to_text, value_at
+from alexnet_tf.training import selection
 
 EXIT_FAILED = 1
 EXIT_MISTAKE = 2
@@ -108,8 +110,10 @@ def parse_config(argv: Sequence[str], description: str) -> Config:
     every = list(CONFIG_FLAGS.values())
     _show_help_if_asked(argv, every, description, default_of=_default_in(argv))
     typed = _scan(argv, every)
-    name = typed.pop("recipe", Config().recipe)
-    return override(recipe(name), typed)
+    config = recipe(typed.pop("recipe", Config().recipe))
+    config = override(config, typed)
+    selection.check(config)
+    return config
 
 
 def override(config: Config, typed: Mapping[str, Any]) -> Config:
@@ -169,61 +173,9 @@ def run_command(main: Callable[[Sequence[str]], int]) -> NoReturn:
     environment.leave(code)
 
 
-class _Parser(absl_flags.ArgumentParser):
-    """Turns the text of one flag into its setting's value."""
-
-    def __init__(self, setting: Setting):
-        self._setting = setting
-
-    def parse(self, argument: str) -> Any:
-        """Refuses a flag in the place of a value, which absl would take as text."""
-        if argument.startswith("--"):
-            raise ValueError(
-                f"{self._setting.name}={argument}: expected a value before {argument}."
-            )
-        return from_text(self._setting.name, self._setting.kind, argument)
-
-
-class _Flag(absl_flags.Flag):
-    """A flag that names itself in its errors as one types it."""
-
-    def _parse(self, argument: str) -> Any:
-        try:
-            return self.parser.parse(argument)
-        except ValueError as error:
-            raise UserError(str(error)) from error
-
-
-class _Flags(absl_flags.FlagValues):
-    """The flags of one command line; absl's own two, --flagfile and --undefok, are not among them.
-
-    --undefok would let a misspelt flag pass in silence.
-    """
-
-    def __init__(self, settings: Iterable[Setting]):
-        super().__init__()
-        self.set_gnu_getopt(True)  # flags may follow what has no name
-        for setting in settings:
-            parser, is_bool = _Parser(setting), setting.kind is bool
-            self[setting.name] = _Flag(
-                parser,
-                None,
-                setting.name,
-                None,
-                setting.name,
-                None,
-                is_bool,
-                allow_using_method_names=True,
-            )
-
-    def read_flags_from_files(self, argv: Sequence[str], force_gnu: bool = True) -> list[str]:
-        """Leaves --flagfile where it is, unknown."""
-        return list(argv)
-
-
 def _scan(argv: Sequence[str], settings: Sequence[Setting]) -> dict[str, Any]:
     """Finds the typed value of each setting; settings that were not typed are left out."""
-    known = _Flags(setting for setting in settings if not setting.is_positional)
+    known = Flags(setting for setting in settings if not setting.is_positional)
     names = list(known)
     for word in argv:
         if word.lstrip("-").partition("=")[0] == "undefok":

@@ -16,7 +16,7 @@ HOUSE = (
     # 4: parse flags, build, call one function, return an exit code
     """alexnet_tf.train alexnet_tf.evaluate alexnet_tf.export alexnet_tf.predict
     alexnet_tf.convert alexnet_tf.benchmark alexnet_tf.summary alexnet_tf.summary_text
-    alexnet_tf.flags alexnet_tf.flags_help""",
+    alexnet_tf.flags alexnet_tf.flags_absl alexnet_tf.flags_help""",
     # 3: time, files, events; what an exported model takes and returns; who is measured and how
     """alexnet_tf.benchmarking.text alexnet_tf.benchmarking.report alexnet_tf.benchmarking.machine
     alexnet_tf.benchmarking.rounds alexnet_tf.benchmarking.worker alexnet_tf.benchmarking.ours
@@ -38,8 +38,8 @@ HOUSE = (
     alexnet_tf.weights.stored alexnet_tf.weights.writers alexnet_tf.weights""",
     # 2: one step on one replica, and what it needs
     """alexnet_tf.recipes alexnet_tf.training alexnet_tf.training.steps alexnet_tf.training.state
-    alexnet_tf.training.optimizer alexnet_tf.training.schedules alexnet_tf.training.counts
-    alexnet_tf.training.strategy""",
+    alexnet_tf.training.optimizer alexnet_tf.training.schedules alexnet_tf.training.selection
+    alexnet_tf.training.counts alexnet_tf.training.strategy""",
     # 1: networks
     """alexnet_tf.networks alexnet_tf.networks.towers alexnet_tf.networks.dense
     alexnet_tf.networks.alexnet alexnet_tf.networks.layers alexnet_tf.networks.norms

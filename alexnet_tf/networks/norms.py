@@ -90,6 +90,8 @@ class BatchNorm(keras.layers.Layer):
       momentum: part of the moving statistics that a step keeps.
       epsilon: added to the variance.
 
+    Where `trainable` is False it keeps its statistics, and normalises by them in training too.
+
     Call: float [N, ..., C] -> the same shape.
     """
 
@@ -115,7 +117,7 @@ class BatchNorm(keras.layers.Layer):
         wide = tf.cast(x, tf.float32)
         gamma, beta = self.gamma.value, self.beta.value
         seen_mean, seen_variance = self.moving_mean.value, self.moving_variance.value
-        if not training:
+        if not (training and self.trainable):
             scale = gamma * tf.math.rsqrt(seen_variance + self.epsilon)
             return tf.cast(wide * scale + (beta - seen_mean * scale), x.dtype)
         y, mean, variance = self._by_batch(wide, gamma, beta)

@@ -61,16 +61,17 @@ class TwoTowers(keras.Model):
 
     def call(self, x, training=False):
         """Runs stage by stage; below each, both towers get the halves of both."""
-        inputs = [[x], [x]]
+        inputs, learns_below = [[x], [x]], False
         for number, pair in enumerate(zip(*self.columns, strict=True)):
             outputs = [
-                _run(stage, halves, device, training, is_image=not number)
+                _run(stage, halves, device, training, learns_below)
                 for stage, halves, device in zip(pair, inputs, self.devices, strict=True)
             ]
+            learns_below |= any(stage.trainable_variables for stage in pair)
             if number < len(self.columns[0]) - 1:
                 copies = map(_copies, outputs, self.devices)
                 inputs = [list(halves) for halves in zip(*copies, strict=True)]
-        return _run(self.top, outputs, self.devices[0], training)
+        return _run(self.top, outputs, self.devices[0], training, learns_below)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,14 +100,23 @@ class Joined:
         return self.numpy() if dtype is None else self.numpy().astype(dtype)
 
 
-def named_parts(model: TwoTowers) -> Weights:
-    """The parts of each weight by the name that files use, such as conv1/kernel: tower a, b."""
+def layers_of(model: TwoTowers) -> list[keras.layers.Layer]:
+    """The layers of both towers, those of one name side by side, a before b."""
+    pairs = [*zip(*model.columns, strict=True), [model.top]]
+    return [layer for pair in pairs for stage in pair for layer in stage.layers]
+
+
+def named_parts(model: TwoTowers, is_trained: bool = False) -> Weights:
+    """The parts of each weight by the name that files use, such as conv1/kernel: tower a, b.
+
+    Args:
+      model: the network.
+      is_trained: leave out those of frozen layers.
+    """
     parts: Weights = {}
-    stages = [stage for pair in zip(*model.columns, strict=True) for stage in pair]
-    for stage in (*stages, model.top):
-        for layer in stage.layers:
-            for variable in layer.trainable_variables:
-                parts.setdefault(f"{layer.name}/{variable.name}", []).append(variable)
+    for layer in layers_of(model):
+        for variable in layer.trainable_weights if is_trained else layer.weights:
+            parts.setdefault(f"{layer.name}/{variable.name}", []).append(variable)
     return parts
 
 
@@ -135,28 +145,39 @@ def _stage(stages, number: int, tower: int, device: str, config, seed: int, prec
     return stage
 
 
-def _run(stage: keras.Model, halves, device: str, training: bool, is_image: bool = False):
-    """Runs a stage on what one or both towers send, forward and backward on its device."""
+def _run(stage: keras.Model, halves, device: str, training: bool, learns_below: bool):
+    """Runs a stage on what one or both towers send, forward and backward on its device.
+
+    Args:
+      stage: the layers.
+      halves: their inputs, to be joined along the channels.
+      device: of the tower.
+      training: whether to drop.
+      learns_below: whether a layer below the stage trains, which needs the gradient of `halves`.
+    """
     with tf.device(device):
         weights = [tf.convert_to_tensor(weight) for weight in stage.trainable_variables]
         others = [tf.convert_to_tensor(weight) for weight in stage.non_trainable_variables]
+        watched = [*halves, *weights] if learns_below else weights
+
+        def forward(halves, weights):
+            x = halves[0] if len(halves) == 1 else tf.concat(halves, axis=-1)
+            return stage.stateless_call(weights, others, x, training=training)[0]
 
         @tf.custom_gradient
-        def on_device(*inputs):
-            seen, used = inputs[: -len(weights)] or halves, inputs[-len(weights) :]
-            with tf.GradientTape() as tape:
-                tape.watch(inputs)
-                x = seen[0] if len(seen) == 1 else tf.concat(seen, axis=-1)
-                y, _ = stage.stateless_call(used, others, x, training=training)
+        def on_device(*watched):
+            first = len(watched) - len(weights)
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(watched)
+                y = forward(watched[:first] or halves, watched[first:])
 
             def gradient(dy):
                 with tf.device(device):
-                    return tape.gradient(y, inputs, dy)
+                    return tape.gradient(y, watched, dy)
 
             return y, gradient
 
-        # Nobody asks for the gradient of a picture.
-        return on_device(*([] if is_image else halves), *weights)
+        return on_device(*watched) if watched else forward(halves, weights)
 
 
 def _copies(x, device: str):

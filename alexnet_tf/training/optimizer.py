@@ -1,9 +1,12 @@
 """The paper's update rule (section 5), as a Keras optimizer that also works in `compile`."""
 
+from collections.abc import Mapping
+
 import keras
 import tensorflow as tf
 
 from alexnet_tf.config import OptimizerConfig
+from alexnet_tf.errors import expected_one_of
 
 
 @keras.saving.register_keras_serializable("alexnet_tf")
@@ -22,6 +25,7 @@ class PaperSGD(keras.optimizers.Optimizer):
       decay: of the kernels.
       bias_rate: learning rate of the biases as a multiple of the kernels'; 2 in the 2012 program.
       bias_decay: of the biases. Gains and offsets of a normalisation count as biases.
+      rates: by the name of a layer, what multiplies the learning rates of its kernel and bias.
     """
 
     def __init__(
@@ -31,6 +35,7 @@ class PaperSGD(keras.optimizers.Optimizer):
         decay: float = 5e-4,
         bias_rate: float = 1.0,
         bias_decay: float = 0.0,
+        rates: Mapping[str, float] | None = None,
         name: str = "paper_sgd",
         **kwargs,
     ):
@@ -38,11 +43,16 @@ class PaperSGD(keras.optimizers.Optimizer):
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self.momentum, self.decay = momentum, decay
         self.bias_rate, self.bias_decay = bias_rate, bias_decay
+        self.rates = dict(rates or {})
 
     def build(self, variables):
         """Makes a velocity for each variable, and the switch of `hold`."""
         if self.built:
             return
+        layers = [_layer(variable) for variable in variables]
+        for name in self.rates:
+            if name not in layers:
+                raise ValueError(expected_one_of("rates", name, dict.fromkeys(layers)))
         super().build(variables)
         self.momentums = []
         for variable in variables:
@@ -62,9 +72,11 @@ class PaperSGD(keras.optimizers.Optimizer):
     def update_step(self, gradient, variable, learning_rate):
         """Moves one variable by a gradient that is summed over replicas."""
         index = self._get_variable_index(variable)
-        is_bias = self._trainable_variables[index].name != "kernel"
+        trained = self._trainable_variables[index]
+        is_bias = trained.name != "kernel"
         decay = self.bias_decay if is_bias else self.decay
-        rate = tf.cast(learning_rate, variable.dtype) * (self.bias_rate if is_bias else 1.0)
+        factor = (self.bias_rate if is_bias else 1.0) * self.rates.get(_layer(trained), 1.0)
+        rate = tf.cast(learning_rate, variable.dtype) * factor
         velocity = _beside(variable, self.momentums[index].value)
         held = tf.convert_to_tensor(self.is_held)
         with tf.device(variable.device):
@@ -72,7 +84,7 @@ class PaperSGD(keras.optimizers.Optimizer):
 
     def get_config(self) -> dict:
         """What `from_config` needs to make it again."""
-        mine = ("momentum", "decay", "bias_rate", "bias_decay")
+        mine = ("momentum", "decay", "bias_rate", "bias_decay", "rates")
         return super().get_config() | {name: getattr(self, name) for name in mine}
 
 
@@ -84,7 +96,13 @@ def optimizer(config: OptimizerConfig) -> PaperSGD:
         decay=config.weight_decay,
         bias_rate=config.bias_rate,
         bias_decay=config.bias_decay,
+        rates=config.rate_by_layer,
     )
+
+
+def _layer(variable: keras.Variable) -> str:
+    """The layer that a variable belongs to; empty for one that stands alone."""
+    return variable.path.rpartition("/")[0].rpartition("/")[2]
 
 
 def _beside(variable: tf.Variable, slot: tf.Variable) -> tf.Variable:

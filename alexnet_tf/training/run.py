@@ -11,7 +11,7 @@ import keras
 from alexnet_tf.config import Config
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.networks.table import table
-from alexnet_tf.training import checkpoint, lifecycle, schedules
+from alexnet_tf.training import checkpoint, lifecycle, schedules, selection
 from alexnet_tf.training.events import Events
 from alexnet_tf.training.monitoring import Console, MetricsFile
 from alexnet_tf.training.state import Progress, named_weights
@@ -37,6 +37,7 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
       UserError: a mistake in the settings or in the data.
       RunFailed: the loss is not finite, or a file cannot be written.
     """
+    selection.check(config)
     strategy, is_measured = make_strategy(config.run), config.network.input.mean == "dataset"
     run_dir = pathlib.Path(config.run_dir)
     train, val = _open_sources(config)
@@ -219,6 +220,10 @@ def _announce(trainer: Trainer, strategy, run_dir: pathlib.Path) -> None:
         f"{config.data.source}; {trainer.num_steps:,} steps of "
         f"{config.run.global_batch_size} = {trainer.epoch_of(trainer.num_steps):.1f} epochs",
     ]
+    frozen = selection.frozen_layers(config)
+    if frozen:
+        count = sum(map(keras.ops.size, trainer.state.model.trainable_variables))
+        lines.append(f"frozen: {', '.join(frozen)}; {int(count):,} parameters train")
     if trainer.remark:
         lines.append(trainer.remark)
     print("\n".join(lines), file=sys.stderr, flush=True)

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -10,9 +11,10 @@ import tensorflow as tf
 
 from alexnet_tf.config import Config, Precision
 from alexnet_tf.networks.alexnet import alexnet
-from alexnet_tf.networks.towers import Joined, TwoTowers, named_parts
+from alexnet_tf.networks.towers import Joined, TwoTowers, layers_of, named_parts
 from alexnet_tf.training import counts, optimizer
 from alexnet_tf.training.schedules import Plateau
+from alexnet_tf.training.selection import frozen_layers
 from alexnet_tf.training.strategy import tower_devices
 from pipelines.typed import choice
 
@@ -76,12 +78,16 @@ class TrainState:
                 self.model = TwoTowers(config.network, devices, config.run.seed, dtype)
             else:
                 self.model = alexnet(config.network, config.run.seed, dtype)
+            freeze(self.model, frozen_layers(config))
             self.optimizer = optimizer.optimizer(config.optimizer)
             self.optimizer.build(self.model.trainable_variables)
         self.progress = Progress()
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Weights and momentum by name: `conv1/kernel`, `conv1/kernel/momentum`, ..."""
+        """Weights and momentum by name: `conv1/kernel`, `conv1/kernel/momentum`, ...
+
+        A frozen layer has no momentum.
+        """
         return {name: np.asarray(variable) for name, variable in self._variables().items()}
 
     def assign(self, arrays: dict[str, np.ndarray]) -> None:
@@ -110,15 +116,22 @@ def compute_dtype(precision: Precision) -> str:
     return "float32" if precision == Precision.TF32 else str(precision)
 
 
+def freeze(model: keras.Model, names: Iterable[str]) -> None:
+    """Takes layers out of the training, before the optimizer makes its slots."""
+    for layer in layers_of(model) if isinstance(model, TwoTowers) else model.layers:
+        if layer.name in names:
+            layer.trainable = False
+
+
 def named_weights(model: keras.Model, is_trained: bool = False) -> dict[str, Weight]:
     """The weights of a network by the names that files use: `conv1/kernel`, `conv1/bias`, ...
 
     Args:
       model: the network.
-      is_trained: leave out what no gradient moves, such as `norm1/moving_mean`.
+      is_trained: leave out what no gradient moves: `norm1/moving_mean`, and frozen layers.
     """
     if isinstance(model, TwoTowers):
-        return {name: Joined(parts) for name, parts in named_parts(model).items()}
+        return {name: Joined(parts) for name, parts in named_parts(model, is_trained).items()}
     return {
         f"{layer.name}/{variable.name}": variable
         for layer in model.layers

@@ -59,7 +59,9 @@ def train_step(
         shift=batch.shift,
         divide_by=1 + data.color_noise if data.color_rescale else 1.0,
     )
-    with tf.GradientTape() as tape:
+    # What lies below the lowest layer that trains leaves no trace on the tape, and so no work.
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch([variable.value for variable in variables])
         with drop_position(DropPosition(run.seed, step, first_row, run.global_batch_size)):
             logits = state.model(images, training=True)  # [N, K], N of this replica
         smoothing = config.optimizer.label_smoothing

@@ -1,0 +1,74 @@
+"""The layers that settings name: which to freeze, to train at a rate of their own.
+
+Imports no TensorFlow, so that a misspelt layer is found before anything starts.
+"""
+
+import dataclasses
+from collections.abc import Iterable
+
+from alexnet_tf.config import ALL_BUT_LAST, Config
+from alexnet_tf.errors import UserError, expected_one_of
+from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.networks.table import table
+
+ANY_CLASSES = 10
+"""Stands for a number of classes that the data will bring; names do not depend on it."""
+
+
+def layers_with_weights(network: NetworkConfig) -> list[str]:
+    """Lists the layers of a network that files know, bottom to top; the last gives the classes.
+
+    Raises:
+      ValueError: the network cannot be built.
+    """
+    known = dataclasses.replace(network, num_classes=network.num_classes or ANY_CLASSES)
+    return [row.name for row in table(known) if row.arrays]
+
+
+def frozen_layers(config: Config) -> tuple[str, ...]:
+    """Lists the layers that stay as they are, bottom to top.
+
+    Raises:
+      UserError: `freeze` names a layer that the network lacks, or all that it has.
+    """
+    freeze = config.run.freeze
+    if not freeze:
+        return ()
+    names = layers_with_weights(config.network)
+    if freeze == (ALL_BUT_LAST,):
+        return tuple(names[:-1])
+    _check_known("freeze", freeze, [*names, ALL_BUT_LAST])
+    if set(freeze) == set(names):
+        raise UserError(
+            f"freeze={','.join(freeze)}: expected a layer that is left to train, but the network "
+            f"has no other. Leave one out, or use --freeze={ALL_BUT_LAST}."
+        )
+    return tuple(name for name in names if name in freeze)
+
+
+def check(config: Config) -> None:
+    """Compares the names of layers in the settings with those of the network.
+
+    Raises:
+      UserError: the network has no such layer, or two settings contradict each other.
+    """
+    rates = config.optimizer.rate_by_layer
+    if not (rates or config.run.freeze):
+        return
+    try:
+        names = layers_with_weights(config.network)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    _check_known("optimizer.rates", rates, names)
+    for name in frozen_layers(config):
+        if name in rates:
+            raise UserError(
+                f"optimizer.rates: {name} is frozen by freeze={','.join(config.run.freeze)}; "
+                "expected a layer that trains. Take it out of one of the two."
+            )
+
+
+def _check_known(setting: str, names: Iterable[str], known: list[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise UserError(expected_one_of(setting, name, known))
