@@ -143,6 +143,13 @@ class RunConfig(Typed):
     first GPU (single) or all GPUs (mirrored), and the CPU where there is none."""
     run_dir: str = dataclasses.field(default="", metadata=FREE)
     """Where the run lives: settings, metrics, events, checkpoints. Default: runs/<recipe>."""
+    start_from: str = ""
+    """Take the first weights from here, layer by layer: a run or a converted directory, whose best
+    checkpoint is used and whose network and input the run gets; or a file with weights (.pth, .pt,
+    .safetensors, .caffemodel, .npy, .npz), where --network.name says what it holds. A layer that
+    is not there starts anew, and so does the last one for another number of classes."""
+    start_from_layers: tuple[str, ...] = ()
+    """Take these layers alone from --start_from, such as conv1,conv2; by default all there are."""
     freeze: tuple[str, ...] = ()
     """Layers that stay as they are, such as conv1,conv2, or all_but_last: no gradient, no decay; a
     batch normalisation keeps its statistics too. Dropout stays on."""
@@ -193,6 +200,11 @@ class RunConfig(Typed):
             raise ValueError(f"save_every_seconds={self.save_every_seconds}: expected more than 0.")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed={self.seed}: expected 0 to {2**32 - 1}.")
+        if self.start_from_layers and not self.start_from:
+            raise ValueError(
+                f"start_from_layers={','.join(self.start_from_layers)}: expected --start_from=... "
+                "beside it, which says where the layers come from."
+            )
         if ALL_BUT_LAST in self.freeze and len(self.freeze) > 1:
             raise ValueError(
                 f"freeze={','.join(self.freeze)}: expected {ALL_BUT_LAST} alone, or layers by name."

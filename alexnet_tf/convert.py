@@ -8,8 +8,9 @@
 
 What is read: torchvision's `.pth` and `.safetensors`, Caffe's `.caffemodel`, dictionaries such as
 `bvlc_alexnet.npy`, `.npz` with a checkpoint's names, and run directories. What is written: a
-directory that `evaluate`, `export`, `predict` and `train` take for a run of no steps yet, or a
-file. No code inside of a file is run. Preprocessing is the network's, and travels in the directory.
+directory that `evaluate`, `export` and `predict` take like a run's and `train --start_from` begins
+with, or a file. No code inside of a file is run. Preprocessing is the network's, and travels in the
+directory.
 
 The last line of standard output is one JSON object: from, output, network, num_classes,
 parameters. With --check it is check, network, layers (a list of layer, largest_difference,
@@ -30,10 +31,8 @@ from alexnet_tf.config import Config
 from alexnet_tf.errors import UserError
 from alexnet_tf.network_config import NetworkConfig
 from alexnet_tf.networks.table import table
-from alexnet_tf.recipes import recipe
-from alexnet_tf.settings import replaced
 from alexnet_tf.text_files import text_lines
-from alexnet_tf.training import checkpoint
+from alexnet_tf.training import checkpoint, converted
 from alexnet_tf.weights import formats, layouts
 
 Converted = tuple[NetworkConfig, dict[str, np.ndarray], tuple[str, ...]]
@@ -44,14 +43,14 @@ Converted = tuple[NetworkConfig, dict[str, np.ndarray], tuple[str, ...]]
 class Arguments:
     """Takes the weights of another program, or gives them back in its layout.
 
-    A directory made so is evaluated, exported and trained further like any run; name the network
-    that the weights belong to with --network.name.
+    A directory made so is evaluated and exported like any run, and train --start_from begins with
+    it; name the network that the weights belong to with --network.name.
     """
 
     from_: str = ""
     """File with weights: .pth, .pt, .safetensors (torchvision), .caffemodel, .npy (the dictionary
     bvlc_alexnet.npy), .npz (arrays by our names); or a run directory, whose best checkpoint is
-    used."""
+    used, or a converted one."""
     output: str = ""
     """Directory to make, which serves like a run's; or a file that ends in .npz (our names), .pth
     or .safetensors (torchvision's)."""
@@ -103,7 +102,7 @@ def main(argv: Sequence[str]) -> int:
     if formats.format_of(arguments.output):
         formats.store(arguments.output, arrays, network)
     else:
-        write_run(output, network, arrays, classes)
+        write_weights(output, network, arrays, classes, arguments.from_)
     result = {"from": arguments.from_, "output": arguments.output, "network": network.name}
     result["num_classes"] = len(classes)
     result["parameters"] = sum(row.parameters for row in table(network))
@@ -184,38 +183,39 @@ def read_classes(path: str, num_classes: int) -> tuple[str, ...]:
     return names
 
 
-def write_run(
-    run_dir: pathlib.Path, network: NetworkConfig, arrays: layouts.Arrays, classes: tuple[str, ...]
+def write_weights(
+    directory: pathlib.Path,
+    network: NetworkConfig,
+    arrays: layouts.Arrays,
+    classes: tuple[str, ...],
+    source: str,
 ) -> None:
-    """Makes a run directory that was not trained yet: one checkpoint, of step 0.
+    """Makes a directory that serves like a run's, and that a run can start from.
 
     Args:
-      run_dir: new, or empty.
+      directory: new, or empty.
       network: its number of classes is known.
       arrays: float32, by our names.
       classes: K names.
+      source: where they were read from.
 
     Raises:
       UserError: the disk has no room, or the directory cannot be written.
       RunFailed: it got full since.
     """
     from alexnet_tf.training import lifecycle  # TensorFlow starts here
-    from alexnet_tf.training.state import Progress
 
-    values = {("recipe",): "converted", ("network",): network, ("run", "run_dir"): str(run_dir)}
-    config = replaced(recipe("paper"), values)
-    trained = {f"{row.name}/{part}" for row in table(network) for part in row.weights}
-    momenta = {f"{name}/momentum": np.zeros_like(arrays[name]) for name in trained}
-    arrays = {**arrays, **momenta}
-    lock = lifecycle.Lock(run_dir)
     try:
-        lifecycle.check_space(run_dir, sum(array.nbytes for array in arrays.values()))
-        lifecycle.describe_run(run_dir, config, {})
-        lifecycle.write_text(run_dir / "classes.txt", "\n".join(classes))
-        directory, progress = run_dir / "checkpoints", Progress().to_json()
-        checkpoint.save(directory, arrays, config, classes, progress, lifecycle.versions())
-    finally:
-        lock.release()
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"output={str(directory)!r} cannot be made: {error.strerror}. Expected a place where "
+            "this user may write; name another."
+        ) from error
+    lifecycle.check_space(directory, sum(array.nbytes for array in arrays.values()))
+    lifecycle.write_text(directory / "classes.txt", "\n".join(classes))
+    versions = lifecycle.versions()
+    converted.write(directory, arrays, network, classes, source, versions)
 
 
 if __name__ == "__main__":

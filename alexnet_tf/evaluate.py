@@ -86,7 +86,8 @@ def _sentence(about: dict, result: dict, source) -> str:
     views = f"{about['views']} view{'s' * (about['views'] == Views.TEN)}"
     pictures = f"{result['seen']} of {source.num_pictures} pictures, split {about['split']}"
     there = sum(count > 0 for count in source.class_counts)
-    words = [f"step {about['step']}", views, pictures]
+    origin = "converted weights" if about["step"] is None else f"step {about['step']}"
+    words = [origin, views, pictures]
     if there < len(source.classes):
         words.append(f"{there} of {len(source.classes)} classes")
     if result["skipped"]:

@@ -54,7 +54,7 @@ def main(argv: Sequence[str]) -> int:
 
 def description(stored: checkpoint.Checkpoint) -> dict:
     """What an export says about the checkpoint it was made from; values that JSON has."""
-    is_best = stored.step > 0 and stored.step == stored.progress["best_step"]
+    is_best = bool(stored.step) and stored.step == stored.progress["best_step"]
     return {
         "step": stored.step,
         "top1_error": stored.progress["best_error"] if is_best else None,

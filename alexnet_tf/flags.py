@@ -97,8 +97,9 @@ def parse(
 def parse_config(argv: Sequence[str], description: str) -> Config:
     """Reads the command line of `train`: a whole Config.
 
-    Precedence: the recipe; then --network.name, which replaces the whole network but for
-    num_classes; then single fields. Prints the help and exits with 0 if it is asked for.
+    Precedence: the recipe; then network and input of a directory in --start_from; then
+    --network.name, which replaces the whole network but for num_classes; then single fields. Prints
+    the help and exits with 0 if it is asked for.
 
     Args:
       argv: what was typed after the command's name.
@@ -111,6 +112,13 @@ def parse_config(argv: Sequence[str], description: str) -> Config:
     _show_help_if_asked(argv, every, description, default_of=_default_in(argv))
     typed = _scan(argv, every)
     config = recipe(typed.pop("recipe", Config().recipe))
+    if typed.get("start_from"):
+        typed["start_from"] = os.path.normpath(typed["start_from"])
+        if "network.name" not in typed:
+            from alexnet_tf.training import start  # with NumPy, which other calls do not wait for
+
+            run_dir = typed.get("run_dir") or config.run_dir
+            config = start.with_network(config, typed["start_from"], run_dir)
     config = override(config, typed)
     selection.check(config)
     return config

@@ -26,6 +26,7 @@ from alexnet_tf.config import RunConfig
 from alexnet_tf.errors import UserError
 from alexnet_tf.settings import POSITIONAL
 from alexnet_tf.training import checkpoint
+from alexnet_tf.training.converted import is_converted
 
 BATCH_EXAMPLES = 32
 """Pictures that the network sees at once, at most."""
@@ -107,7 +108,7 @@ def open_model(place: str) -> tuple[Callable, int | None]:
     """
     path = pathlib.Path(place)
     files.recover(path)  # where an export was killed while it replaced this one
-    is_run = (path / "checkpoints").is_dir()
+    is_run = (path / "checkpoints").is_dir() or is_converted(path)
     if not is_run and not (path / "saved_model.pb").is_file():
         found = "is neither of the two" if path.exists() else "does not exist"
         raise UserError(

@@ -29,9 +29,10 @@ HOUSE = (
     alexnet_tf.training.lifecycle alexnet_tf.training.monitoring alexnet_tf.training.events
     alexnet_tf.training.event_files
     alexnet_tf.training.pictures alexnet_tf.training.launch alexnet_tf.training.evaluation
-    alexnet_tf.training.checkpoint alexnet_tf.serving alexnet_tf.serving.savedmodel
-    alexnet_tf.serving.classifier
-    alexnet_tf.weights.blobs alexnet_tf.weights.formats alexnet_tf.weights.pytorch
+    alexnet_tf.training.start alexnet_tf.training.checkpoint alexnet_tf.training.converted
+    alexnet_tf.training.stored alexnet_tf.serving alexnet_tf.serving.savedmodel
+    alexnet_tf.serving.classifier alexnet_tf.weights.blobs alexnet_tf.weights.partial
+    alexnet_tf.weights.formats alexnet_tf.weights.pytorch
     alexnet_tf.weights.safetensors alexnet_tf.weights.caffe alexnet_tf.weights.numpy_files
     alexnet_tf.weights.state_dicts alexnet_tf.weights.numpy_pickles alexnet_tf.weights.pickles
     alexnet_tf.weights.archives alexnet_tf.weights.layouts alexnet_tf.weights.names
@@ -71,7 +72,9 @@ WITHOUT_TENSORFLOW = """alexnet_tf alexnet_tf.config alexnet_tf.network_config a
     alexnet_tf.train alexnet_tf.evaluate
     alexnet_tf.export alexnet_tf.predict alexnet_tf.convert alexnet_tf.benchmark
     alexnet_tf.summary alexnet_tf.summary_text pipelines.config pipelines.typed
-    alexnet_tf.weights.formats""".split()
+    alexnet_tf.weights.formats alexnet_tf.training.start alexnet_tf.training.selection
+    alexnet_tf.training.checkpoint alexnet_tf.training.converted
+    alexnet_tf.training.stored alexnet_tf.weights.partial alexnet_tf.flags_absl""".split()
 
 
 def files() -> dict[str, pathlib.Path]:

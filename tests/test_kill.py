@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,8 +30,8 @@ def undisturbed(pictures, tmp_path_factory):
     return run_dir, time.monotonic() - began, json.loads(output.splitlines()[-1])
 
 
-def start(pictures, run_dir):
-    flags = [f"--data.source=folder:{pictures}", f"--run_dir={run_dir}"]
+def start(pictures, run_dir, more=()):
+    flags = [f"--data.source=folder:{pictures}", f"--run_dir={run_dir}", *more]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen([*COMMAND, *flags], env=dict(os.environ), **pipes)
 
@@ -113,3 +114,25 @@ def test_a_second_process_in_the_same_directory_is_refused(pictures, tmp_path):
     first.communicate()
     assert second.returncode == 2
     assert "is in use by another process" in errors.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_a_run_with_frozen_layers_that_began_elsewhere_survives(pictures, tmp_path, undisturbed):
+    flags = ["--freeze=conv1,conv2,conv3", "--optimizer.rates=fc8=2", "--start_from"]
+    ends = []
+    for is_killed in (False, True):
+        origin, run_dir = tmp_path / f"origin{is_killed}", tmp_path / f"run{is_killed}"
+        shutil.copytree(undisturbed[0], origin)
+        more = [*flags, str(origin)]
+        process = start(pictures, run_dir, more)
+        if is_killed:
+            while process.poll() is None and not checkpoint.read_last(run_dir / "checkpoints"):
+                time.sleep(0.01)
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            shutil.rmtree(origin)
+            process = start(pictures, run_dir, more)
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
+        ends.append(checkpoint.load(run_dir, checkpoint.Which.LAST).arrays())
+    tiny.assert_equal(*ends)

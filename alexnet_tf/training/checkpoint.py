@@ -11,20 +11,20 @@ network reads every other's. The best and the last two are kept.
 """
 
 import contextlib
-import dataclasses
 import enum
 import json
 import os
 import pathlib
 import re
 import shutil
-import weakref
 
 import numpy as np
 
 from alexnet_tf import files, settings_json
 from alexnet_tf.config import Config
 from alexnet_tf.errors import RunFailed, UserError
+from alexnet_tf.training import converted
+from alexnet_tf.training.stored import Checkpoint, damaged
 from pipelines.typed import choice
 
 FORMAT_VERSION = 2
@@ -46,49 +46,6 @@ class Which(enum.StrEnum):
 
     BEST = "best"
     LAST = "last"
-
-
-@dataclasses.dataclass(frozen=True)
-class Checkpoint:
-    """A checkpoint whose files are open: what another process removes meanwhile stays readable."""
-
-    path: pathlib.Path
-    config: Config
-    classes: tuple[str, ...]
-    progress: dict
-    """Fields of `state.Progress`."""
-    versions: dict
-    """Programs and formats that wrote it."""
-    arrays_file: int
-    """Descriptor of arrays.npz; closed when this object goes."""
-
-    def __post_init__(self):
-        """Ties the open file to this object."""
-        weakref.finalize(self, os.close, self.arrays_file)
-
-    @property
-    def step(self) -> int:
-        """Updates behind the weights."""
-        return self.progress["step"]
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Reads all arrays by name.
-
-        Raises:
-          RunFailed: the file is damaged.
-        """
-        try:
-            with open(os.dup(self.arrays_file), "rb") as file:
-                file.seek(0)
-                with np.load(file, allow_pickle=False) as stored:
-                    return {name: stored[name] for name in stored.files}
-        except Exception as error:  # a damaged archive makes NumPy raise almost anything
-            raise damaged(self.path, error) from error
-
-    def weights(self) -> dict[str, np.ndarray]:
-        """Reads the arrays without the optimizer's."""
-        arrays = self.arrays()
-        return {name: arrays[name] for name in arrays if not name.endswith("/momentum")}
 
 
 def save(
@@ -158,12 +115,15 @@ def mark_evaluated(directory: pathlib.Path, progress: dict) -> None:
         raise _unwritten(path.parent, error) from error
 
 
-def load(run_dir: str | os.PathLike, which: Which = Which.BEST) -> Checkpoint:
+def load(
+    run_dir: str | os.PathLike, which: Which = Which.BEST, name: str = "run_dir"
+) -> Checkpoint:
     """Reads the description of a run's checkpoint; the arrays are read when asked for.
 
     Args:
-      run_dir: a run directory.
+      run_dir: a run directory, or one that `convert` made.
       which: the best by validation error (the last where none was evaluated), or the last.
+      name: of the setting that names the directory, for messages.
 
     Raises:
       UserError: there is none.
@@ -171,16 +131,18 @@ def load(run_dir: str | os.PathLike, which: Which = Which.BEST) -> Checkpoint:
     """
     if not pathlib.Path(run_dir).is_dir():
         raise UserError(
-            f"run_dir={str(run_dir)!r}: expected a directory that `python -m alexnet_tf.train` "
+            f"{name}={str(run_dir)!r}: expected a directory that `python -m alexnet_tf.train` "
             "made. Train first, or name another."
         )
     which = choice("checkpoint", Which, which)
+    if converted.is_converted(run_dir):
+        return converted.load(pathlib.Path(run_dir))
     directory = pathlib.Path(run_dir) / "checkpoints"
     for _ in range(_ATTEMPTS):
         last = read_last(directory)
         if last is None:
             raise UserError(
-                f"run_dir={str(run_dir)!r} holds no checkpoint; expected "
+                f"{name}={str(run_dir)!r} holds no checkpoint; expected "
                 "checkpoints/step-*/arrays.npz. Train first, or name another."
             )
         best_step = last.progress["best_step"]  # 0 before the first evaluation
@@ -289,13 +251,4 @@ def _unwritten(path: pathlib.Path, error: OSError) -> RunFailed:
     return RunFailed(
         f"checkpoint={str(path)!r} could not be written: {error.strerror}. The previous "
         "checkpoint is good; make room or permit writing, and run the same command again."
-    )
-
-
-def damaged(path: pathlib.Path, error: Exception) -> RunFailed:
-    """Says that a checkpoint is not as it was written."""
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return RunFailed(
-        f"checkpoint={str(path)!r} cannot be read: {reason.rstrip('.')}. Expected it as it was "
-        "written; remove this directory to go on from the one before."
     )

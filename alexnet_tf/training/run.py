@@ -11,10 +11,10 @@ import keras
 from alexnet_tf.config import Config
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.networks.table import table
-from alexnet_tf.training import checkpoint, lifecycle, schedules, selection
+from alexnet_tf.training import checkpoint, lifecycle, schedules, selection, start
 from alexnet_tf.training.events import Events
 from alexnet_tf.training.monitoring import Console, MetricsFile
-from alexnet_tf.training.state import Progress, named_weights
+from alexnet_tf.training.state import Progress, assign, named_weights
 from alexnet_tf.training.strategy import describe, make_strategy
 from alexnet_tf.training.trainer import Trainer
 from pipelines.config import Cache
@@ -38,6 +38,7 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
       RunFailed: the loss is not finite, or a file cannot be written.
     """
     selection.check(config)
+    start.check_place(config)
     strategy, is_measured = make_strategy(config.run), config.network.input.mean == "dataset"
     run_dir = pathlib.Path(config.run_dir)
     train, val = _open_sources(config)
@@ -54,11 +55,13 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
             _check_length(run_dir, config, last.config, train.num_examples)
             lifecycle.check_same_classes(run_dir, last.classes, train.classes)
             lifecycle.check_same_run(run_dir, config, data, stored_data)
-        else:
+        # A resume never looks there again.
+        first = start.load(config, train.classes) if config.run.start_from and not last else None
+        if not last:
             _set_aside(run_dir)
         lifecycle.describe_run(run_dir, config, data)
         lifecycle.write_text(run_dir / "classes.txt", "\n".join(train.classes))
-        return _train(config, strategy, (train, val), run_dir, callbacks)
+        return _train(config, strategy, (train, val), run_dir, callbacks, first)
     finally:
         lock.release()
 
@@ -74,13 +77,16 @@ def _set_aside(run_dir: pathlib.Path) -> None:
         )
 
 
-def _train(config, strategy, sources, run_dir, callbacks) -> tuple[int, dict]:
+def _train(config, strategy, sources, run_dir, callbacks, first) -> tuple[int, dict]:
     """Restores or starts, trains, and writes result.json at the end."""
     trainer = Trainer(config, strategy, sources, run_dir, callbacks)
+    if first:
+        weights = named_weights(trainer.state.model)
+        assign({name: weights[name] for name in first.arrays}, first.arrays)
     if trainer.is_finished():
         print(_end(trainer, run_dir), file=sys.stderr)
         return 0, _finished(trainer, run_dir)
-    _announce(trainer, strategy, run_dir)
+    _announce(trainer, strategy, run_dir, first)
     sinks = Sinks(trainer)
     try:
         with lifecycle.Signals() as signals:
@@ -208,7 +214,7 @@ def _check_length(run_dir: pathlib.Path, config: Config, stored: Config, num_exa
         )
 
 
-def _announce(trainer: Trainer, strategy, run_dir: pathlib.Path) -> None:
+def _announce(trainer: Trainer, strategy, run_dir: pathlib.Path, first: start.Start | None) -> None:
     """Says where, what and how long, on standard error."""
     config, progress = trainer.config, trainer.state.progress
     source = trainer.train_source
@@ -219,6 +225,7 @@ def _announce(trainer: Trainer, strategy, run_dir: pathlib.Path) -> None:
         f"{source.num_examples:,} training examples of {len(source.classes)} classes from "
         f"{config.data.source}; {trainer.num_steps:,} steps of "
         f"{config.run.global_batch_size} = {trainer.epoch_of(trainer.num_steps):.1f} epochs",
+        *(first.lines if first else ()),
     ]
     frozen = selection.frozen_layers(config)
     if frozen:

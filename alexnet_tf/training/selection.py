@@ -1,4 +1,4 @@
-"""The layers that settings name: which to freeze, to train at a rate of their own.
+"""The layers that settings name: which to start from, to freeze, to train at a rate of their own.
 
 Imports no TensorFlow, so that a misspelt layer is found before anything starts.
 """
@@ -52,13 +52,14 @@ def check(config: Config) -> None:
     Raises:
       UserError: the network has no such layer, or two settings contradict each other.
     """
-    rates = config.optimizer.rate_by_layer
-    if not (rates or config.run.freeze):
+    picked, rates = config.run.start_from_layers, config.optimizer.rate_by_layer
+    if not (picked or rates or config.run.freeze):
         return
     try:
         names = layers_with_weights(config.network)
     except ValueError as error:
         raise UserError(str(error)) from error
+    _check_known("start_from_layers", picked, names)
     _check_known("optimizer.rates", rates, names)
     for name in frozen_layers(config):
         if name in rates:

@@ -83,7 +83,7 @@ def to_ours(
       UserError: an array is missing, unknown, of another shape or not finite.
     """
     arrays = names.renamed(arrays, rename, layout.modules)
-    network = _with_classes(arrays, layout, network)
+    network = with_classes(arrays, layout, network)
     if not network.num_classes and layers_of(network)[-1].kind == "dense":
         network = dataclasses.replace(network, num_classes=1)  # the last layer is missing anyway
     places = {f"{row.name}/{part}": (row, part) for row in table(network) for part in row.arrays}
@@ -96,7 +96,7 @@ def to_ours(
         name: fitted(arrays[theirs[name]], theirs[name], *place, layout)
         for name, place in places.items()
     }
-    return network, _in_order(ours, layout, network)
+    return network, in_order(ours, layout, network)
 
 
 def shape_of(row: Row, part: str, layout: Layout) -> tuple[int, ...]:
@@ -166,7 +166,7 @@ def from_ours(arrays: Arrays, layout: Layout, network: NetworkConfig) -> dict[st
     if layout.modules:
         _check_is_torchvisions(network)
     theirs = {}
-    ordered = _in_order(arrays, layout, network)
+    ordered = in_order(arrays, layout, network)
     for row in table(network):
         for part in row.arrays:
             name = f"{row.name}/{part}"
@@ -202,7 +202,7 @@ def _geometry(row: Row) -> tuple:
     return row.layer.kind, row.output_shape, getattr(row.layer, "pad", None)
 
 
-def _with_classes(arrays: Arrays, layout: Layout, network: NetworkConfig) -> NetworkConfig:
+def with_classes(arrays: Arrays, layout: Layout, network: NetworkConfig) -> NetworkConfig:
     """Takes the number of classes from the last layer, where the network leaves it open."""
     last = layers_of(network)[-1]
     if network.num_classes or last.kind != "dense":
@@ -239,10 +239,10 @@ def _to_theirs(array: np.ndarray, row: Row, part: str, layout: Layout) -> np.nda
     return np.ascontiguousarray(array.transpose(_axes(row, part, layout)))
 
 
-def _in_order(arrays: Arrays, layout: Layout, network: NetworkConfig) -> dict[str, np.ndarray]:
+def in_order(arrays: Arrays, layout: Layout, network: NetworkConfig) -> dict[str, np.ndarray]:
     """Turns the first layer's channels around where one is for RGB and the other for BGR."""
     orders = {layout.channel_order or network.input.channel_order, network.input.channel_order}
     first = next(f"{row.name}/kernel" for row in table(network) if "kernel" in row.weights)
-    if orders != {ChannelOrder.RGB, ChannelOrder.BGR}:
+    if orders != {ChannelOrder.RGB, ChannelOrder.BGR} or first not in arrays:
         return dict(arrays)
     return {**arrays, first: np.ascontiguousarray(arrays[first][:, :, ::-1])}

@@ -1,0 +1,114 @@
+"""Weights of another program, as `convert` leaves them: a directory that is no run.
+
+    classes.txt           the names of the classes, one a line
+    weights/arrays.npz    conv1/kernel, conv1/bias, ... as in a checkpoint, without velocities
+    weights/state.json    format_version, schema_version, network, classes, source, versions
+
+Until version 0.1.0 a conversion was written as a run of the recipe `converted` with one checkpoint
+of step 0; `checkpoint.load` reads both. Imports no TensorFlow.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from alexnet_tf import files, settings_json
+from alexnet_tf.errors import RunFailed, UserError
+from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.recipes import recipe
+from alexnet_tf.training.stored import Checkpoint
+
+FORMAT_VERSION = 1
+RECIPE = "converted"
+"""Stands for the recipe of weights that no run of ours has made."""
+FOLDER = "weights"
+
+
+def is_converted(directory: str | os.PathLike) -> bool:
+    """Whether a directory holds converted weights."""
+    return (pathlib.Path(directory) / FOLDER).is_dir()
+
+
+def write(
+    directory: pathlib.Path,
+    arrays: Mapping[str, np.ndarray],
+    network: NetworkConfig,
+    classes: tuple[str, ...],
+    source: str,
+    versions: dict,
+) -> None:
+    """Writes weights into a new or empty directory; they are there whole, or not at all.
+
+    Args:
+      directory: exists.
+      arrays: float32, by our names.
+      network: with its number of classes and its input.
+      classes: K names.
+      source: file or directory that the weights were read from, as it was typed.
+      versions: programs that converted them.
+
+    Raises:
+      RunFailed: the disk does not take them.
+    """
+    unfinished = directory / f".{FOLDER}.unfinished"
+    state = {
+        "format_version": FORMAT_VERSION,
+        "schema_version": settings_json.SCHEMA_VERSION,
+        "network": settings_json.to_dict(network),
+        "classes": list(classes),
+        "source": source,
+        "versions": versions,
+    }
+    try:
+        unfinished.mkdir(exist_ok=True)
+        with open(unfinished / "arrays.npz", "wb") as file:
+            np.savez(file, **arrays)
+        files.write_text(unfinished / "state.json", json.dumps(state, indent=1))
+        files.sync_tree(unfinished)
+        files.replace_directory(unfinished, directory / FOLDER)
+    except OSError as error:
+        raise RunFailed(
+            f"output={str(directory)!r} could not be written: {error.strerror}. Make room or "
+            "permit writing, remove what is there, and run the same command again."
+        ) from error
+
+
+def load(directory: pathlib.Path) -> Checkpoint:
+    """Opens converted weights as if they were a checkpoint, of no step.
+
+    Its settings are those under which the weights are evaluated: the paper's, but for the network.
+
+    Raises:
+      UserError: a later version wrote them.
+      RunFailed: they are damaged.
+    """
+    path = directory / FOLDER
+    try:
+        state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+        version = state["format_version"]
+        if version > FORMAT_VERSION:
+            raise UserError(
+                f"format_version={version}, expected at most {FORMAT_VERSION}. Use the version of "
+                "alexnet_tf that wrote it."
+            )
+        settings = {name: state[name] for name in ("schema_version", "network")}
+        network = settings_json.from_json(settings).network
+        return Checkpoint(
+            path=path,
+            config=dataclasses.replace(recipe("paper"), recipe=RECIPE, network=network),
+            classes=tuple(map(str, state["classes"])),
+            progress={"step": None, "best_step": 0},
+            versions=dict(state["versions"]),
+            arrays_file=os.open(path / "arrays.npz", os.O_RDONLY),
+        )
+    except UserError as error:
+        raise UserError(f"{str(path)!r}: {error}") from error
+    except Exception as error:  # what is no longer as it was written fails in many ways
+        raise RunFailed(
+            f"{str(path)!r} cannot be read: {' '.join(str(error).split())}. Expected it as `python "
+            "-m alexnet_tf.convert` wrote it; convert once more."
+        ) from error
