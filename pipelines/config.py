@@ -37,6 +37,13 @@ class ResizeFilter(enum.StrEnum):
     ANTIALIAS = "antialias"
 
 
+class Orientation(enum.StrEnum):
+    """What becomes of the orientation that a camera stores beside a picture (EXIF)."""
+
+    IGNORE = "ignore"
+    APPLY = "apply"
+
+
 class CropRule(enum.StrEnum):
     """Which window of the square stands for a picture where nothing is random."""
 
@@ -107,6 +114,9 @@ class InputConfig(Typed, section="network.input"):
     resize_filter: ResizeFilter = ResizeFilter.AREA_CUBIC
     """area_cubic averages areas when shrinking and is bicubic when enlarging, as cuda-convnet2's
     tools were; bilinear is OpenCV's (Caffe); antialias is bilinear as Pillow does it (PyTorch)."""
+    orientation: Orientation = Orientation.IGNORE
+    """ignore takes pictures as their files store them, as in 2012; apply turns and mirrors them as
+    their EXIF says, which photographs of phones need to stand upright."""
     crop_rule: CropRule = CropRule.CENTER
     """center: evaluation sees the middle window of the square. The only rule so far."""
 
@@ -137,6 +147,10 @@ class InputConfig(Typed, section="network.input"):
     def num_channels(self) -> int:
         """Channels of the picture that the network sees: 1 or 3."""
         return 1 if self.channel_order == ChannelOrder.GRAY else 3
+
+
+SQUARE_FIELDS = ("resize", "resize_rule", "resize_filter", "orientation")
+"""Those that decide on the squares that windows are cut from; a cache of squares is for one set."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

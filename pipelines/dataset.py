@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines import augment
-from pipelines.config import DataConfig, InputConfig, Views
+from pipelines.config import SQUARE_FIELDS, DataConfig, InputConfig, Views
 from pipelines.decode import CORES, decoded, explain
 from pipelines.order import order
 from pipelines.sources import Source
@@ -149,11 +149,13 @@ def _squares(ds: tf.data.Dataset, source: Source, inputs: InputConfig) -> tf.dat
     """Adds square, label and whether it is good to (..., index): decoded now, or once before."""
     if not isinstance(source, MemorySource):
         return decoded(ds, source, inputs)
-    kept = source.inputs
-    if (kept.resize, kept.resize_rule) != (inputs.resize, inputs.resize_rule):
+    kept, asked = (
+        {name: str(getattr(one, name)) for name in SQUARE_FIELDS} for one in (source.inputs, inputs)
+    )
+    if kept != asked:
         raise ValueError(
-            f"squares in memory have resize={kept.resize}, resize_rule={kept.resize_rule}; "
-            f"expected {inputs.resize}, {inputs.resize_rule}. Make them with the same InputConfig."
+            f"squares in memory were made with {kept}; expected {asked}. Make them with the same "
+            "InputConfig."
         )
     return ds.map(lambda *keys: (*keys, *source.square(keys[-1])))
 

@@ -4,24 +4,27 @@ Takes JPEG (RGB, greyscale, CMYK), PNG and BMP, whatever the file is called. The
 first, so that a picture that claims an absurd size is refused before memory is taken.
 """
 
+import functools
 import os
+from collections.abc import Callable
 
 import tensorflow as tf
 
-from pipelines.config import InputConfig, ResizeFilter, ResizeRule
+from pipelines import bmp, exif, kinds
+from pipelines.config import InputConfig, Orientation, ResizeFilter, ResizeRule
 from pipelines.sources import Source
 from pipelines.typed import choice
+
+Reader = Callable[[tf.Tensor], tf.Tensor]
 
 MAX_PIXELS = 100_000_000
 """Larger pictures are refused. The largest of ImageNet has 41 million."""
 
-_JPEG, _PNG, _BMP = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM"
-
-# TF 2.21 fails to word some of its errors when the bytes are quoted in them.
 CORES = os.cpu_count() or 1
 """Pictures in work at once. All cores make a batch in one burst, right after the last was taken;
 AUTOTUNE spreads the work over the step, where it keeps one core from the network (TF 2.21)."""
 
+# TF 2.21 fails to word some of its errors when the bytes are quoted in them.
 _UNDECODABLE = (tf.errors.OpError, UnicodeDecodeError)
 
 
@@ -35,43 +38,43 @@ def picture_size(encoded: tf.Tensor) -> tf.Tensor:
       int64 [2]: height and width in pixels, as the file claims them.
 
     Raises:
-      tf.errors.InvalidArgumentError: when run on what is neither JPEG, PNG nor BMP without a
-        palette.
+      tf.errors.InvalidArgumentError: when run on what is neither JPEG, PNG nor BMP.
     """
 
-    def png() -> tf.Tensor:
-        words = tf.io.decode_raw(tf.strings.substr(encoded, 16, 8), tf.int32, little_endian=False)
-        return tf.cast(tf.reverse(words, [0]), tf.int64)
+    sizes = {kinds.JPEG: _jpeg_size, kinds.PNG: _png_size, kinds.BMP: bmp.size}
+    return tf.ensure_shape(_by_kind(encoded, sizes), [2])
 
-    def bmp() -> tf.Tensor:
-        bits = tf.io.decode_raw(tf.strings.substr(encoded, 28, 2), tf.uint16)[0]
-        # Below 24 bits levels are places in a palette, which TF 2.21 takes for levels of grey.
-        with tf.control_dependencies([tf.debugging.Assert(bits >= 24, ["BMP with a palette"])]):
-            words = tf.io.decode_raw(tf.strings.substr(encoded, 18, 8), tf.int32)
-        return tf.abs(tf.cast(tf.reverse(words, [0]), tf.int64))  # a negative height: top row first
 
-    def jpeg() -> tf.Tensor:
-        return tf.cast(tf.io.extract_jpeg_shape(encoded)[:2], tf.int64)
+def _jpeg_size(encoded: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.io.extract_jpeg_shape(encoded)[:2], tf.int64)
+
+
+def _png_size(encoded: tf.Tensor) -> tf.Tensor:
+    words = tf.io.decode_raw(tf.strings.substr(encoded, 16, 8), tf.int32, little_endian=False)
+    return tf.cast(tf.reverse(words, [0]), tf.int64) & 0xFFFFFFFF
+
+
+def _by_kind(encoded: tf.Tensor, readers: dict[bytes, Reader]) -> tf.Tensor:
+    """Calls the reader of the kind that a picture is of; fails where there is none."""
 
     def other() -> tf.Tensor:
         with tf.control_dependencies([tf.debugging.Assert(False, ["not a JPEG, PNG or BMP"])]):
-            return tf.zeros([2], tf.int64)
+            return readers[kinds.JPEG](encoded)
 
-    kinds = [(_JPEG, jpeg), (_PNG, png), (_BMP, bmp)]
-    kinds = [(_starts_with(encoded, magic), size) for magic, size in kinds]
-    size = tf.case(kinds, default=other)
-    return tf.ensure_shape(size, [2])
-
-
-def _starts_with(encoded: tf.Tensor, magic: bytes) -> tf.Tensor:
-    return tf.strings.substr(encoded, 0, len(magic)) == magic
+    cases = [
+        (tf.strings.substr(encoded, 0, len(magic)) == magic, functools.partial(reader, encoded))
+        for magic, reader in readers.items()
+    ]
+    return tf.case(cases, default=other)
 
 
-def decode(encoded: tf.Tensor) -> tf.Tensor:
+@tf.autograph.experimental.do_not_convert  # converting takes longer than tracing
+def decode(encoded: tf.Tensor, orientation: Orientation = Orientation.IGNORE) -> tf.Tensor:
     """Decodes a picture of any size; transparency is dropped, 16 bits become 8.
 
     Args:
       encoded: string scalar, a whole JPEG, PNG or BMP file.
+      orientation: whether the picture is turned and mirrored as its EXIF says.
 
     Returns:
       uint8 [H, W, 3], RGB.
@@ -80,17 +83,34 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
       tf.errors.InvalidArgumentError: when run on damaged bytes, or on a header that claims more
         than MAX_PIXELS.
     """
-    height, width = tf.unstack(picture_size(encoded))
+
+    def turned(image: tf.Tensor, read: Reader) -> tf.Tensor:
+        is_ignored = orientation == Orientation.IGNORE
+        return image if is_ignored else exif.oriented(image, read(encoded))
+
+    def jpeg(encoded: tf.Tensor) -> tf.Tensor:
+        encoded = _checked(encoded, _jpeg_size(encoded))
+        # By default TF 2.21 takes a faster transform, whose pictures are 0.8 levels too dark.
+        image = tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
+        return turned(image, exif.jpeg_orientation)
+
+    def png(encoded: tf.Tensor) -> tf.Tensor:
+        encoded = _checked(encoded, _png_size(encoded))
+        return turned(tf.io.decode_png(encoded, channels=3), exif.png_orientation)
+
+    def plain(encoded: tf.Tensor) -> tf.Tensor:
+        return bmp.decode(_checked(encoded, bmp.size(encoded)))
+
+    image = _by_kind(encoded, {kinds.JPEG: jpeg, kinds.PNG: png, kinds.BMP: plain})
+    return tf.ensure_shape(image, [None, None, 3])
+
+
+def _checked(encoded: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Returns the file again, if its size, int64 [2], is one that may be decoded."""
+    height, width = tf.unstack(size, num=2)
     sane = (height > 0) & (width > 0) & (height <= MAX_PIXELS // tf.maximum(width, 1))
     with tf.control_dependencies([tf.debugging.Assert(sane, ["size", height, width])]):
-        encoded = tf.identity(encoded)
-    image = tf.cond(
-        _starts_with(encoded, _JPEG),
-        # By default TF 2.21 takes a faster transform, whose pictures are 0.8 levels too dark.
-        lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE"),
-        lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
-    )
-    return tf.ensure_shape(image, [None, None, 3])
+        return tf.identity(encoded)
 
 
 def to_square(
@@ -181,7 +201,8 @@ def _attempt(source: Source, inputs: InputConfig):
     def attempt(*keys: tf.Tensor) -> tf.data.Dataset:
         def good(_):
             encoded, label = source.read(keys[-1])
-            square = to_square(decode(encoded), side, inputs.resize_rule, inputs.resize_filter)
+            image = decode(encoded, inputs.orientation)
+            square = to_square(image, side, inputs.resize_rule, inputs.resize_filter)
             return *keys, square, label, tf.constant(True)
 
         def bad(_):
@@ -214,17 +235,26 @@ def explain(source: Source, index: int) -> str:
         return "this user may not read it"
     except tf.errors.OpError as error:
         raise OSError(_last_words(error)) from error
-    num_bytes = int(tf.strings.length(encoded))
+    contents = encoded.numpy()
+    if not contents.startswith((kinds.JPEG, kinds.PNG, kinds.BMP)):
+        kind = kinds.kind(contents[: kinds.NUM_BYTES])
+        if kind:
+            return f"it is {kind}; convert it to JPEG, PNG or BMP"
+        return f"its {len(contents)} bytes do not begin like a JPEG, PNG or BMP picture"
+    damaged = f"its {len(contents)} bytes are damaged, cut short or of an unknown variety"
     try:
-        height, width = picture_size(encoded).numpy()
+        height, width = map(int, picture_size(encoded).numpy())
     except _UNDECODABLE:
-        return f"its {num_bytes} bytes do not begin like a JPEG, PNG or true-colour BMP picture"
+        return damaged
     if height * width > MAX_PIXELS:
         return f"it claims {width} x {height} pixels; at most {MAX_PIXELS} are taken"
+    reason = bmp.explain(encoded) if contents.startswith(kinds.BMP) else None
+    if reason:
+        return f"it is {reason}"
     try:
         decode(encoded)
     except _UNDECODABLE:
-        return f"its {num_bytes} bytes are damaged, cut short or of an unknown variety"
+        return damaged
     raise OSError("reading it failed for a moment; it can be decoded now")
 
 

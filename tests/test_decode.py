@@ -3,6 +3,7 @@
 import io
 import pathlib
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -59,24 +60,48 @@ TAKEN = {
     "grey png with alpha": encoded(picture(mode="LA"), "PNG"),
     "png with palette": encoded(picture(mode="P"), "PNG"),
     "png of one bit": encoded(picture(mode="1"), "PNG"),
+    "png with a transparent colour": encoded(picture(), "PNG", transparency=(0, 0, 0)),
+    "png with a transparent palette": encoded(picture(mode="P"), "PNG", transparency=3),
+    "png in motion": encoded(
+        picture(), "PNG", save_all=True, append_images=[picture().rotate(90), picture().rotate(180)]
+    ),
+    "png with bytes after its end": encoded(picture(), "PNG") + b"more",
+    "jpeg with bytes after its end": encoded(picture(), "JPEG") + bytes(99),
+    "jpeg followed by another": encoded(picture(), "JPEG") + encoded(picture(9, 9), "JPEG"),
     "bmp": encoded(picture(), "BMP"),
+    "bmp with palette": encoded(picture(mode="P"), "BMP"),
+    "bmp of one bit": encoded(picture(mode="1"), "BMP"),
     "bmp with alpha": encoded(picture(mode="RGBA"), "BMP"),
     "one pixel": encoded(picture(1, 1), "JPEG"),
     "3 x 500": encoded(picture(3, 500), "JPEG"),
     "500 x 3": encoded(picture(500, 3), "PNG"),
 }
+FOREIGN = {
+    "a GIF picture": encoded(picture(), "GIF"),
+    "a WebP picture": b"RIFF\x24\0\0\0WEBPVP8 ",
+    "a TIFF picture": encoded(picture(), "TIFF"),
+    "a HEIC picture": b"\0\0\0\x24ftypheic\0\0\0\0mif1heic",
+    "an AVIF picture": b"\0\0\0\x20ftypavif\0\0\0\0avifmif1",
+    "a film": b"\0\0\0\x18ftypmp42\0\0\0\0",
+    "a JPEG 2000 picture": b"\0\0\0\x0cjP  \r\n\x87\n",
+    "an icon": encoded(picture(16, 16), "ICO"),
+    "a Netpbm picture": encoded(picture(), "PPM"),
+    "an SVG drawing": b"\xef\xbb\xbf\n<svg xmlns='http://www.w3.org/2000/svg'/>",
+    "a web page": b"<!DOCTYPE html>\n<html><body>404</body></html>",
+}
 REFUSED = {
-    "nothing": (b"", "its 0 bytes do not begin like a JPEG, PNG or true-colour BMP picture"),
+    "nothing": (b"", "its 0 bytes do not begin like a JPEG, PNG or BMP picture"),
     "text": (b"hello, world", "its 12 bytes do not begin"),
-    "gif": (encoded(picture(), "GIF"), "do not begin"),
-    "half a header": (TAKEN["png"][:12], "its 12 bytes do not begin"),
-    "bmp with palette": (encoded(picture(mode="P"), "BMP"), "do not begin"),
+    "half a header": (TAKEN["png"][:12], "its 12 bytes are damaged, cut short"),
     "half a png": (TAKEN["png"][:60], "its 60 bytes are damaged, cut short"),
     "half a jpeg": (TAKEN["jpeg"][:-40], "are damaged, cut short"),
+    "half a bmp": (TAKEN["bmp"][:-40], "it is a BMP cut short: of 1892 bytes it has 1854"),
     "huge jpeg": (with_size(TAKEN["jpeg"], 65000, 65000), "claims 65000 x 65000 pixels; at most"),
     "huge png": (with_size(TAKEN["png"], 10_001, 10_000), "claims 10001 x 10000 pixels; at most"),
     "huge bmp": (with_size(TAKEN["bmp"], 100_001, -1000), "claims 100001 x 1000 pixels; at most"),
-    "negative png": (with_size(TAKEN["png"], 2**31 + 1, 5), "are damaged, cut short"),
+    "hugest png": (with_size(TAKEN["png"], 2**32 - 1, 2**32 - 1), "claims 4294967295 x 4294967295"),
+    "png of no width": (with_size(TAKEN["png"], 0, 5), "are damaged, cut short"),
+    **{name: (contents, f"it is {name}; convert it to") for name, contents in FOREIGN.items()},
 }
 
 
@@ -91,6 +116,20 @@ def test_sixteen_bits_become_eight():
     levels = np.arange(600, dtype=np.uint16).reshape(20, 30) * 100
     found = decode.decode(tf.constant(encoded(Image.fromarray(levels), "PNG")))
     np.testing.assert_array_equal(found[..., 0], levels // 256)
+
+
+def test_an_interlaced_png_is_decoded():
+    levels = np.asarray(picture(9, 11))
+    starts = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2))
+    passes = [levels[y::dy, x::dx] for y, x, dy, dx in (*starts, (1, 0, 2, 1))]
+    rows = b"".join(b"\0" + row.tobytes() for part in passes for row in part if row.size)
+    header = struct.pack(">IIBBBBB", 9, 11, 8, 2, 0, 0, 1)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    contents = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(x)) + kind + x + struct.pack(">I", zlib.crc32(kind + x))
+        for kind, x in chunks
+    )
+    np.testing.assert_array_equal(decode.decode(tf.constant(contents)), levels)
 
 
 def test_what_is_bad_keeps_its_place_among_the_good():
