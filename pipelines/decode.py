@@ -40,7 +40,6 @@ def picture_size(encoded: tf.Tensor) -> tf.Tensor:
     Raises:
       tf.errors.InvalidArgumentError: when run on what is neither JPEG, PNG nor BMP.
     """
-
     sizes = {kinds.JPEG: _jpeg_size, kinds.PNG: _png_size, kinds.BMP: bmp.size}
     return tf.ensure_shape(_by_kind(encoded, sizes), [2])
 
