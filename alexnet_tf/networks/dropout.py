@@ -70,14 +70,12 @@ class Dropout(keras.layers.Layer):
         """Drops in training, scales where the mode says so."""
         keep = 1 - self.rate
         if training:
-            # The integers of all devices agree; XLA makes other floats of the same bits (TF 2.21).
-            is_kept = self._bits(tf.shape(x)) >= tf.constant(round(self.rate * 2**32), tf.uint32)
-            x = x * tf.cast(is_kept, x.dtype)
+            x = x * tf.cast(self._is_kept(tf.shape(x)), x.dtype)
             return x / keep if self.mode == "inverted" else x
         return x * keep if self.mode == "program" else x
 
-    def _bits(self, shape: tf.Tensor) -> tf.Tensor:
-        """Draws uint32 of `shape`, all values equally often."""
+    def _is_kept(self, shape: tf.Tensor) -> tf.Tensor:
+        """Draws bools of `shape`."""
         position = getattr(_thread, "position", None)
         num_rows, first_row = shape[0], 0
         if position is None:
@@ -92,7 +90,10 @@ class Dropout(keras.layers.Layer):
             whole = tf.concat([whole[:-1], [num_columns]], axis=0)
         whole = tf.concat([[num_rows], whole], axis=0)
         bits = tf.random.stateless_uniform(whole, seed, None, None, dtype=tf.uint32, alg="philox")
-        return tf.slice(bits, tf.concat([[first_row], begin], axis=0), shape)
+        # The integers of all devices agree; XLA makes other floats of the same bits (TF 2.21).
+        is_kept = bits >= tf.constant(round(self.rate * 2**32), tf.uint32)
+        # Cut afterwards: GPUs cannot cut uint32, and would have the host do it (TF 2.21).
+        return tf.slice(is_kept, tf.concat([[first_row], begin], axis=0), shape)
 
     def compute_output_shape(self, input_shape):
         """Returns the input's shape."""

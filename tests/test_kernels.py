@@ -1,0 +1,106 @@
+"""Every operation that a GPU would be given has a kernel there; found out without a GPU.
+
+TensorFlow moves an operation without one to the host and says nothing (soft placement): its
+tensors then cross the bus twice at each step.
+"""
+
+import pytest
+import tensorflow as tf
+import tiny
+from tensorflow.python.framework import kernels
+
+from alexnet_tf.training import evaluation, launch
+from alexnet_tf.training.state import TrainState
+from pipelines.config import Views
+from pipelines.sources import open_source
+
+ON_HOST = {"Timestamp": "the host's clock, read for the time spent waiting for data"}
+"""What stays on the host by design, and why."""
+
+
+def is_for_gpu(node) -> bool:
+    """Whether the installed wheel has a GPU kernel for an operation of these types."""
+
+    def types(name: str) -> list[int]:
+        value = node.attr[name]
+        return [value.type] if value.WhichOneof("value") == "type" else list(value.list.type)
+
+    return any(
+        kernel.device_type in ("GPU", "DEFAULT")
+        and all(set(types(x.name)) <= set(x.allowed_values.list.type) for x in kernel.constraint)
+        for kernel in kernels.get_registered_kernels_for_op(node.op).kernel
+    )
+
+
+def without_kernel(function, *arguments) -> set[str]:
+    """The operations of a function, and of those that it calls, that a GPU cannot do."""
+    graph = function.get_concrete_function(*arguments).graph.as_graph_def()
+    nodes = [*graph.node, *(node for each in graph.library.function for node in each.node_def)]
+    assert len(nodes) > 5
+    return {
+        f"{node.op}({', '.join(names_of_types(node))})"
+        for node in nodes
+        if node.op not in ON_HOST and not is_for_gpu(node)
+    }
+
+
+def names_of_types(node) -> list[str]:
+    """The types of an operation, such as uint8."""
+    values = [value for _, value in sorted(node.attr.items())]
+    return [tf.dtypes.as_dtype(value.type).name for value in values if value.type]
+
+
+@pytest.fixture(autouse=True)
+def wheel_with_kernels():
+    """Skips where TensorFlow was built without CUDA."""
+    if not tf.test.is_built_with_cuda():
+        pytest.skip("TensorFlow was built without CUDA: it knows no GPU kernels")
+
+
+def parts_of(name: str, network: dict, run: dict, pictures, run_dir, two_devices) -> tuple:
+    """Everything that a run of a few weights is made of, with all replicas on named devices."""
+    config = tiny.with_network(tiny.config(pictures, run_dir, **run), num_classes=3, **network)
+    if name == "mirrored":
+        strategy = tf.distribute.MirroredStrategy(two_devices)
+    else:
+        strategy = tf.distribute.OneDeviceStrategy("CPU:1")
+    with strategy.scope():
+        state = TrainState(config, strategy)
+    return config, strategy, open_source(config.data, "train", 0), state
+
+
+RUNS = {
+    "float32": ({}, {}),
+    "mirrored": ({}, {"strategy": "mirrored", "devices": ("cpu:0", "cpu:1")}),
+    "float16": ({}, {"precision": "float16"}),
+    "bfloat16": ({}, {"precision": "bfloat16"}),
+    "deterministic": ({}, {"deterministic": True}),
+    "batch normalization": ({"normalization": "batch"}, {}),
+}
+OFTEN = {"float32"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(x, marks=[] if x in OFTEN else pytest.mark.slow) for x in RUNS]
+)
+def test_a_gpu_can_do_every_operation_of_training(name, pictures, tmp_path, two_devices):
+    parts = parts_of(name, *RUNS[name], pictures, tmp_path, two_devices)
+    config, strategy, source, state = parts
+    launcher = launch.Launcher(state, config, strategy, source, 0)
+    assert without_kernel(launcher._graph) == set()
+
+
+@pytest.mark.parametrize("views", Views)
+def test_a_gpu_can_do_every_operation_of_evaluation(views, pictures, tmp_path, two_devices):
+    config, strategy, source, state = parts_of("", {}, {}, pictures, tmp_path, two_devices)
+    evaluator = evaluation.Evaluator(state.model, source, config, strategy, views)
+    batch = next(iter(evaluator._dataset))
+    assert without_kernel(evaluator._sums, batch) == set()
+
+
+def test_an_operation_without_a_kernel_is_found():
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.uint32), tf.TensorSpec([], tf.bool)])
+    def function(x, flag):
+        return tf.cond(flag, lambda: tf.slice(x, [0], [1]), lambda: x[:1])
+
+    assert without_kernel(function) == {"Slice(int32, uint32)"}
