@@ -149,13 +149,14 @@ def _squares(ds: tf.data.Dataset, source: Source, inputs: InputConfig) -> tf.dat
     """Adds square, label and whether it is good to (..., index): decoded now, or once before."""
     if not isinstance(source, MemorySource):
         return decoded(ds, source, inputs)
-    kept, asked = (
-        {name: str(getattr(one, name)) for name in SQUARE_FIELDS} for one in (source.inputs, inputs)
-    )
-    if kept != asked:
+    kept = source.inputs
+    names = [name for name in SQUARE_FIELDS if getattr(kept, name) != getattr(inputs, name)]
+    if names:
+        has, wants = (
+            ", ".join(f"{name}={getattr(one, name)}" for name in names) for one in (kept, inputs)
+        )
         raise ValueError(
-            f"squares in memory were made with {kept}; expected {asked}. Make them with the same "
-            "InputConfig."
+            f"squares in memory have {has}; expected {wants}. Make them with the same InputConfig."
         )
     return ds.map(lambda *keys: (*keys, *source.square(keys[-1])))
 

@@ -110,7 +110,7 @@ def test_squares_in_memory_give_the_same_bits(source, memory):
 
 def test_squares_in_memory_are_for_one_size(memory):
     inputs = InputConfig(size=24, resize=40)
-    with pytest.raises(ValueError, match="squares in memory have resize=32, .*expected 40"):
+    with pytest.raises(ValueError, match="squares in memory have resize=32; expected resize=40"):
         train_dataset(memory, DATA, inputs, **TRAIN)
 
 
