@@ -82,6 +82,7 @@ def decode(encoded: tf.Tensor, orientation: Orientation = Orientation.IGNORE) ->
       tf.errors.InvalidArgumentError: when run on damaged bytes, or on a header that claims more
         than MAX_PIXELS.
     """
+    orientation = choice("orientation", Orientation, orientation)
 
     def turned(image: tf.Tensor, read: Reader) -> tf.Tensor:
         is_ignored = orientation == Orientation.IGNORE
