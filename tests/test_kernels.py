@@ -4,6 +4,8 @@ TensorFlow moves an operation without one to the host and says nothing (soft pla
 tensors then cross the bus twice at each step.
 """
 
+import dataclasses
+
 import pytest
 import tensorflow as tf
 import tiny
@@ -59,11 +61,14 @@ def wheel_with_kernels():
 
 def parts_of(name: str, network: dict, run: dict, pictures, run_dir, two_devices) -> tuple:
     """Everything that a run of a few weights is made of, with all replicas on named devices."""
-    config = tiny.with_network(tiny.config(pictures, run_dir, **run), num_classes=3, **network)
+    config = tiny.config(pictures, run_dir)
+    network = dataclasses.replace(config.network, num_classes=3, **network)
+    run = dataclasses.replace(config.run, **run)
+    config = dataclasses.replace(config, network=network, run=run)
     if name == "mirrored":
         strategy = tf.distribute.MirroredStrategy(two_devices)
     else:
-        strategy = tf.distribute.OneDeviceStrategy("CPU:1")
+        strategy = tf.distribute.OneDeviceStrategy("CPU:0" if name == "two towers" else "CPU:1")
     with strategy.scope():
         state = TrainState(config, strategy)
     return config, strategy, open_source(config.data, "train", 0), state
@@ -76,8 +81,9 @@ RUNS = {
     "bfloat16": ({}, {"precision": "bfloat16"}),
     "deterministic": ({}, {"deterministic": True}),
     "batch normalization": ({"normalization": "batch"}, {}),
+    "two towers": ({"towers": 2}, {"devices": ("cpu:0", "cpu:1")}),
 }
-OFTEN = {"float32"}
+OFTEN = ("float32", "float16")
 
 
 @pytest.mark.parametrize(
