@@ -44,7 +44,7 @@ class TwoTowers(keras.Model):
         precision: str = "float32",
     ):
         """Builds both columns, and gives them the initial weights of the single-device form."""
-        super().__init__(name=config.name)
+        super().__init__(name=config.name, dtype="float32")
         self.devices = tuple(devices)
         stages = towers_table(config)
         self.columns = [

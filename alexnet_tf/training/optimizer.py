@@ -40,7 +40,12 @@ class PaperSGD(keras.optimizers.Optimizer):
         **kwargs,
     ):
         """Stores the rates; see the class."""
-        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        floatx = keras.config.floatx()
+        keras.config.set_floatx("float32")  # of the learning rate, whatever keras.json says
+        try:
+            super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        finally:
+            keras.config.set_floatx(floatx)
         self.momentum, self.decay = momentum, decay
         self.bias_rate, self.bias_decay = bias_rate, bias_decay
         self.rates = dict(rates or {})
@@ -72,15 +77,19 @@ class PaperSGD(keras.optimizers.Optimizer):
     def update_step(self, gradient, variable, learning_rate):
         """Moves one variable by a gradient that is summed over replicas."""
         index = self._get_variable_index(variable)
-        trained = self._trainable_variables[index]
-        is_bias = trained.name != "kernel"
-        decay = self.bias_decay if is_bias else self.decay
-        factor = (self.bias_rate if is_bias else 1.0) * self.rates.get(_layer(trained), 1.0)
+        factor, decay = self._factor_and_decay(self._trainable_variables[index])
         rate = tf.cast(learning_rate, variable.dtype) * factor
         velocity = _beside(variable, self.momentums[index].value)
         held = tf.convert_to_tensor(self.is_held)
+        gradient = tf.convert_to_tensor(gradient)
         with tf.device(variable.device):
-            _move(variable, velocity, gradient, rate, decay, self.momentum, held)
+            _move(variable.handle, velocity.handle, gradient, rate, decay, self.momentum, held)
+
+    def _factor_and_decay(self, variable) -> tuple[float, float]:
+        """What multiplies the learning rate of a variable, and its decay."""
+        is_bias = variable.name != "kernel"
+        factor = (self.bias_rate if is_bias else 1.0) * self.rates.get(_layer(variable), 1.0)
+        return factor, self.bias_decay if is_bias else self.decay
 
     def get_config(self) -> dict:
         """What `from_config` needs to make it again."""
@@ -108,8 +117,7 @@ def _layer(variable: keras.Variable) -> str:
 def _beside(variable: tf.Variable, slot: tf.Variable) -> tf.Variable:
     """The part of a mirrored slot on the device of one part of its variable.
 
-    A `tf.function` takes a mirrored variable for another of the same shape (TF 2.21): it would
-    move the first one's velocity with the second one's gradient.
+    Only a plain variable has the one handle that `_move` takes.
     """
     parts = tf.distribute.get_strategy().experimental_local_results(slot)
     return next(part for part in parts if part.device == variable.device)
@@ -121,10 +129,15 @@ def _move(variable, velocity, gradient, rate, decay, momentum, is_held):
 
     Operation by operation they take a twelfth of a step of the paper's network (TF 2.21, CPU).
     Gradients are finite, also where the variable is held.
+
+    It takes the handles of variable and velocity. Of variables it would keep the first ones in
+    mind, weakly, and fail for the next model once they are deleted (TF 2.21).
     """
+    dtype = gradient.dtype
+    w, v = (tf.raw_ops.ReadVariableOp(resource=x, dtype=dtype) for x in (variable, velocity))
     # Factors, since a select over whole tensors makes XLA copy them and takes twice as long.
-    moving = tf.cast(~is_held, variable.dtype)
-    momentum = tf.where(is_held, 1.0, momentum)
-    moved = momentum * velocity - moving * rate * (gradient + decay * variable)
-    velocity.assign(moved)
-    variable.assign_add(moving * moved)
+    moving = tf.cast(~is_held, dtype)
+    momentum = tf.where(is_held, tf.ones([], dtype), momentum)
+    moved = momentum * v - moving * rate * (gradient + decay * w)
+    tf.raw_ops.AssignVariableOp(resource=velocity, value=moved)
+    tf.raw_ops.AssignAddVariableOp(resource=variable, value=moving * moved)

@@ -68,7 +68,6 @@ class TrainState:
 
     def __init__(self, config: Config, strategy: tf.distribute.Strategy):
         """Builds the network and all slots of the optimizer inside the strategy's scope."""
-        keras.config.set_floatx("float32")  # of the learning rate, whatever keras.json says
         dtype = compute_dtype(config.run.precision)
         has_towers = config.network.towers == 2
         # A strategy's scope would put the variables of both towers on one device.
