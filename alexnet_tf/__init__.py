@@ -4,24 +4,30 @@
     model = alexnet_tf.build("paper")          # a plain Keras model, 60,965,224 parameters
     x = alexnet_tf.preprocess(images, alexnet_tf.NetworkConfig().input)
 
-Names are loaded when they are first used, so that importing this package costs nothing.
+Names are loaded when they are first used, so that importing this package costs nothing; Keras
+learns of its layers as soon as both are imported.
 """
 
 import importlib
 
+from alexnet_tf import registration
+
 __version__ = "0.1.0"
 
 _HOMES = {
-    "build": "alexnet_tf.networks.alexnet",
+    "build": "alexnet_tf.notebook",
+    "load": "alexnet_tf.notebook",
+    "load_model": "alexnet_tf.notebook",
+    "preprocess": "alexnet_tf.notebook",
     "dense": "alexnet_tf.networks.dense",
     "dense_weights": "alexnet_tf.networks.dense",
-    "preprocess": "pipelines.augment",
     "Config": "alexnet_tf.config",
     "NetworkConfig": "alexnet_tf.network_config",
     "InputConfig": "pipelines.config",
     "DataConfig": "pipelines.config",
     "OptimizerConfig": "alexnet_tf.config",
     "RunConfig": "alexnet_tf.config",
+    "PaperSGD": "alexnet_tf.training.optimizer",
 }
 __all__ = ["__version__", *_HOMES]
 
@@ -36,3 +42,6 @@ def __getattr__(name: str):
 def __dir__() -> list[str]:
     """Lists the public names."""
     return __all__
+
+
+registration.register_with_keras()

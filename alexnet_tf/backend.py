@@ -1,33 +1,84 @@
-"""Which Keras backend would run, found out without importing Keras."""
+"""Which Keras would run, found out without importing it."""
 
 import json
 import os
 import pathlib
+import sys
 
 from alexnet_tf.errors import UserError
 
+KERAS_JSON = {
+    "floatx": ("float16", "float32", "float64"),
+    "image_data_format": ("channels_last", "channels_first"),
+}
+"""What Keras takes in keras.json; with anything else it does not start (Keras 3.15)."""
+COUNTS = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")
 
-def check_keras_backend() -> None:
-    """Refuses any Keras backend but tensorflow.
+
+def check_keras() -> None:
+    """Refuses a Keras that we cannot run on, or that would not start.
 
     Raises:
-      UserError: KERAS_BACKEND or keras.json names another one.
+      UserError: another backend than tensorflow, or a setting that Keras does not take.
     """
-    backend, place = os.environ.get("KERAS_BACKEND"), "KERAS_BACKEND"
-    if not backend:
-        path = pathlib.Path(os.environ.get("KERAS_HOME", "~/.keras"), "keras.json").expanduser()
-        backend, place = _stored_backend(path), f"backend in {path}"
-    if backend and backend != "tensorflow":
+    if "keras" in sys.modules:
+        _check_backend("the backend of this process", sys.modules["keras"].config.backend())
+        return
+    path = _keras_json()
+    stored = _stored(path)
+    if os.environ.get("KERAS_BACKEND"):
+        _check_backend("KERAS_BACKEND", os.environ["KERAS_BACKEND"])
+    else:
+        _check_backend(f"backend in {path}", stored.get("backend", "tensorflow"))
+    for name in COUNTS:
+        value = os.environ.get(name, "0")
+        if not value.strip().lstrip("+-").isdecimal():
+            raise UserError(f"{name}={value}: expected a whole number. Set one, or unset {name}.")
+    if os.environ.get("KERAS_NNX_ENABLED", "").lower() in ("true", "1"):
         raise UserError(
-            f"{place}={backend}: expected tensorflow, the only Keras backend that alexnet_tf runs "
-            "on. Set KERAS_BACKEND=tensorflow."
+            "KERAS_NNX_ENABLED=1: expected it unset, since it is for Keras on JAX. Unset it."
         )
 
 
-def _stored_backend(path: pathlib.Path) -> str | None:
-    """Reads a backend's name from Keras' file; Keras itself ignores a file it cannot read."""
+def _check_backend(place: str, backend: str) -> None:
+    if backend != "tensorflow":
+        raise UserError(
+            f"{place}={backend}: expected tensorflow, the only Keras backend that alexnet_tf runs "
+            "on. Set KERAS_BACKEND=tensorflow before Keras is imported."
+        )
+
+
+def _keras_json() -> pathlib.Path:
+    """Where Keras looks for its file."""
+    if "KERAS_HOME" in os.environ:
+        return pathlib.Path(os.environ["KERAS_HOME"], "keras.json").expanduser()
+    home = os.path.expanduser("~")
+    return pathlib.Path(home if os.access(home, os.W_OK) else "/tmp", ".keras", "keras.json")
+
+
+def _stored(path: pathlib.Path) -> dict:
+    """Reads Keras' file as Keras does: what is no JSON counts for nothing, what is must be right.
+
+    Raises:
+      UserError: Keras would not start with it.
+    """
     try:
-        stored = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-    return stored.get("backend") if isinstance(stored, dict) else None
+        stored = json.loads(path.read_text()) if path.exists() else {}
+    except ValueError:
+        return {}
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; expected a file. Mend or remove it.") from error
+    if not isinstance(stored, dict):
+        raise UserError(f"{path}: expected a JSON object. Mend or remove it.")
+    for name, choices in KERAS_JSON.items():
+        if stored.get(name, choices[0]) not in choices:
+            raise UserError(
+                f"{name} in {path}={stored[name]}: expected one of {', '.join(choices)}. Mend it."
+            )
+    if not isinstance(stored.get("epsilon", 0.0), float):
+        raise UserError(
+            f"epsilon in {path}={stored['epsilon']}: expected a number such as 1e-07. Mend it."
+        )
+    if stored.get("nnx_enabled"):
+        raise UserError(f"nnx_enabled in {path}: expected false, since it is for JAX. Mend it.")
+    return stored

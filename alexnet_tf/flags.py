@@ -27,7 +27,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 from absl import flags as absl_flags
 
 from alexnet_tf import environment
-from alexnet_tf.backend import check_keras_backend
+from alexnet_tf.backend import check_keras
 from alexnet_tf.config import Config
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.flags_absl import Flags
@@ -202,7 +202,7 @@ def _scan(argv: Sequence[str], settings: Sequence[Setting]) -> dict[str, Any]:
         typed[place.name] = tuple(rest)
     elif rest:
         raise UserError(_leftover(rest[0], names))
-    check_keras_backend()
+    check_keras()
     return typed
 
 

@@ -18,7 +18,8 @@ HOUSE = (
     alexnet_tf.convert alexnet_tf.benchmark alexnet_tf.summary alexnet_tf.summary_text
     alexnet_tf.flags alexnet_tf.flags_absl alexnet_tf.flags_help""",
     # 3: time, files, events; what an exported model takes and returns; who is measured and how
-    """alexnet_tf.benchmarking.text alexnet_tf.benchmarking.report alexnet_tf.benchmarking.machine
+    """alexnet_tf.notebook
+    alexnet_tf.benchmarking.text alexnet_tf.benchmarking.report alexnet_tf.benchmarking.machine
     alexnet_tf.benchmarking.rounds alexnet_tf.benchmarking.worker alexnet_tf.benchmarking.ours
     alexnet_tf.benchmarking.plain_keras alexnet_tf.benchmarking.matrix
     alexnet_tf.benchmarking.tf_work alexnet_tf.benchmarking.pytorch
@@ -43,16 +44,18 @@ HOUSE = (
     alexnet_tf.training.counts alexnet_tf.training.strategy""",
     # 1: networks
     """alexnet_tf.networks alexnet_tf.networks.towers alexnet_tf.networks.dense
-    alexnet_tf.networks.alexnet alexnet_tf.networks.layers alexnet_tf.networks.norms
+    alexnet_tf.networks.alexnet alexnet_tf.networks.model
+    alexnet_tf.networks.layers alexnet_tf.networks.norms
     alexnet_tf.networks.places alexnet_tf.networks.lenet alexnet_tf.networks.lrn
     alexnet_tf.networks.groups alexnet_tf.networks.dropout alexnet_tf.networks.initial
     alexnet_tf.networks.account alexnet_tf.networks.halves alexnet_tf.networks.table
     alexnet_tf.networks.options alexnet_tf.networks.family alexnet_tf.networks.imagenet
     alexnet_tf.networks.later alexnet_tf.networks.pictures alexnet_tf.networks.published""",
     # 0: settings, and the data path
-    """alexnet_tf.settings_json alexnet_tf.settings alexnet_tf.backend alexnet_tf.config
+    """alexnet_tf alexnet_tf.registration
+    alexnet_tf.settings_json alexnet_tf.settings alexnet_tf.backend alexnet_tf.config
     alexnet_tf.network_config alexnet_tf.network_layers alexnet_tf.environment alexnet_tf.files
-    alexnet_tf.text_files alexnet_tf.quiet alexnet_tf.errors alexnet_tf
+    alexnet_tf.text_files alexnet_tf.quiet alexnet_tf.errors
     pipelines.dataset pipelines.sources.memory pipelines.decode pipelines.bmp
     pipelines.exif pipelines.kinds pipelines.sources
     pipelines.sources.folder pipelines.sources.layout pipelines.sources.shapes
@@ -65,7 +68,8 @@ PLACES = {
     for floor, names in enumerate(reversed(HOUSE))
     for place, name in enumerate(reversed(names.split()))
 }
-WITHOUT_TENSORFLOW = """alexnet_tf alexnet_tf.config alexnet_tf.network_config alexnet_tf.errors
+WITHOUT_TENSORFLOW = """alexnet_tf alexnet_tf.registration alexnet_tf.notebook
+    alexnet_tf.config alexnet_tf.network_config alexnet_tf.errors
     alexnet_tf.environment alexnet_tf.files alexnet_tf.quiet
     alexnet_tf.settings alexnet_tf.settings_json alexnet_tf.backend alexnet_tf.networks.family
     alexnet_tf.networks.table alexnet_tf.networks.account alexnet_tf.recipes

@@ -10,17 +10,18 @@ For `paper` this is the paper's figure 2:
     fc6 fc7 [N, 4096]             fc8 [N, K]
 """
 
-import dataclasses
 import math
+import zlib
 
 import keras
 
 from alexnet_tf.errors import expected_one_of
 from alexnet_tf.network_config import Init, NetworkConfig
 from alexnet_tf.network_layers import Activation
-from alexnet_tf.networks import family, layers, lenet, norms, places
+from alexnet_tf.networks import layers, lenet, norms, places
 from alexnet_tf.networks.dropout import Dropout
 from alexnet_tf.networks.initial import NamedNormal, NamedUniform
+from alexnet_tf.networks.model import Network
 from alexnet_tf.networks.table import Row, table
 
 INIT_VERSION = 2
@@ -34,35 +35,15 @@ TEXT_STD = 0.01
 """Of every initial weight (paper, section 5)."""
 
 
-def build(config: NetworkConfig | str = "paper", num_classes: int = 1000) -> keras.Model:
-    """Builds a network as a plain Keras model, ready for summary, compile, fit and predict.
-
-    Args:
-      config: a network of the family by its name, or a NetworkConfig.
-      num_classes: K, where the config does not fix it.
-
-    Returns:
-      a functional model from float32 [N, H, W, 3] (see `alexnet_tf.preprocess`) to logits float32
-      [N, K]; train it with `SparseCategoricalCrossentropy(from_logits=True)`.
-
-    Raises:
-      ValueError: the config cannot be built; the sentence says why.
-    """
-    if isinstance(config, str):
-        config = family.network(config)
-    if not config.num_classes:
-        config = dataclasses.replace(config, num_classes=num_classes)
-    return alexnet(config)
-
-
 def alexnet(
     config: NetworkConfig, seed: int = 0, precision: str = "float32", any_size: bool = False
-) -> keras.Model:
-    """The functional model of a network.
+) -> Network:
+    """The functional model of a network: float32 [N, H, W, C] -> logits float32 [N, K].
 
     Args:
       config: what to build; `num_classes` is known.
-      seed: decides the initial weights, with the name of each layer; 0 to 2**32 - 1.
+      seed: decides the initial weights, and dropout where no position does, with the name of each
+        layer; 0 to 2**32 - 1.
       precision: dtype of the arithmetic: float32, bfloat16 or float16. Weights and logits are
         float32 in any case.
       any_size: take pictures [N, None, None, C]; for networks with `head=pyramid`, whose weights
@@ -85,7 +66,9 @@ def alexnet(
     for row in rows:
         is_last = row is rows[-1]
         x = BUILDERS[row.layer.kind](x, row, config, seed, "float32" if is_last else policy)
-    return keras.Model(image, x, name=config.name)
+    model = Network(image, x, name=config.name)
+    model.network, model.dtype_policy = config, policy
+    return model
 
 
 def one_layer(row: Row, config: NetworkConfig) -> keras.Model:
@@ -191,7 +174,13 @@ def _activate(x, row: Row, config: NetworkConfig, seed: int, policy: str):
 
 def _drop(x, row: Row, config: NetworkConfig, seed: int, policy: str):
     """Dropout."""
-    return Dropout(config.dropout_rate, mode=str(config.dropout), dtype=policy, name=row.name)(x)
+    return Dropout(
+        config.dropout_rate,
+        mode=str(config.dropout),
+        seed=zlib.crc32(f"{row.name}/{seed}".encode()),
+        dtype=policy,
+        name=row.name,
+    )(x)
 
 
 def _dense(x, row: Row, config: NetworkConfig, seed: int, policy: str):

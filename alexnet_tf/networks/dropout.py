@@ -44,25 +44,26 @@ class Dropout(keras.layers.Layer):
 
     Inside `drop_position` the mask of the whole global batch is a function of (seed, step, layer
     name), and a replica takes its rows of it: neither replicas nor a restart change the mask.
-    Outside, as in `fit`, a Keras generator draws it.
+    Outside, as in `fit`, a Keras generator draws it, whose state a `.keras` file keeps.
 
     Args:
       rate: part of the activations that is dropped, 0 to below 1.
       mode: `program` drops in training and multiplies by 1 - rate at test, as in 2012; `inverted`
         divides what it keeps by 1 - rate in training and does nothing at test.
+      seed: of the generator; None takes one as Keras does.
 
     Call: float [N, ...] -> the same shape.
     """
 
-    def __init__(self, rate=0.5, mode="program", **kwargs):
+    def __init__(self, rate=0.5, mode="program", seed=None, **kwargs):
         """Refuses rates and modes that mean nothing."""
         super().__init__(**kwargs)
         if not 0 <= rate < 1:
             raise ValueError(f"rate={rate}: expected 0 to below 1.")
         if mode not in ("program", "inverted"):
             raise ValueError(f"mode={mode!r}: expected 'program' or 'inverted'.")
-        self.rate, self.mode = rate, str(mode)
-        self.generator = keras.random.SeedGenerator()
+        self.rate, self.mode, self.seed = rate, str(mode), seed
+        self.generator = keras.random.SeedGenerator(seed)
         self.columns = None
         """Of a tower: the first of its columns in the whole layer, and how many that has."""
 
@@ -95,10 +96,19 @@ class Dropout(keras.layers.Layer):
         # Cut afterwards: GPUs cannot cut uint32, and would have the host do it (TF 2.21).
         return tf.slice(is_kept, tf.concat([[first_row], begin], axis=0), shape)
 
+    def save_own_variables(self, store):
+        """Stores the generator's state, which Keras leaves out (Keras 3.15)."""
+        store["generator"] = self.generator.state
+
+    def load_own_variables(self, store):
+        """Goes on with the stored masks; files without them are read as well."""
+        if "generator" in store.keys():
+            self.generator.state.assign(store["generator"])
+
     def compute_output_shape(self, input_shape):
         """Returns the input's shape."""
         return input_shape
 
     def get_config(self):
         """Returns the arguments of `__init__`."""
-        return super().get_config() | {"rate": self.rate, "mode": self.mode}
+        return super().get_config() | {"rate": self.rate, "mode": self.mode, "seed": self.seed}

@@ -1,0 +1,39 @@
+"""The Keras model of a network, which carries what it is and what its outputs are called."""
+
+import keras
+
+from alexnet_tf import settings_json
+from alexnet_tf.network_config import NetworkConfig
+
+
+@keras.saving.register_keras_serializable("alexnet_tf")
+class Network(keras.Model):
+    """A functional Keras model; a `.keras` file of it keeps both attributes.
+
+    Attributes:
+      network: the NetworkConfig that it was built from; its `input` is what `preprocess` takes.
+      classes: the names of the outputs, in their order; empty where nobody has named them.
+    """
+
+    # Not in `__init__`: Keras stores a functional model only where that is its own (Keras 3.15).
+    network = NetworkConfig()
+    classes: tuple[str, ...] = ()
+
+    def get_config(self):
+        """Adds both attributes to what Keras stores."""
+        mine = {
+            "network": settings_json.to_dict(self.network),
+            "classes": list(self.classes),
+            "policy": self.dtype_policy.name,
+        }
+        return super().get_config() | mine
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Makes the model again, with both attributes."""
+        config = dict(config)
+        network, classes, policy = (config.pop(name) for name in ("network", "classes", "policy"))
+        model = super().from_config(config, custom_objects=custom_objects)
+        model.network = settings_json.from_dict(NetworkConfig, network, "network")
+        model.classes, model.dtype_policy = tuple(classes), policy
+        return model
