@@ -57,7 +57,7 @@ def repeated(device: str, units: float, do: Callable[[], object], least_steps: i
 def _model_of(device: str) -> str | None:
     """The model of a GPU; None for a CPU."""
     place = tf.DeviceSpec.from_string(device)
-    gpus = tf.config.list_physical_devices("GPU")
+    gpus = tf.config.get_visible_devices("GPU")
     if place.device_type != "GPU" or not gpus:
         return None
     return tf.config.experimental.get_device_details(gpus[place.device_index]).get("device_name")

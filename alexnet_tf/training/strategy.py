@@ -21,7 +21,7 @@ def make_strategy(run: RunConfig) -> tf.distribute.Strategy:
     """
     kind, indices = _parse_devices(run)
     _prepare(run, kind, indices)
-    names = [f"{kind.upper()}:{index}" for index in indices]
+    names = _names(kind, indices)
     if run.strategy == StrategyName.SINGLE:
         return tf.distribute.OneDeviceStrategy(names[0])
     return tf.distribute.MirroredStrategy(
@@ -31,7 +31,7 @@ def make_strategy(run: RunConfig) -> tf.distribute.Strategy:
 
 def tower_devices(run: RunConfig) -> list[str]:
     """The devices of the towers, such as CPU:0 and CPU:1."""
-    return [device.upper() for device in run.devices]
+    return _names(*_parse_devices(run))
 
 
 def device_names(strategy: tf.distribute.Strategy) -> list[str]:
@@ -52,11 +52,13 @@ def describe(strategy: tf.distribute.Strategy) -> str:
 
 def _parse_devices(run: RunConfig) -> tuple[str, list[int]]:
     """The kind of device, "cpu" or "gpu", and the indices to use."""
-    num_gpus = len(tf.config.list_physical_devices("GPU"))
+    gpus = tf.config.list_physical_devices("GPU")
+    num_gpus = len(gpus)
     if not run.devices:
-        if not num_gpus:
+        visible = [gpus.index(gpu) for gpu in tf.config.get_visible_devices("GPU")]
+        if not visible:
             return "cpu", [0]
-        return "gpu", list(range(num_gpus if run.strategy == StrategyName.MIRRORED else 1))
+        return "gpu", visible if run.strategy == StrategyName.MIRRORED else visible[:1]
     kinds, indices = set(), []
     for device in run.devices:
         kind, _, index = device.lower().partition(":")
@@ -100,8 +102,39 @@ def _prepare(run: RunConfig, kind: str, indices: list[int]) -> None:
         # (TF 2.21, oneDNN); in a process where TensorFlow has started it stays as it is.
         with contextlib.suppress(RuntimeError):
             tf.config.threading.set_inter_op_parallelism_threads(1)
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
+    _open_gpus(indices if kind == "gpu" else [])
     tf.config.experimental.enable_tensor_float_32_execution(run.precision == Precision.TF32)
     if run.deterministic:
         tf.config.experimental.enable_op_determinism()
+
+
+def _open_gpus(indices: list[int]) -> None:
+    """Lets TensorFlow open the GPUs of a run and no others, with memory on demand.
+
+    In a process where it has started, what is open stays open, as it was set up.
+
+    Raises:
+      UserError: a GPU of the run is not among those.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    with contextlib.suppress(RuntimeError):  # TensorFlow has started
+        tf.config.set_visible_devices([gpus[index] for index in sorted(indices)], "GPU")
+    visible = tf.config.get_visible_devices("GPU")
+    for index in indices:
+        if gpus[index] not in visible:
+            raise UserError(
+                f"devices=gpu:{index}: TensorFlow has started in this process without this GPU; "
+                "expected it among those that it opened. Start a new process."
+            )
+    for gpu in visible:
+        # A GPU that was used or divided before has its settings.
+        with contextlib.suppress(RuntimeError, ValueError):
+            tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def _names(kind: str, indices: list[int]) -> list[str]:
+    """What TensorFlow calls the devices: it counts the GPUs that it has opened."""
+    if kind == "cpu":
+        return [f"CPU:{index}" for index in indices]
+    gpus, visible = tf.config.list_physical_devices("GPU"), tf.config.get_visible_devices("GPU")
+    return [f"GPU:{visible.index(gpus[index])}" for index in indices]
