@@ -123,19 +123,6 @@ def test_other_errors_keep_their_traceback():
         flags.run_command(main)
 
 
-def test_another_keras_backend_is_refused(monkeypatch, tmp_path):
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
-    with pytest.raises(UserError, match="KERAS_BACKEND=jax: expected tensorflow"):
-        flags.parse_config([], "Trains.")
-    monkeypatch.delenv("KERAS_BACKEND")
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    (tmp_path / "keras.json").write_text('{"backend": "torch"}')
-    with pytest.raises(UserError, match="keras.json=torch: expected tensorflow"):
-        flags.parse_config([], "Trains.")
-    (tmp_path / "keras.json").write_text("{")
-    assert flags.parse_config([], "Trains.") == recipe("quickstart")
-
-
 def test_a_wrong_flag_answers_with_exit_code_2_before_tensorflow_is_loaded():
     code = (
         "import sys; from alexnet_tf import flags\n"
