@@ -1,8 +1,9 @@
 """AlexNet (Krizhevsky, Sutskever and Hinton, 2012) in TensorFlow and Keras.
 
     import alexnet_tf
-    model = alexnet_tf.build("paper")          # a plain Keras model, 60,965,224 parameters
-    x = alexnet_tf.preprocess(images, alexnet_tf.NetworkConfig().input)
+    model = alexnet_tf.build("paper")              # a plain Keras model, 60,965,224 parameters
+    model = alexnet_tf.load("runs/imagenette")     # a trained one
+    x = alexnet_tf.preprocess(images, model.network.input)
 
 Names are loaded when they are first used, so that importing this package costs nothing; Keras
 learns of its layers as soon as both are imported.
@@ -18,6 +19,7 @@ _HOMES = {
     "build": "alexnet_tf.notebook",
     "load": "alexnet_tf.notebook",
     "load_model": "alexnet_tf.notebook",
+    "named_arrays": "alexnet_tf.notebook",
     "preprocess": "alexnet_tf.notebook",
     "dense": "alexnet_tf.networks.dense",
     "dense_weights": "alexnet_tf.networks.dense",

@@ -119,6 +119,20 @@ def load_model(path: str | os.PathLike):
         ) from error
 
 
+def named_arrays(model) -> dict[str, np.ndarray]:
+    """Reads the weights of a model by their names, such as `conv1/kernel`, as checkpoints do.
+
+    Args:
+      model: of `build` or `load`.
+
+    Returns:
+      float32 arrays; `build(weights=)` and `dense_weights` take them.
+    """
+    from alexnet_tf.training.state import named_weights
+
+    return {name: np.asarray(weight) for name, weight in named_weights(model).items()}
+
+
 def preprocess(images, config: InputConfig):
     """Turns pictures into what a network expects.
 

@@ -76,6 +76,7 @@ def test_the_backend_that_was_imported_counts(monkeypatch):
 
 CODE = """
 import alexnet_tf, keras, numpy as np
+import alexnet_tf.training.run  # and all that training needs
 inputs = alexnet_tf.InputConfig(size=67, resize=67)
 tiny = alexnet_tf.NetworkConfig(width=1 / 16, fc_width=16, input=inputs, normalization="batch")
 model = alexnet_tf.build(tiny, num_classes=7, seed=0)

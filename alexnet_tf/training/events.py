@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.histogram import metadata as histogram_metadata
-from tensorboard.plugins.hparams import api as hparams_api
+from tensorboard.plugins.hparams import summary_v2 as hparams_api  # `api` needs tf.keras
 
 from alexnet_tf.config import Config
 from alexnet_tf.errors import RunFailed
