@@ -8,6 +8,7 @@ import operator
 import os
 import random
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +19,11 @@ from alexnet_tf.networks import family
 from alexnet_tf.training import checkpoint as checkpoints
 from alexnet_tf.weights import formats, layouts
 from pipelines.config import InputConfig
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from alexnet_tf.networks.model import Network
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -34,7 +40,7 @@ def build(
     seed: int | None = None,
     precision: str | None = None,
     weights: str | os.PathLike | Mapping[str, np.ndarray] | None = None,
-):
+) -> "Network":
     """Builds a network as a plain Keras model, ready for summary, compile, fit and predict.
 
     Args:
@@ -67,7 +73,7 @@ def build(
     return _model(network, seed, _precision(precision), arrays)
 
 
-def load(run_dir: str | os.PathLike, checkpoint: str = "best"):
+def load(run_dir: str | os.PathLike, checkpoint: str = "best") -> "Network":
     """Loads the network of a run as a plain Keras model in float32, with its trained weights.
 
     Args:
@@ -91,8 +97,8 @@ def load(run_dir: str | os.PathLike, checkpoint: str = "best"):
     return model
 
 
-def load_model(path: str | os.PathLike):
-    """Loads a model that was saved as a `.keras` file, with its optimizer.
+def load_model(path: str | os.PathLike) -> "Network":
+    """Loads a model that was saved as a `.keras` file (or an `.h5`), with its optimizer.
 
     Args:
       path: of the file.
@@ -107,10 +113,13 @@ def load_model(path: str | os.PathLike):
     if not os.path.isfile(path):
         hint = "; for a run directory call alexnet_tf.load" if os.path.isdir(path) else ""
         raise UserError(f"path={str(path)!r}: expected a .keras file{hint}.")
-    import keras  # brings our layers with it (alexnet_tf.backend)
+    import keras  # brings our layers with it (alexnet_tf.registration)
+
+    from alexnet_tf.networks.model import Network
 
     try:
-        return keras.models.load_model(path)
+        # The older .h5 calls a model by the plain name of its class.
+        return keras.models.load_model(path, custom_objects={"Network": Network})
     except Exception as error:  # damaged files make Keras raise almost anything
         reason = formats.one_line(error)[:LONGEST]
         raise UserError(
@@ -119,7 +128,7 @@ def load_model(path: str | os.PathLike):
         ) from error
 
 
-def named_arrays(model) -> dict[str, np.ndarray]:
+def named_arrays(model: "Network") -> dict[str, np.ndarray]:
     """Reads the weights of a model by their names, such as `conv1/kernel`, as checkpoints do.
 
     Args:
@@ -133,7 +142,7 @@ def named_arrays(model) -> dict[str, np.ndarray]:
     return {name: np.asarray(weight) for name, weight in named_weights(model).items()}
 
 
-def preprocess(images, config: InputConfig):
+def preprocess(images: Any, config: InputConfig) -> "tf.Tensor":
     """Turns pictures into what a network expects.
 
     Args:

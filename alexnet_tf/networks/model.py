@@ -12,17 +12,18 @@ class Network(keras.Model):
 
     Attributes:
       network: the NetworkConfig that it was built from; its `input` is what `preprocess` takes.
+        None in a model that Keras has made of another, as `clone_model` does.
       classes: the names of the outputs, in their order; empty where nobody has named them.
     """
 
     # Not in `__init__`: Keras stores a functional model only where that is its own (Keras 3.15).
-    network = NetworkConfig()
+    network: NetworkConfig | None = None
     classes: tuple[str, ...] = ()
 
     def get_config(self):
         """Adds both attributes to what Keras stores."""
         mine = {
-            "network": settings_json.to_dict(self.network),
+            "network": self.network and settings_json.to_dict(self.network),
             "classes": list(self.classes),
             "policy": self.dtype_policy.name,
         }
@@ -34,6 +35,6 @@ class Network(keras.Model):
         config = dict(config)
         network, classes, policy = (config.pop(name) for name in ("network", "classes", "policy"))
         model = super().from_config(config, custom_objects=custom_objects)
-        model.network = settings_json.from_dict(NetworkConfig, network, "network")
+        model.network = network and settings_json.from_dict(NetworkConfig, network, "network")
         model.classes, model.dtype_policy = tuple(classes), policy
         return model
