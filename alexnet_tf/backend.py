@@ -49,7 +49,7 @@ def _check_backend(place: str, backend: str) -> None:
 
 
 def _keras_json() -> pathlib.Path:
-    """Where Keras looks for its file."""
+    """Finds the place where Keras looks for its file."""
     if "KERAS_HOME" in os.environ:
         return pathlib.Path(os.environ["KERAS_HOME"], "keras.json").expanduser()
     home = os.path.expanduser("~")

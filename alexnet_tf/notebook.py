@@ -177,7 +177,7 @@ def preprocess(images: Any, config: InputConfig) -> "tf.Tensor":
 
 
 def _network(config: NetworkConfig | str) -> NetworkConfig:
-    """The config, of one device."""
+    """Looks a network up by its name; two towers become one device."""
     if isinstance(config, str):
         return family.network(config)
     if not isinstance(config, NetworkConfig):
@@ -214,7 +214,7 @@ def _whole(name: str, value, most: int = 2**31) -> int:
 
 
 def _precision(precision: str | None) -> str:
-    """The dtype of the arithmetic: as asked for, or as Keras' policy of this process says.
+    """Finds the dtype of the arithmetic: as asked for, or Keras' policy of this process.
 
     A policy that is nothing but `floatx` comes from keras.json, which changes no network.
     """

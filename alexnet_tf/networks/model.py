@@ -8,7 +8,7 @@ from alexnet_tf.network_config import NetworkConfig
 
 @keras.saving.register_keras_serializable("alexnet_tf")
 class Network(keras.Model):
-    """A functional Keras model; a `.keras` file of it keeps both attributes.
+    """Carries its config and the names of its outputs, and keeps both in a `.keras` file.
 
     Attributes:
       network: the NetworkConfig that it was built from; its `input` is what `preprocess` takes.

@@ -86,7 +86,7 @@ class PaperSGD(keras.optimizers.Optimizer):
             _move(variable.handle, velocity.handle, gradient, rate, decay, self.momentum, held)
 
     def _factor_and_decay(self, variable) -> tuple[float, float]:
-        """What multiplies the learning rate of a variable, and its decay."""
+        """Gives what multiplies the learning rate for a variable, and its decay."""
         is_bias = variable.name != "kernel"
         factor = (self.bias_rate if is_bias else 1.0) * self.rates.get(_layer(variable), 1.0)
         return factor, self.bias_decay if is_bias else self.decay
@@ -130,8 +130,8 @@ def _move(variable, velocity, gradient, rate, decay, momentum, is_held):
     Operation by operation they take a twelfth of a step of the paper's network (TF 2.21, CPU).
     Gradients are finite, also where the variable is held.
 
-    It takes the handles of variable and velocity. Of variables it would keep the first ones in
-    mind, weakly, and fail for the next model once they are deleted (TF 2.21).
+    It takes the handles of variable and velocity. Given variables, it would hold weak references
+    to the first ones, and fail for the next model once they are deleted (TF 2.21).
     """
     dtype = gradient.dtype
     w, v = (tf.raw_ops.ReadVariableOp(resource=x, dtype=dtype) for x in (variable, velocity))

@@ -133,7 +133,7 @@ def _open_gpus(indices: list[int]) -> None:
 
 
 def _names(kind: str, indices: list[int]) -> list[str]:
-    """What TensorFlow calls the devices: it counts the GPUs that it has opened."""
+    """Names devices as TensorFlow does, which counts the GPUs that it has opened alone."""
     if kind == "cpu":
         return [f"CPU:{index}" for index in indices]
     gpus, visible = tf.config.list_physical_devices("GPU"), tf.config.get_visible_devices("GPU")
