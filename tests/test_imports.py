@@ -60,7 +60,7 @@ HOUSE = (
     pipelines.exif pipelines.kinds pipelines.sources
     pipelines.sources.folder pipelines.sources.layout pipelines.sources.shapes
     pipelines.sources.forms pipelines.order
-    pipelines.augment
+    pipelines.augment pipelines.parallelism pipelines.machine
     pipelines.config pipelines.typed pipelines""",
 )
 PLACES = {
@@ -77,6 +77,7 @@ WITHOUT_TENSORFLOW = """alexnet_tf alexnet_tf.registration alexnet_tf.notebook
     alexnet_tf.train alexnet_tf.evaluate
     alexnet_tf.export alexnet_tf.predict alexnet_tf.convert alexnet_tf.benchmark
     alexnet_tf.summary alexnet_tf.summary_text pipelines.config pipelines.typed
+    pipelines.parallelism pipelines.machine
     alexnet_tf.weights.formats alexnet_tf.training.start alexnet_tf.training.selection
     alexnet_tf.training.checkpoint alexnet_tf.training.converted
     alexnet_tf.training.stored alexnet_tf.weights.partial alexnet_tf.flags_absl""".split()

@@ -1,0 +1,87 @@
+"""How much is done at once: threads, and pictures in work. Imports no TensorFlow.
+
+Asked for when a run starts, from what the process may use then; an export holds nothing of it,
+since it is read on other machines.
+"""
+
+import dataclasses
+
+from pipelines.machine import Machine, this_machine
+
+PIXEL_BYTES = 12
+"""What decoding takes for each pixel at most: 3 of the picture, and either 3 of the square cut from
+it or 8 of the coefficients that a progressive JPEG (4 channels) is collected in."""
+
+MEMORY_SHARE = 1 / 8
+"""Of the memory, for the pictures that are decoded side by side."""
+
+MOST_PIXELS = 25_000_000
+"""That a picture decoded beside others has; a larger one has work enough for a while."""
+
+AUTOTUNE = -1
+"""As many as there are where the graph runs: tf.data.AUTOTUNE."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """How pictures are decoded: how many at once, and of which size.
+
+    At no time more than `threads * parallel_pixels + max_pixels` pixels are in work.
+    """
+
+    threads: int
+    """Pictures decoded side by side."""
+    parallel_pixels: int
+    """A picture with more is decoded when its turn has come, one at a time."""
+    max_pixels: int
+    """A picture with more is not decoded."""
+
+
+EXPORTED = Decoding(threads=AUTOTUNE, parallel_pixels=8_000_000, max_pixels=50_000_000)
+"""In an export, which knows nothing of the machine that it will run on."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Threads:
+    """Of TensorFlow's own pools, for a whole process; 0 leaves a number to TensorFlow."""
+
+    inter_op: int
+    """Operations at a time."""
+    intra_op: int
+    """Parts of one operation at a time."""
+
+
+def decoding(max_pixels: int, machine: Machine | None = None) -> Decoding:
+    """Decides how a process decodes.
+
+    Args:
+      max_pixels: that a picture may have.
+      machine: by default this one, as it is now.
+    """
+    machine = machine or this_machine()
+    parallel_pixels = picture_bytes(machine) // machine.cpus // PIXEL_BYTES
+    return Decoding(
+        threads=machine.cpus,
+        parallel_pixels=min(parallel_pixels, MOST_PIXELS),
+        max_pixels=max_pixels,
+    )
+
+
+def picture_bytes(machine: Machine) -> int:
+    """Says how much memory the pictures decoded side by side may take together."""
+    return int(machine.memory_bytes * MEMORY_SHARE)
+
+
+def threads(trains_on_one_cpu: bool, machine: Machine | None = None) -> Threads:
+    """Decides how many threads TensorFlow gets.
+
+    Args:
+      trains_on_one_cpu: whether the process makes training steps on a single CPU device. Two
+        operations side by side on the same cores take longer than one after the other (TF 2.21,
+        oneDNN); decoding has threads of its own there.
+      machine: by default this one, as it is now.
+    """
+    machine = machine or this_machine()
+    # TensorFlow counts the processors that it may run on, but knows no quota of their time.
+    number = machine.cpus if machine.cpus < machine.schedulable_cpus else 0
+    return Threads(inter_op=1 if trains_on_one_cpu else number, intra_op=number)
