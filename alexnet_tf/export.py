@@ -15,6 +15,8 @@ from alexnet_tf import flags, settings_json
 from alexnet_tf.config import RunConfig
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.checkpoint import Which
+from pipelines.config import check_megapixels
+from pipelines.parallelism import EXPORTED
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,13 @@ class Arguments:
     """Directory to write; an older export there is replaced, anything else refused."""
     checkpoint: Which = Which.BEST
     """best (lowest validation error; the last where none was evaluated) or last."""
+    max_megapixels: float = EXPORTED.max_pixels / 1e6
+    """Pictures with more millions of pixels are not decoded, wherever the export is used: they are
+    not `readable`. Decoding one takes 3 to 12 bytes a pixel."""
+
+    def __post_init__(self):
+        """Refuses what the decoder cannot do."""
+        check_megapixels("max_megapixels", self.max_megapixels)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -43,8 +52,9 @@ def main(argv: Sequence[str]) -> int:
     output = savedmodel.prepare(arguments.output)
     make_strategy(RunConfig())  # for what it prepares: memory on demand, exact float32
     network = stored.config.on_one_device().network
-    trained = classifier.trained(network, stored.weights(), stored.classes)
-    about = description(stored)
+    max_pixels = int(arguments.max_megapixels * 1e6)
+    trained = classifier.trained(network, stored.weights(), stored.classes, max_pixels)
+    about = description(stored) | {"max_pixels": max_pixels}
     savedmodel.save(trained, output, about)
     result = {"output": arguments.output, "run_dir": arguments.run_dir, "step": stored.step}
     result |= {"top1_error": about["top1_error"], "num_classes": len(stored.classes)}

@@ -27,6 +27,7 @@ from alexnet_tf.errors import UserError
 from alexnet_tf.settings import POSITIONAL
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.converted import is_converted
+from pipelines.config import DataConfig
 
 BATCH_EXAMPLES = 32
 """Pictures that the network sees at once, at most."""
@@ -80,10 +81,10 @@ def main(argv: Sequence[str]) -> int:
     """Runs the command and returns its exit code."""
     arguments = flags.parse(argv, Arguments).arguments
     sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
-    classify, step = open_model(arguments.model)
+    classify, step, max_pixels = open_model(arguments.model)
     predictions = []
     num_failed = 0
-    for prediction in predict(classify, arguments.image):
+    for prediction in predict(classify, arguments.image, max_pixels):
         num_failed += prediction.error is not None
         if arguments.json:
             predictions.append(as_json(prediction))  # a hundred bytes each: they may be many
@@ -95,12 +96,12 @@ def main(argv: Sequence[str]) -> int:
     return flags.EXIT_FAILED if num_failed else 0
 
 
-def open_model(place: str) -> tuple[Callable, int | None]:
+def open_model(place: str) -> tuple[Callable, int | None, int]:
     """Loads an export, or the best checkpoint of a run.
 
     Returns:
-      The `serving_default` of a `serving.classifier.Classifier`, and the step that its weights are
-      from, None where the model does not say.
+      The `serving_default` of a `serving.classifier.Classifier`; the step that its weights are
+      from, None where the model does not say; and how many pixels a picture may have.
 
     Raises:
       UserError: it is neither.
@@ -122,30 +123,38 @@ def open_model(place: str) -> tuple[Callable, int | None]:
 
     make_strategy(RunConfig())  # for what it prepares: memory on demand, exact float32
     if stored is None:
-        return savedmodel.load(path), savedmodel.describe(path).get("step")
-    trained = classifier.trained(stored.config.network, stored.weights(), stored.classes)
-    return trained.serving_default, stored.step
+        about = savedmodel.describe(path)
+        max_pixels = about.get("max_pixels", DataConfig().max_pixels)  # as exports had before
+        return savedmodel.load(path), about.get("step"), max_pixels
+    network, max_pixels = stored.config.network, stored.config.data.max_pixels
+    trained = classifier.trained(network, stored.weights(), stored.classes, max_pixels)
+    return trained.serving_default, stored.step, max_pixels
 
 
-def predict(classify: Callable, images: Iterable[str]) -> Iterator[Prediction]:
+def predict(
+    classify: Callable, images: Iterable[str], max_pixels: int = DataConfig().max_pixels
+) -> Iterator[Prediction]:
     """Looks at files, a modest batch at a time.
 
     Args:
       classify: from `open_model`.
       images: paths.
+      max_pixels: that a picture may have, from `open_model`.
 
     Yields:
       A Prediction for each path, in their order.
     """
     for batch in batches(read(path) for path in images):
         good = [contents for _, contents, error in batch if error is None]
-        answers = iter(_answers(classify, good) if good else ())
+        answers = iter(_answers(classify, good, max_pixels) if good else ())
         for path, _, error in batch:
             top, reason = ((), error) if error else next(answers)
             yield Prediction(image=path, error=reason, top=top)
 
 
-def _answers(classify: Callable, encoded: list[bytes]) -> Iterator[tuple[Top, str | None]]:
+def _answers(
+    classify: Callable, encoded: list[bytes], max_pixels: int
+) -> Iterator[tuple[Top, str | None]]:
     """Yields the likeliest classes of each picture, or none and why."""
     import tensorflow as tf
 
@@ -163,7 +172,7 @@ def _answers(classify: Callable, encoded: list[bytes]) -> Iterator[tuple[Top, st
             yield tuple(zip(words, probabilities[row].tolist(), strict=True)), None
         else:
             try:
-                yield (), decode.explain(Given(image_bytes), row)
+                yield (), decode.explain(Given(image_bytes), row, max_pixels)
             except OSError as error:  # the model refuses more than we do, or memory ran out
                 yield (), str(error)
 

@@ -10,6 +10,9 @@ import math
 
 from pipelines.typed import Typed
 
+LARGEST_MEGAPIXELS = 178
+"""TensorFlow's decoders take pictures below 2^29 values, at 3 a pixel."""
+
 FREE = {"resume": "free"}
 """Marks a field that may change between the start of a run and its continuation."""
 
@@ -89,6 +92,15 @@ class Views(enum.StrEnum):
 def is_color(levels) -> bool:
     """Whether these are three levels from 0 to 255."""
     return not isinstance(levels, str) and len(levels) == 3 and all(0 <= x <= 255 for x in levels)
+
+
+def check_megapixels(name: str, value: float) -> None:
+    """Refuses a limit that no picture meets, or that lies beyond what TensorFlow decodes."""
+    if not 0 < value <= LARGEST_MEGAPIXELS:
+        raise ValueError(
+            f"{name}={value}: expected more than 0 and at most {LARGEST_MEGAPIXELS}, which is as "
+            "far as TensorFlow decodes."
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -171,6 +183,9 @@ class DataConfig(Typed, section="data"):
     class_weights: ClassWeights = ClassWeights.NONE
     """none, or balanced: the loss of each training example is multiplied by num_examples / (K *
     examples of its class), so that each of the K classes counts as much as any other."""
+    max_megapixels: float = dataclasses.field(default=100.0, metadata=FREE)
+    """Pictures with more millions of pixels are not decoded (`on_error`). Decoding one takes 3 to
+    12 bytes a pixel; large ones are decoded one at a time."""
     mirror: bool = True
     """Mirror half of the training pictures left to right (paper, section 4.1)."""
     random_crop: bool = True
@@ -192,5 +207,11 @@ class DataConfig(Typed, section="data"):
             )
         if not 0 < self.held_out < 1:
             raise ValueError(f"data.held_out={self.held_out}: expected a part between 0 and 1.")
+        check_megapixels("data.max_megapixels", self.max_megapixels)
         if not 0 <= self.color_noise <= 1:
             raise ValueError(f"data.color_noise={self.color_noise}: expected 0 to 1.")
+
+    @property
+    def max_pixels(self) -> int:
+        """Pixels that a picture may have."""
+        return int(self.max_megapixels * 1e6)

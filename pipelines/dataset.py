@@ -1,6 +1,7 @@
 """The chains: source -> Batches of uint8 windows. Everything random is a function of positions."""
 
 import sys
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -8,8 +9,9 @@ import tensorflow as tf
 
 from pipelines import augment
 from pipelines.config import SQUARE_FIELDS, DataConfig, InputConfig, Views
-from pipelines.decode import CORES, decoded, explain
+from pipelines.decode import MAX_PIXELS, decoded, explain
 from pipelines.order import order
+from pipelines.parallelism import Decoding, decoding
 from pipelines.sources import Source
 from pipelines.sources.memory import MemorySource
 from pipelines.typed import choice
@@ -56,12 +58,13 @@ def train_dataset(
     Returns:
       A dataset of Batches with static shapes, `inputs.size` pixels square.
     """
+    how = decoding(data.max_pixels)
     ds = tf.data.Dataset.range(first_position, sys.maxsize)  # over all epochs
     ds = ds.map(order(source.num_examples, seed))  # -> epoch, index
-    ds = _squares(ds, source, inputs)  # -> epoch, index, square, label, good
-    ds = ds.map(_augmented(data, inputs, seed), CORES)  # seeded by epoch and index
+    # epoch, index -> square, label, good -> augmented, seeded by epoch and index
+    ds = _squares(ds, source, inputs, how, _augmented(data, inputs, seed))
     ds = ds.batch(rows_per_replica, drop_remainder=True)
-    return _finished(ds)
+    return _finished(ds, how)
 
 
 def eval_dataset(
@@ -70,6 +73,7 @@ def eval_dataset(
     batch_examples: int,
     num_replicas: int = 1,
     views: Views = Views.CENTER,
+    max_pixels: int = MAX_PIXELS,
 ) -> tf.data.Dataset:
     """Streams every example once, in order of index; the last Batches are filled with padding.
 
@@ -80,6 +84,7 @@ def eval_dataset(
       num_replicas: the number of Batches is a multiple of it.
       views: center yields windows of `inputs.size`; ten yields the squares of `inputs.resize`,
         from which `augment.ten_views` cuts on the device.
+      max_pixels: that a picture may have.
 
     Returns:
       A finite dataset of Batches with static shapes.
@@ -97,19 +102,23 @@ def eval_dataset(
         tf.constant(False),
         tf.constant(PADDING, tf.int64),
     )
-    ds = _squares(tf.data.Dataset.range(source.num_examples), source, inputs).map(example)
+    how, ds = decoding(max_pixels), tf.data.Dataset.range(source.num_examples)
+    ds = _squares(ds, source, inputs, how, example)
     num_rows = -source.num_examples % (batch_examples * num_replicas)
     ds = ds.concatenate(tf.data.Dataset.from_tensors(empty).repeat(num_rows))
     ds = ds.batch(batch_examples, drop_remainder=True)
-    return _finished(ds)
+    return _finished(ds, how)
 
 
-def dataset_mean(source: Source, inputs: InputConfig) -> tuple[float, float, float]:
+def dataset_mean(
+    source: Source, inputs: InputConfig, max_pixels: int = MAX_PIXELS
+) -> tuple[float, float, float]:
     """Measures the mean color of all squares, exactly; pictures that fail are left out.
 
     Args:
       source: numbered examples, the training split.
       inputs: side and rule of the square.
+      max_pixels: that a picture may have.
 
     Returns:
       Red, green and blue, 0 to 255.
@@ -125,15 +134,15 @@ def dataset_mean(source: Source, inputs: InputConfig) -> tuple[float, float, flo
             good, tf.constant(PADDING, tf.int64), index
         )
 
-    ds = tf.data.Dataset.range(source.num_examples)
-    ds = _squares(ds, source, inputs).map(color_sum, tf.data.AUTOTUNE)
+    how, ds = decoding(max_pixels), tf.data.Dataset.range(source.num_examples)
+    ds = _on_threads(_squares(ds, source, inputs, how, color_sum).batch(MEAN_EXAMPLES), how)
     total, bad = np.zeros(3, np.int64), []
-    for sums, lost in ds.batch(MEAN_EXAMPLES).prefetch(1):
+    for sums, lost in ds.prefetch(1):
         total += sums.numpy().sum(axis=0)
         bad += [index for index in lost.numpy().tolist() if index != PADDING]
     for index in bad:
         try:
-            explain(source, index)
+            explain(source, index, max_pixels)
         except OSError as error:
             raise OSError(f"{source.name(index)!r} could not be read: {error}") from error
     seen = source.num_examples - len(bad)
@@ -145,10 +154,12 @@ def dataset_mean(source: Source, inputs: InputConfig) -> tuple[float, float, flo
     return tuple(int(channel) / (seen * inputs.resize**2) for channel in total)
 
 
-def _squares(ds: tf.data.Dataset, source: Source, inputs: InputConfig) -> tf.data.Dataset:
-    """Adds square, label and whether it is good to (..., index): decoded now, or once before."""
+def _squares(
+    ds: tf.data.Dataset, source: Source, inputs: InputConfig, how: Decoding, finish: Callable
+) -> tf.data.Dataset:
+    """Makes rows of (..., index) by `finish`: of squares decoded now, or once before."""
     if not isinstance(source, MemorySource):
-        return decoded(ds, source, inputs)
+        return decoded(ds, source, inputs, how, finish)
     kept = source.inputs
     names = [name for name in SQUARE_FIELDS if getattr(kept, name) != getattr(inputs, name)]
     if names:
@@ -158,7 +169,7 @@ def _squares(ds: tf.data.Dataset, source: Source, inputs: InputConfig) -> tf.dat
         raise ValueError(
             f"squares in memory have {has}; expected {wants}. Make them with the same InputConfig."
         )
-    return ds.map(lambda *keys: (*keys, *source.square(keys[-1])))
+    return ds.map(lambda *keys: finish(*keys, *source.square(keys[-1])), how.threads)
 
 
 def _augmented(data: DataConfig, inputs: InputConfig, seed: int):
@@ -182,9 +193,15 @@ def _augmented(data: DataConfig, inputs: InputConfig, seed: int):
     return example
 
 
-def _finished(ds: tf.data.Dataset) -> tf.data.Dataset:
-    """Fixes what every chain ends with: the order kept, and work ahead of the device."""
+def _finished(ds: tf.data.Dataset, how: Decoding) -> tf.data.Dataset:
+    """Adds what every chain ends with: the order kept, and work ahead of the device."""
     options = tf.data.Options()
     options.deterministic = True
-    options.threading.private_threadpool_size = CORES  # however few the network's operations have
-    return ds.with_options(options).prefetch(tf.data.AUTOTUNE)
+    return _on_threads(ds.with_options(options), how).prefetch(tf.data.AUTOTUNE)
+
+
+def _on_threads(ds: tf.data.Dataset, how: Decoding) -> tf.data.Dataset:
+    """Gives a chain threads of its own, however few the network's operations have."""
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = how.threads
+    return ds.with_options(options)

@@ -5,24 +5,20 @@ first, so that a picture that claims an absurd size is refused before memory is 
 """
 
 import functools
-import os
 from collections.abc import Callable
 
 import tensorflow as tf
 
 from pipelines import bmp, exif, kinds
-from pipelines.config import InputConfig, Orientation, ResizeFilter, ResizeRule
+from pipelines.config import DataConfig, InputConfig, Orientation, ResizeFilter, ResizeRule
+from pipelines.parallelism import EXPORTED, Decoding
 from pipelines.sources import Source
 from pipelines.typed import choice
 
 Reader = Callable[[tf.Tensor], tf.Tensor]
 
-MAX_PIXELS = 100_000_000
-"""Larger pictures are refused. The largest of ImageNet has 41 million."""
-
-CORES = os.cpu_count() or 1
-"""Pictures in work at once. All cores make a batch in one burst, right after the last was taken;
-AUTOTUNE spreads the work over the step, where it keeps one core from the network (TF 2.21)."""
+MAX_PIXELS = DataConfig().max_pixels
+"""Larger pictures are refused unless another limit is set."""
 
 # TF 2.21 fails to word some of its errors when the bytes are quoted in them.
 _UNDECODABLE = (tf.errors.OpError, UnicodeDecodeError)
@@ -68,47 +64,55 @@ def _by_kind(encoded: tf.Tensor, readers: dict[bytes, Reader]) -> tf.Tensor:
 
 
 @tf.autograph.experimental.do_not_convert  # converting takes longer than tracing
-def decode(encoded: tf.Tensor, orientation: Orientation = Orientation.IGNORE) -> tf.Tensor:
+def decode(
+    encoded: tf.Tensor,
+    orientation: Orientation = Orientation.IGNORE,
+    max_pixels: int = MAX_PIXELS,
+) -> tf.Tensor:
     """Decodes a picture of any size; transparency is dropped, 16 bits become 8.
 
     Args:
       encoded: string scalar, a whole JPEG, PNG or BMP file.
       orientation: whether the picture is turned and mirrored as its EXIF says.
+      max_pixels: that it may have.
 
     Returns:
       uint8 [H, W, 3], RGB.
 
     Raises:
       tf.errors.InvalidArgumentError: when run on damaged bytes, or on a header that claims more
-        than MAX_PIXELS.
+        than max_pixels.
     """
     orientation = choice("orientation", Orientation, orientation)
+
+    def checked(encoded: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+        return _checked(encoded, size, max_pixels)
 
     def turned(image: tf.Tensor, read: Reader) -> tf.Tensor:
         is_ignored = orientation == Orientation.IGNORE
         return image if is_ignored else exif.oriented(image, read(encoded))
 
     def jpeg(encoded: tf.Tensor) -> tf.Tensor:
-        encoded = _checked(encoded, _jpeg_size(encoded))
+        encoded = checked(encoded, _jpeg_size(encoded))
         # By default TF 2.21 takes a faster transform, whose pictures are 0.8 levels too dark.
         image = tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
         return turned(image, exif.jpeg_orientation)
 
     def png(encoded: tf.Tensor) -> tf.Tensor:
-        encoded = _checked(encoded, _png_size(encoded))
+        encoded = checked(encoded, _png_size(encoded))
         return turned(tf.io.decode_png(encoded, channels=3), exif.png_orientation)
 
     def plain(encoded: tf.Tensor) -> tf.Tensor:
-        return bmp.decode(_checked(encoded, bmp.size(encoded)))
+        return bmp.decode(checked(encoded, bmp.size(encoded)))
 
     image = _by_kind(encoded, {kinds.JPEG: jpeg, kinds.PNG: png, kinds.BMP: plain})
     return tf.ensure_shape(image, [None, None, 3])
 
 
-def _checked(encoded: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+def _checked(encoded: tf.Tensor, size: tf.Tensor, max_pixels: int) -> tf.Tensor:
     """Returns the file again, if its size, int64 [2], is one that may be decoded."""
     height, width = tf.unstack(size, num=2)
-    sane = (height > 0) & (width > 0) & (height <= MAX_PIXELS // tf.maximum(width, 1))
+    sane = (height > 0) & (width > 0) & (height <= max_pixels // tf.maximum(width, 1))
     with tf.control_dependencies([tf.debugging.Assert(sane, ["size", height, width])]):
         return tf.identity(encoded)
 
@@ -174,52 +178,69 @@ def central_square(image: tf.Tensor) -> tf.Tensor:
     return image[top : top + side, left : left + side]
 
 
-def decoded(ds: tf.data.Dataset, source: Source, inputs: InputConfig) -> tf.data.Dataset:
-    """Reads and decodes on all cores, in order; survives what cannot be read or decoded.
+def decoded(
+    ds: tf.data.Dataset,
+    source: Source,
+    inputs: InputConfig,
+    decoding: Decoding = EXPORTED,
+    finish: Callable = lambda *row: row,
+) -> tf.data.Dataset:
+    """Reads and decodes in parallel, in order; survives what cannot be read or decoded.
+
+    What fails at first is tried once more when its turn has come: pictures too large to be decoded
+    side by side are decoded there, one at a time.
 
     Args:
       ds: of int64 scalars or tuples of them; the last is the index of an example.
       source: numbered examples.
       inputs: side and rule of the square.
+      decoding: how many at once, and of which size.
+      finish: makes what is wanted of a row: what `ds` gave, then the square (uint8 [R, R, 3]), the
+        label (int32) and whether the example is good (bool). Of a bad one square and label are
+        zeros.
 
     Returns:
-      A dataset of as many elements: what `ds` gave, then the square (uint8 [R, R, 3]), the label
-      (int32) and whether the example is good (bool). Of a bad one square and label are zeros.
-    """
-    attempt = _attempt(source, inputs)
-    return ds.interleave(attempt, num_parallel_calls=CORES, deterministic=True)
-
-
-def _attempt(source: Source, inputs: InputConfig):
-    """Makes the function that tries to decode; it returns a dataset of one element.
-
-    Made of range, because TF 2.21 under op determinism takes from_tensors and get_single_element
-    for stateful: it then decodes one picture at a time, and none ahead of the device.
+      A dataset of as many elements, of what `finish` returns.
     """
     side, one = inputs.resize, tf.data.Dataset.range
+    # All threads make a batch in one burst, right after the last was taken. AUTOTUNE would spread
+    # the work over the step, where it keeps one core from the network (TF 2.21).
+    num, max_pixels = decoding.threads, decoding.max_pixels
 
-    def attempt(*keys: tf.Tensor) -> tf.data.Dataset:
-        def good(_):
-            encoded, label = source.read(keys[-1])
-            image = decode(encoded, inputs.orientation)
-            square = to_square(image, side, inputs.resize_rule, inputs.resize_filter)
-            return *keys, square, label, tf.constant(True)
+    def good(keys: tuple[tf.Tensor, ...], max_pixels: int):
+        encoded, label = source.read(keys[-1])
+        image = decode(encoded, inputs.orientation, max_pixels)
+        square = to_square(image, side, inputs.resize_rule, inputs.resize_filter)
+        return finish(*keys, square, label, tf.constant(True))
 
-        def bad(_):
-            return *keys, tf.zeros([side, side, 3], tf.uint8), tf.constant(0), tf.constant(False)
+    def bad(keys: tuple[tf.Tensor, ...]):
+        square = tf.zeros([side, side, 3], tf.uint8)
+        return finish(*keys, square, tf.constant(0), tf.constant(False))
 
-        tried = one(1).map(good).ignore_errors()
-        return tried.concatenate(one(1).map(bad)).take(1)  # the second when the first has failed
+    # Made of range, because TF 2.21 under op determinism takes from_tensors and get_single_element
+    # for stateful: it then decodes one picture at a time, and none ahead of the device.
+    def first(*keys: tf.Tensor) -> tf.data.Dataset:
+        pixels = min(decoding.parallel_pixels, max_pixels)
+        tried = one(1).map(lambda _: (keys, good(keys, pixels), False)).ignore_errors()
+        return tried.concatenate(one(1).map(lambda _: (keys, bad(keys), True))).take(1)
 
-    return attempt
+    def last(keys, row, has_failed) -> tf.data.Dataset:
+        num_tries = tf.cast(has_failed, tf.int64)
+        tried = one(num_tries).map(lambda _: good(keys, max_pixels)).ignore_errors()
+        return tried.concatenate(one(1).map(lambda _: row)).take(1)
+
+    # Without a cycle_length TF 2.21 takes the processors that there are, and refuses more calls.
+    ds = ds.interleave(first, cycle_length=num, num_parallel_calls=num, deterministic=True)
+    return ds.flat_map(last)
 
 
-def explain(source: Source, index: int) -> str:
+def explain(source: Source, index: int, max_pixels: int = MAX_PIXELS) -> str:
     """Says in a few words why an example cannot be used; meant for `source.name(index)` before it.
 
     Args:
       source: numbered examples.
       index: of the example.
+      max_pixels: that it may have.
 
     Returns:
       The reason, without a period.
@@ -246,13 +267,13 @@ def explain(source: Source, index: int) -> str:
         height, width = map(int, picture_size(encoded).numpy())
     except _UNDECODABLE:
         return damaged
-    if height * width > MAX_PIXELS:
-        return f"it claims {width} x {height} pixels; at most {MAX_PIXELS} are taken"
+    if height * width > max_pixels:
+        return f"it claims {width} x {height} pixels; at most {max_pixels} are taken"
     reason = bmp.explain(encoded) if contents.startswith(kinds.BMP) else None
     if reason:
         return f"it is {reason}"
     try:
-        decode(encoded)
+        decode(encoded, max_pixels=max_pixels)
     except _UNDECODABLE:
         return damaged
     raise OSError("reading it failed for a moment; it can be decoded now")

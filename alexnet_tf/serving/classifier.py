@@ -4,6 +4,7 @@ Everything between a file's bytes and a class's name is inside the graph, the de
 the number of pixels too, so that plain TensorFlow serves it without this package.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 import keras
@@ -15,6 +16,7 @@ from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.training import state
 from pipelines import augment, decode
 from pipelines.config import InputConfig
+from pipelines.parallelism import EXPORTED, Decoding
 
 TOP = 5
 """Most classes in an answer; fewer where the network knows fewer."""
@@ -28,7 +30,7 @@ class Classifier(tf.Module):
       top_classes        string [N, min(5, K)], the likeliest first
       top_probabilities  float32 [N, min(5, K)]
       readable           bool [N]
-      A picture that cannot be decoded, or claims more than `decode.MAX_PIXELS`, must not spoil
+      A picture that cannot be decoded, or claims more than `max_pixels`, must not spoil
       the answers of the others: servers put the requests of many callers into one batch. Its row
       is not `readable`: its probabilities are 0, its names empty.
     images(images): uint8 [N, size, size, 3] RGB, windows of the side that the network sees. Gives
@@ -39,14 +41,22 @@ class Classifier(tf.Module):
       model: single-device float32 network from preprocessed windows to logits [N, K].
       inputs: what the network expects to see, its mean measured.
       classes: K names.
+      max_pixels: that a picture may have.
 
     Raises:
       ValueError: there is not one name for each output.
     """
 
-    def __init__(self, model: keras.Model, inputs: InputConfig, classes: Sequence[str]):
+    def __init__(
+        self,
+        model: keras.Model,
+        inputs: InputConfig,
+        classes: Sequence[str],
+        max_pixels: int = EXPORTED.max_pixels,
+    ):
         """Makes the three functions; nothing is traced yet."""
         super().__init__(name="classifier")
+        decoding = dataclasses.replace(EXPORTED, max_pixels=max_pixels)
         if len(classes) != model.output_shape[-1]:
             raise ValueError(
                 f"classes has {len(classes)} names, expected {model.output_shape[-1]}, one for "
@@ -58,7 +68,7 @@ class Classifier(tf.Module):
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
         def serving_default(image_bytes):
-            images, readable = windows(image_bytes, inputs)
+            images, readable = windows(image_bytes, inputs, decoding)
             answers = answer(logits_of(model, images, inputs), names)
             return {
                 name: tf.where(readable[:, tf.newaxis], x, tf.zeros_like(x))  # of strings: empty
@@ -80,7 +90,10 @@ class Classifier(tf.Module):
 
 
 def trained(
-    network: NetworkConfig, weights: Mapping[str, np.ndarray], classes: Sequence[str]
+    network: NetworkConfig,
+    weights: Mapping[str, np.ndarray],
+    classes: Sequence[str],
+    max_pixels: int = EXPORTED.max_pixels,
 ) -> Classifier:
     """Builds the classifier of a checkpoint, in float32 whatever it was trained in.
 
@@ -88,10 +101,11 @@ def trained(
       network: resolved: number of classes and mean are known.
       weights: by name: `conv1/kernel`, ...; all of the network's, no others.
       classes: names, in the order of the labels.
+      max_pixels: that a picture may have.
     """
     model = alexnet(network)
     state.assign(state.named_weights(model), dict(weights))
-    return Classifier(model, network.input, classes)
+    return Classifier(model, network.input, classes, max_pixels)
 
 
 def logits_of(model: keras.Model, images: tf.Tensor, inputs: InputConfig) -> tf.Tensor:
@@ -104,22 +118,28 @@ def logits_of(model: keras.Model, images: tf.Tensor, inputs: InputConfig) -> tf.
     return model(augment.preprocess(images, inputs), training=False)[:num_images]
 
 
-def windows(image_bytes: tf.Tensor, inputs: InputConfig) -> tuple[tf.Tensor, tf.Tensor]:
+def windows(
+    image_bytes: tf.Tensor, inputs: InputConfig, decoding: Decoding = EXPORTED
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Decodes pictures and cuts their central windows, as evaluation does.
 
     Args:
       image_bytes: string [N], encoded pictures; N may be 0.
       inputs: sizes of window and square.
+      decoding: how many at once, and of which size; becomes part of the graph.
 
     Returns:
       uint8 [N, size, size, 3], and bool [N]: whether the picture could be decoded; zeros where not.
     """
     num_images = tf.size(image_bytes, out_type=tf.int64)
     ds = tf.data.Dataset.range(num_images)
-    # tf.data, not tf.map_fn: it decodes on all cores, and holds no more whole pictures than there
-    # are cores. get_single_element makes a plain stateless function of it.
-    ds = decode.decoded(ds, Given(image_bytes), inputs)
-    ds = ds.map(lambda _, square, label, good: (augment.center_crop(square, inputs.size), good))
+
+    def window(_, square, label, good):
+        return augment.center_crop(square, inputs.size), good
+
+    # tf.data, not tf.map_fn: it decodes on all cores, and holds few whole pictures at a time.
+    # get_single_element makes a plain stateless function of it.
+    ds = decode.decoded(ds, Given(image_bytes), inputs, decoding, window)
     ds = ds.batch(tf.maximum(num_images, 1))
     nothing = (tf.zeros([0, inputs.size, inputs.size, 3], tf.uint8), tf.zeros([0], tf.bool))
     ds = ds.concatenate(tf.data.Dataset.from_tensors(nothing))  # reached when N is 0

@@ -2,7 +2,7 @@
 
     saved_model.pb, variables/        as TensorFlow writes them
     assets.extra/alexnet_tf.json      format_version, step, top1_error, recipe, network, classes,
-                                      trained_with (versions)
+                                      trained_with (versions), max_pixels (of a picture)
 
 It appears under its name whole, or not at all.
 """

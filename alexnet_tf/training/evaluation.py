@@ -13,9 +13,9 @@ from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.training import checkpoint, counts, steps
 from alexnet_tf.training.state import assign, compute_dtype, named_weights
-from alexnet_tf.training.strategy import make_strategy
+from alexnet_tf.training.strategy import distribute, make_strategy
 from pipelines import decode
-from pipelines.config import OnError, Split, Views
+from pipelines.config import DataConfig, OnError, Split, Views
 from pipelines.dataset import eval_dataset
 from pipelines.sources import Source, open_source
 from pipelines.typed import choice
@@ -54,8 +54,9 @@ class Evaluator:
         views = choice("views", Views, views)
         if views == Views.TEN:
             rows = max(1, rows // TEN_VIEW_SHARE)
-        self._dataset = strategy.distribute_datasets_from_function(
-            lambda context: eval_dataset(source, config.network.input, rows, replicas, views)
+        inputs, most = config.network.input, config.data.max_pixels
+        self._dataset = distribute(
+            strategy, lambda: eval_dataset(source, inputs, rows, replicas, views, most)
         )
 
         @tf.function
@@ -91,7 +92,7 @@ class Evaluator:
                 return None
             sums, cells, lost = self._sums(batch)
             np.add.at(self.confusion.reshape(-1), cells.numpy(), 1)
-            report(lost.numpy(), self._source, self._config.data.on_error)
+            report(lost.numpy(), self._source, self._config.data)
             total = counts.Counts(*[a + float(b) for a, b in zip(total, sums, strict=True)])
         result = counts.ratios(total, num_classes)
         if result["seen"] + result["skipped"] != self._source.num_examples:
@@ -156,18 +157,18 @@ def undecoded(strategy: tf.distribute.Strategy, batch) -> tf.Tensor:
     return tf.concat([tf.boolean_mask(i, ~mask & (i >= 0)) for mask, i in parts], axis=0)
 
 
-def report(lost: np.ndarray, source, on_error: OnError) -> None:
+def report(lost: np.ndarray, source, data: DataConfig) -> None:
     """Names the examples that could not be decoded: as an error, or on standard error.
 
     Raises:
-      UserError: there is one and `on_error` is fail.
+      UserError: there is one and `data.on_error` is fail.
       RunFailed: nothing is wrong with one, but reading it failed; never skipped, since the run
         would end otherwise than an undisturbed one.
     """
     for index in lost:
         name = source.name(int(index))
         try:
-            reason = decode.explain(source, int(index))
+            reason = decode.explain(source, int(index), data.max_pixels)
         except OSError as error:
             raise RunFailed(
                 f"data.source: {name!r} could not be read: {error}. This is no fault of the "
@@ -175,7 +176,7 @@ def report(lost: np.ndarray, source, on_error: OnError) -> None:
                 "the last checkpoint."
             ) from error
         what = f"{name!r} cannot be decoded: {reason}"
-        if on_error == OnError.FAIL:
+        if data.on_error == OnError.FAIL:
             raise UserError(
                 f"data.source: {what}. Mend or remove the file, or train without it: "
                 "--data.on_error=skip."

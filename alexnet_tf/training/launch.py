@@ -11,8 +11,9 @@ from alexnet_tf.training import counts, evaluation, steps
 from alexnet_tf.training.counts import Counts
 from alexnet_tf.training.state import TrainState
 from alexnet_tf.training.steps import Scale
+from alexnet_tf.training.strategy import distribute
 from pipelines.config import ClassWeights
-from pipelines.dataset import train_dataset
+from pipelines.dataset import Batch, train_dataset
 
 
 class Carried(NamedTuple):
@@ -34,8 +35,8 @@ class Report(NamedTuple):
     seconds: float
     """Of the whole launch."""
     waited_seconds: float | None
-    """Of it, spent waiting for data; measured in the graph. None for a deterministic run, whose
-    graphs may not look at a clock (TF 2.21)."""
+    """Of it, spent with nothing to do because no batch was there; measured in the graph. None for
+    a deterministic run, whose graphs may not look at a clock (TF 2.21)."""
 
 
 class Launcher:
@@ -52,10 +53,11 @@ class Launcher:
     def __init__(self, state: TrainState, config: Config, strategy, source, first_position: int):
         """Starts reading, and builds the graph when it is first called."""
         rows = config.run.global_batch_size // strategy.num_replicas_in_sync
-        dataset = strategy.distribute_datasets_from_function(
-            lambda context: train_dataset(
+        dataset = distribute(
+            strategy,
+            lambda: train_dataset(
                 source, config.data, config.network.input, config.run.seed, first_position, rows
-            )
+            ),
         )
         self._has_clock = not config.run.deterministic
         is_balanced = config.data.class_weights == ClassWeights.BALANCED
@@ -89,10 +91,9 @@ def _graph(state: TrainState, config: Config, strategy, iterator, class_weights)
         Scale(tf.TensorSpec([], tf.float32), tf.TensorSpec([], tf.int64)),
     )
 
-    def now():
-        return tf.zeros([], tf.float64) if config.run.deterministic else tf.timestamp()
-
-    def one_step(batch, step, scale):
+    def one_step(batch, step, scale, arrived):
+        with tf.control_dependencies([arrived]):  # a clock read beside a step may be read after it
+            batch = Batch(*[tf.identity(part) for part in batch])
         return steps.train_step(state, config, batch, step, scale, class_weights)
 
     @tf.function(
@@ -106,14 +107,14 @@ def _graph(state: TrainState, config: Config, strategy, iterator, class_weights)
             tf.autograph.experimental.set_loop_options(
                 shape_invariants=[(lost, tf.TensorShape([None]))]
             )
-            asked = now()
+            asked = _time_after(config, carried.sums)  # of the step before, all its work done
             with tf.control_dependencies([asked]):
                 batch = next(iterator)
-            with tf.control_dependencies(strategy.experimental_local_results(batch.mask)):
-                waited += now() - asked
+            arrived = _time_after(config, strategy.experimental_local_results(batch.mask))
+            waited += arrived - asked
             step = first_step + tf.cast(i, tf.int64)
             state.optimizer.learning_rate.assign(rates[i])
-            parts, scales = strategy.run(one_step, (batch, step, carried.scale))
+            parts, scales = strategy.run(one_step, (batch, step, carried.scale, arrived))
             new = [strategy.reduce("sum", part, axis=None) for part in parts]
             sums = Counts(*[a + b for a, b in zip(carried.sums, new, strict=True)])
             scale = Scale(*[strategy.experimental_local_results(part)[0] for part in scales])
@@ -124,6 +125,12 @@ def _graph(state: TrainState, config: Config, strategy, iterator, class_weights)
         return carried, bad_step, lost, waited
 
     return launch
+
+
+def _time_after(config: Config, tensors) -> tf.Tensor:
+    """Reads the clock once these are there; 0 where graphs may not look at one."""
+    with tf.control_dependencies(tensors):
+        return tf.zeros([], tf.float64) if config.run.deterministic else tf.timestamp()
 
 
 def carried(sums: tuple[float, ...], loss_scale: float, good_steps: int) -> Carried:

@@ -20,7 +20,7 @@ from alexnet_tf.training.trainer import Trainer
 from pipelines.config import Cache
 from pipelines.dataset import dataset_mean
 from pipelines.sources import Source, open_source
-from pipelines.sources.memory import in_memory
+from pipelines.sources.memory import check_memory, in_memory
 
 
 def run(config: Config, callbacks=()) -> tuple[int, dict]:
@@ -39,7 +39,8 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
     """
     selection.check(config)
     start.check_place(config)
-    strategy, is_measured = make_strategy(config.run), config.network.input.mean == "dataset"
+    strategy = make_strategy(config.run, trains=True)
+    is_measured = config.network.input.mean == "dataset"
     run_dir = pathlib.Path(config.run_dir)
     train, val = _open_sources(config)
     lock = lifecycle.Lock(run_dir)
@@ -173,12 +174,13 @@ def _prepare(
 
     A run that goes on knows the mean that was measured at its start.
     """
-    inputs = config.network.input
+    inputs, most = config.network.input, config.data.max_pixels
     try:
         if config.data.cache == Cache.MEMORY:
-            train, val = in_memory(train, inputs), in_memory(val, inputs)
+            check_memory([train, val], inputs)
+            train, val = in_memory(train, inputs, most), in_memory(val, inputs, most)
         if inputs.mean == "dataset":
-            mean = measured_mean or dataset_mean(train, inputs)
+            mean = measured_mean or dataset_mean(train, inputs, most)
             inputs = dataclasses.replace(inputs, mean=tuple(mean))
     except ValueError as error:
         raise UserError(str(error)) from error

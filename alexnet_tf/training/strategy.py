@@ -1,32 +1,51 @@
 """From --strategy and --devices to a tf.distribute.Strategy; the only file that names devices."""
 
-import contextlib
+import os
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from alexnet_tf.config import Precision, RunConfig, StrategyName
 from alexnet_tf.errors import UserError
+from pipelines import parallelism
 
 MOST_CPUS = 64
 """Logical CPU devices that we make at most."""
 
 
-def make_strategy(run: RunConfig) -> tf.distribute.Strategy:
+def make_strategy(run: RunConfig, trains: bool = False) -> tf.distribute.Strategy:
     """Prepares the devices and returns the strategy of a run.
 
     Call it before anything is placed on a device: logical CPUs can only be made before that.
+
+    Args:
+      run: names strategy, devices and arithmetic.
+      trains: whether steps will be made, beside which nothing else of weight is done.
 
     Raises:
       UserError: a device does not exist, or a strategy cannot use it.
     """
     kind, indices = _parse_devices(run)
     _prepare(run, kind, indices)
+    _set_threads(trains and kind == "cpu" and len(indices) == 1)
     names = _names(kind, indices)
     if run.strategy == StrategyName.SINGLE:
         return tf.distribute.OneDeviceStrategy(names[0])
     return tf.distribute.MirroredStrategy(
         names, cross_device_ops=None if kind == "gpu" else tf.distribute.ReductionToOneDevice()
     )
+
+
+def distribute(strategy: tf.distribute.Strategy, chain: Callable[[], tf.data.Dataset]):
+    """Brings the batches of a chain to the replicas, in order.
+
+    On one CPU they are there. The strategy's way of handing them over would wait for a thread of
+    the operations, which may be only one (TF 2.21).
+    """
+    (device, *others) = device_names(strategy)
+    if not others and device.startswith("CPU"):
+        return chain()
+    return strategy.distribute_datasets_from_function(lambda context: chain())
 
 
 def tower_devices(run: RunConfig) -> list[str]:
@@ -97,11 +116,6 @@ def _prepare(run: RunConfig, kind: str, indices: list[int]) -> None:
                 f"devices={','.join(run.devices)}: expected to be asked before TensorFlow has "
                 "started in this process. Start a new one."
             ) from None
-    if kind == "cpu" and len(indices) == 1:
-        # Two operations side by side on the same cores take longer than one after the other
-        # (TF 2.21, oneDNN); in a process where TensorFlow has started it stays as it is.
-        with contextlib.suppress(RuntimeError):
-            tf.config.threading.set_inter_op_parallelism_threads(1)
     _open_gpus(indices if kind == "gpu" else [])
     tf.config.experimental.enable_tensor_float_32_execution(run.precision == Precision.TF32)
     if run.deterministic:
@@ -138,3 +152,20 @@ def _names(kind: str, indices: list[int]) -> list[str]:
         return [f"CPU:{index}" for index in indices]
     gpus, visible = tf.config.list_physical_devices("GPU"), tf.config.get_visible_devices("GPU")
     return [f"GPU:{visible.index(gpus[index])}" for index in indices]
+
+
+def _set_threads(trains_on_one_cpu: bool) -> None:
+    """Sizes TensorFlow's pools where we know better than it and its user has not decided."""
+    threads = parallelism.threads(trains_on_one_cpu)
+    options = tf.config.threading
+    for name, number, variable in (
+        ("inter_op", threads.inter_op, "TF_NUM_INTEROP_THREADS"),
+        ("intra_op", threads.intra_op, "TF_NUM_INTRAOP_THREADS"),
+    ):
+        chosen = getattr(options, f"get_{name}_parallelism_threads")()
+        if not number or chosen or os.environ.get(variable):
+            continue
+        try:
+            getattr(options, f"set_{name}_parallelism_threads")(number)
+        except RuntimeError:  # TensorFlow has started in this process: it stays as it is
+            return

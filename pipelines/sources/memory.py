@@ -1,13 +1,15 @@
 """Decoded squares in memory: a source that decodes everything once, then copies."""
 
 import dataclasses
-import os
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from pipelines.config import InputConfig
-from pipelines.decode import decoded
+from pipelines.decode import MAX_PIXELS, decoded
+from pipelines.machine import Machine, this_machine
+from pipelines.parallelism import decoding, picture_bytes
 from pipelines.sources import Source
 
 _ALIGNED_BYTES = 64  # what TensorFlow expects of a tensor's memory
@@ -75,26 +77,27 @@ class MemorySource:
         )
 
 
-def in_memory(source: Source, inputs: InputConfig) -> MemorySource:
-    """Decodes a whole source, on all cores, into num_examples * resize * resize * 3 bytes.
+def in_memory(source: Source, inputs: InputConfig, max_pixels: int = MAX_PIXELS) -> MemorySource:
+    """Decodes a whole source, in parallel, into num_examples * resize * resize * 3 bytes.
 
     Args:
       source: numbered examples.
       inputs: side and rule of the squares.
+      max_pixels: that a picture may have.
 
     Raises:
-      ValueError: this machine does not have so much memory.
+      ValueError: this process may not use so much memory.
     """
+    check_memory([source], inputs)
     num, side = source.num_examples, inputs.resize
-    num_bytes = num * side * side * 3
-    _check_memory(num_bytes)
+    num_bytes = _square_bytes(source, inputs)
     # Copied into memory of ours and lent to TensorFlow, which would otherwise hold it twice.
     memory = np.empty(num_bytes + _ALIGNED_BYTES, np.uint8)
     start = -memory.ctypes.data % _ALIGNED_BYTES
     images = memory[start : start + num_bytes].reshape(num, side, side, 3)
     labels, good = np.empty(num, np.int32), np.empty(num, bool)
-    ds = decoded(tf.data.Dataset.range(num), source, inputs).batch(_FILL_EXAMPLES).prefetch(1)
-    for index, *columns in ds:
+    ds = decoded(tf.data.Dataset.range(num), source, inputs, decoding(max_pixels))
+    for index, *columns in ds.batch(_FILL_EXAMPLES).prefetch(1):
         rows = slice(int(index[0]), int(index[-1]) + 1)
         images[rows], labels[rows], good[rows] = (column.numpy() for column in columns)
     with tf.init_scope(), tf.device("CPU:0"):
@@ -102,11 +105,30 @@ def in_memory(source: Source, inputs: InputConfig) -> MemorySource:
         return MemorySource(source, inputs, lent, tf.constant(labels), tf.constant(good))
 
 
-def _check_memory(num_bytes: int) -> None:
-    """Refuses what would not fit, before half of it is decoded."""
-    machine_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if num_bytes > machine_bytes:
+def check_memory(
+    sources: Sequence[Source], inputs: InputConfig, machine: Machine | None = None
+) -> None:
+    """Refuses sources whose squares would not fit together, before the first is decoded.
+
+    Args:
+      sources: that will be kept at the same time.
+      inputs: side of the squares.
+      machine: by default this one, as it is now.
+
+    Raises:
+      ValueError: this process may not use so much memory.
+    """
+    machine = machine or this_machine()
+    num_bytes = sum(_square_bytes(source, inputs) for source in sources)
+    left_bytes = machine.memory_bytes - picture_bytes(machine)
+    if num_bytes > left_bytes:
+        num_examples = " + ".join(f"{source.num_examples:,}" for source in sources)
         raise ValueError(
-            f"data.cache=memory needs {num_bytes / 1e9:.0f} GB for the decoded pictures; this "
-            f"machine has {machine_bytes / 1e9:.0f} GB. Use --data.cache=none."
+            f"data.cache=memory needs {num_bytes / 1e9:.1f} GB for the decoded pictures "
+            f"({num_examples}); {machine.memory_limit} {machine.memory_bytes / 1e9:.1f} GB, of "
+            f"which decoding may take {picture_bytes(machine) / 1e9:.1f}. Use --data.cache=none."
         )
+
+
+def _square_bytes(source: Source, inputs: InputConfig) -> int:
+    return source.num_examples * inputs.resize**2 * 3

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import tensorflow as tf
 
+from pipelines.machine import this_machine
 from pipelines.sources.forms import FORMS, length
 
 VERSION = 1
@@ -158,6 +159,7 @@ def draw_all(seed: int, split: str, num_examples: int) -> tf.Tensor:
     ds = ds.batch(num_examples)
     options = tf.data.Options()
     options.threading.max_intra_op_parallelism = 1  # planes are too small to be worth sharing out
+    options.threading.private_threadpool_size = this_machine().cpus  # training has one operation's
     return ds.with_options(options).get_single_element()
 
 
