@@ -7,13 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from alexnet_tf.environment import processor
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+from pipelines.machine import this_machine
 
 
 def machine(versions: Mapping[str, str], accelerator: str | None, load: float) -> dict[str, Any]:
@@ -25,7 +19,7 @@ def machine(versions: Mapping[str, str], accelerator: str | None, load: float) -
       load: average of runnable processes in the minute before the benchmark.
     """
     return {
-        "cores": cores(),
+        "cores": this_machine().cpus,
         "processor": processor(),
         "accelerator": accelerator,
         "system": platform.system(),

@@ -1,0 +1,72 @@
+"""A program: which part of the time steps wait for data. Prints it for two kinds of data.
+
+python tests/waiting.py DEVICE [DEVICE]
+"""
+
+import json
+import os
+import sys
+import time
+
+import tensorflow as tf
+
+from alexnet_tf.config import Config, RunConfig
+from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.training import launch
+from alexnet_tf.training.state import Progress, TrainState
+from alexnet_tf.training.strategy import make_strategy
+from pipelines.config import InputConfig
+from pipelines.sources.memory import MemorySource
+
+NETWORK = NetworkConfig(
+    num_classes=4, width=0.5, fc_width=64, input=InputConfig(size=96, resize=96)
+)
+NUM_EXAMPLES, NUM_STEPS, ROWS = 64, 4, 32
+
+
+class Sleeping:
+    """A source whose every picture takes 25 ms, on however many threads."""
+
+    num_examples, classes, digest = NUM_EXAMPLES, tuple("abcd"), ""
+
+    def read(self, index):
+        """Sleeps, and gives a tiny picture."""
+        png = tf.io.encode_png(tf.zeros([96, 96, 3], tf.uint8))
+        png = tf.numpy_function(lambda png: (time.sleep(0.025), png)[1], [png], tf.string)
+        return tf.ensure_shape(png, []), tf.cast(index % 4, tf.int32)
+
+
+def part_waited(strategy, source) -> float:
+    """Makes some launches, and divides what they waited by what they lasted; not the first."""
+    run = RunConfig(global_batch_size=ROWS)
+    config = Config(network=NETWORK, run=run)
+    with strategy.scope():
+        state = TrainState(config, strategy)
+    launcher = launch.Launcher(state, config, strategy, source, 0)
+    start = Progress()
+    carried = launch.carried(start.sums, start.loss_scale, start.good_steps)
+    waited = seconds = 0.0
+    for number in range(3):
+        first = 1 + number * NUM_STEPS
+        carried, said = launcher(first, [0.001] * NUM_STEPS, carried)
+        if number:
+            waited, seconds = waited + said.waited_seconds, seconds + said.seconds
+    return waited / seconds
+
+
+def main(devices: list[str]) -> None:
+    """Prints {"memory": part, "sleeping": part}."""
+    name = "mirrored" if len(devices) > 1 else "single"
+    strategy = make_strategy(RunConfig(devices=tuple(devices), strategy=name))
+    images = tf.zeros([NUM_EXAMPLES, 96, 96, 3], tf.uint8)
+    labels = tf.range(NUM_EXAMPLES) % 4
+    good = tf.ones([NUM_EXAMPLES], tf.bool)
+    memory = MemorySource(Sleeping(), NETWORK.input, images, labels, good)
+    sources = {"memory": memory, "sleeping": Sleeping()}
+    parts = {name: part_waited(strategy, one) for name, one in sources.items()}
+    print(json.dumps(parts), flush=True)
+    os._exit(0)  # Python's last tidying up may hang (environment.leave)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
