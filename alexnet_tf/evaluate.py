@@ -47,8 +47,8 @@ class Arguments:
             )
 
 
-SHARED = ("data.source", "data.held_out", "data.on_error", "global_batch_size")
-SHARED += ("strategy", "devices", "precision")
+SHARED = ("data.source", "data.held_out", "data.on_error", "data.max_megapixels")
+SHARED += ("global_batch_size", "strategy", "devices", "precision")
 
 
 def main(argv: Sequence[str]) -> int:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from pipelines import augment
 from pipelines.config import SQUARE_FIELDS, DataConfig, InputConfig, Views
-from pipelines.decode import MAX_PIXELS, decoded, explain
+from pipelines.decode import MAX_PIXELS, decoded, explain, on_threads
 from pipelines.order import order
 from pipelines.parallelism import Decoding, decoding
 from pipelines.sources import Source
@@ -135,7 +135,7 @@ def dataset_mean(
         )
 
     how, ds = decoding(max_pixels), tf.data.Dataset.range(source.num_examples)
-    ds = _on_threads(_squares(ds, source, inputs, how, color_sum).batch(MEAN_EXAMPLES), how)
+    ds = on_threads(_squares(ds, source, inputs, how, color_sum).batch(MEAN_EXAMPLES), how)
     total, bad = np.zeros(3, np.int64), []
     for sums, lost in ds.prefetch(1):
         total += sums.numpy().sum(axis=0)
@@ -197,11 +197,4 @@ def _finished(ds: tf.data.Dataset, how: Decoding) -> tf.data.Dataset:
     """Adds what every chain ends with: the order kept, and work ahead of the device."""
     options = tf.data.Options()
     options.deterministic = True
-    return _on_threads(ds.with_options(options), how).prefetch(tf.data.AUTOTUNE)
-
-
-def _on_threads(ds: tf.data.Dataset, how: Decoding) -> tf.data.Dataset:
-    """Gives a chain threads of its own, however few the network's operations have."""
-    options = tf.data.Options()
-    options.threading.private_threadpool_size = how.threads
-    return ds.with_options(options)
+    return on_threads(ds.with_options(options), how).prefetch(tf.data.AUTOTUNE)

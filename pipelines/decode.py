@@ -234,6 +234,13 @@ def decoded(
     return ds.flat_map(last)
 
 
+def on_threads(ds: tf.data.Dataset, decoding: Decoding) -> tf.data.Dataset:
+    """Gives a chain threads of its own, however few the network's operations have."""
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = decoding.threads
+    return ds.with_options(options)
+
+
 def explain(source: Source, index: int, max_pixels: int = MAX_PIXELS) -> str:
     """Says in a few words why an example cannot be used; meant for `source.name(index)` before it.
 

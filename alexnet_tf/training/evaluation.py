@@ -15,7 +15,7 @@ from alexnet_tf.training import checkpoint, counts, steps
 from alexnet_tf.training.state import assign, compute_dtype, named_weights
 from alexnet_tf.training.strategy import distribute, make_strategy
 from pipelines import decode
-from pipelines.config import DataConfig, OnError, Split, Views
+from pipelines.config import OnError, Split, Views
 from pipelines.dataset import eval_dataset
 from pipelines.sources import Source, open_source
 from pipelines.typed import choice
@@ -85,14 +85,14 @@ class Evaluator:
           UserError: a picture cannot be decoded and `data.on_error` is fail.
         """
         total = counts.Counts(*np.zeros(len(counts.Counts._fields)))
-        num_classes = len(self._source.classes)
+        data, num_classes = self._config.data, len(self._source.classes)
         self.confusion = np.zeros([num_classes, num_classes], np.int64)
         for batch in self._dataset:
             if is_stopped():
                 return None
             sums, cells, lost = self._sums(batch)
             np.add.at(self.confusion.reshape(-1), cells.numpy(), 1)
-            report(lost.numpy(), self._source, self._config.data)
+            report(lost.numpy(), self._source, data.on_error, data.max_pixels)
             total = counts.Counts(*[a + float(b) for a, b in zip(total, sums, strict=True)])
         result = counts.ratios(total, num_classes)
         if result["seen"] + result["skipped"] != self._source.num_examples:
@@ -157,18 +157,20 @@ def undecoded(strategy: tf.distribute.Strategy, batch) -> tf.Tensor:
     return tf.concat([tf.boolean_mask(i, ~mask & (i >= 0)) for mask, i in parts], axis=0)
 
 
-def report(lost: np.ndarray, source, data: DataConfig) -> None:
+def report(
+    lost: np.ndarray, source, on_error: OnError, max_pixels: int = decode.MAX_PIXELS
+) -> None:
     """Names the examples that could not be decoded: as an error, or on standard error.
 
     Raises:
-      UserError: there is one and `data.on_error` is fail.
+      UserError: there is one and `on_error` is fail.
       RunFailed: nothing is wrong with one, but reading it failed; never skipped, since the run
         would end otherwise than an undisturbed one.
     """
     for index in lost:
         name = source.name(int(index))
         try:
-            reason = decode.explain(source, int(index), data.max_pixels)
+            reason = decode.explain(source, int(index), max_pixels)
         except OSError as error:
             raise RunFailed(
                 f"data.source: {name!r} could not be read: {error}. This is no fault of the "
@@ -176,7 +178,7 @@ def report(lost: np.ndarray, source, data: DataConfig) -> None:
                 "the last checkpoint."
             ) from error
         what = f"{name!r} cannot be decoded: {reason}"
-        if data.on_error == OnError.FAIL:
+        if on_error == OnError.FAIL:
             raise UserError(
                 f"data.source: {what}. Mend or remove the file, or train without it: "
                 "--data.on_error=skip."

@@ -107,7 +107,9 @@ def _graph(state: TrainState, config: Config, strategy, iterator, class_weights)
             tf.autograph.experimental.set_loop_options(
                 shape_invariants=[(lost, tf.TensorShape([None]))]
             )
-            asked = _time_after(config, carried.sums)  # of the step before, all its work done
+            # What an iteration hands to the next is there when all its work is done, the weights'
+            # last update too.
+            asked = _time_after(config, [carried.sums.loss])
             with tf.control_dependencies([asked]):
                 batch = next(iterator)
             arrived = _time_after(config, strategy.experimental_local_results(batch.mask))
@@ -128,9 +130,12 @@ def _graph(state: TrainState, config: Config, strategy, iterator, class_weights)
 
 
 def _time_after(config: Config, tensors) -> tf.Tensor:
-    """Reads the clock once these are there; 0 where graphs may not look at one."""
-    with tf.control_dependencies(tensors):
-        return tf.zeros([], tf.float64) if config.run.deterministic else tf.timestamp()
+    """Reads the host's clock once these are there; 0 where graphs may not look at one."""
+    if config.run.deterministic:
+        return tf.zeros([], tf.float64)
+    with tf.device("CPU:0"):  # a copy to the host waits for what a GPU has still to do
+        with tf.control_dependencies([tf.identity(tensor) for tensor in tensors]):
+            return tf.timestamp()
 
 
 def carried(sums: tuple[float, ...], loss_scale: float, good_steps: int) -> Carried:

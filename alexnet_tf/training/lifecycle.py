@@ -22,6 +22,7 @@ from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.networks.alexnet import INIT_VERSION
 from alexnet_tf.settings import differences
 from pipelines.augment import AUGMENTATION_VERSION
+from pipelines.machine import this_machine
 from pipelines.order import ORDER_VERSION
 
 LISTED = 3
@@ -110,7 +111,7 @@ def versions(devices: Sequence[str] = ()) -> dict[str, str | int]:
         "python": platform.python_version(),
         "machine": platform.machine(),
         "processor": processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0,
+        "cores": this_machine().cpus,
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
         "order_version": ORDER_VERSION,
         "augmentation_version": AUGMENTATION_VERSION,

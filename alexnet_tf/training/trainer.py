@@ -139,7 +139,8 @@ class Trainer:
         rates = [self._learning_rate(step) for step in range(first, last + 1)]
         state = carried(progress.sums, progress.loss_scale, progress.good_steps)
         state, said = self._launch(first, rates, state)
-        report(said.lost, self.train_source, self.config.data)
+        data = self.config.data
+        report(said.lost, self.train_source, data.on_error, data.max_pixels)
         if said.bad_step:
             raise RunFailed(
                 f"step={said.bad_step}: the loss is not finite. The last good checkpoint was "

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.config import InputConfig
-from pipelines.decode import MAX_PIXELS, decoded
+from pipelines.decode import MAX_PIXELS, decoded, on_threads
 from pipelines.machine import Machine, this_machine
 from pipelines.parallelism import decoding, picture_bytes
 from pipelines.sources import Source
@@ -96,8 +96,9 @@ def in_memory(source: Source, inputs: InputConfig, max_pixels: int = MAX_PIXELS)
     start = -memory.ctypes.data % _ALIGNED_BYTES
     images = memory[start : start + num_bytes].reshape(num, side, side, 3)
     labels, good = np.empty(num, np.int32), np.empty(num, bool)
-    ds = decoded(tf.data.Dataset.range(num), source, inputs, decoding(max_pixels))
-    for index, *columns in ds.batch(_FILL_EXAMPLES).prefetch(1):
+    how = decoding(max_pixels)
+    ds = decoded(tf.data.Dataset.range(num), source, inputs, how).batch(_FILL_EXAMPLES)
+    for index, *columns in on_threads(ds, how).prefetch(1):
         rows = slice(int(index[0]), int(index[-1]) + 1)
         images[rows], labels[rows], good[rows] = (column.numpy() for column in columns)
     with tf.init_scope(), tf.device("CPU:0"):
