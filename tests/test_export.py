@@ -132,7 +132,7 @@ def test_an_export_that_was_killed_while_it_replaced_another_loses_nothing(run_d
     output = tmp_path / "model"
     call(run_dir, output)
     output.rename(tmp_path / ".model.alexnet_tf-old")  # between the two renames
-    classify, step = predict.open_model(str(output))
+    classify, step, _ = predict.open_model(str(output))
     assert step == 10 and [path.name for path in tmp_path.iterdir()] == ["model"]
     output.rename(tmp_path / ".model.alexnet_tf-old")
     call(run_dir, output, "--checkpoint=last")

@@ -94,7 +94,7 @@ def test_the_limit_is_a_setting_and_lower_in_an_export():
     assert DataConfig().max_pixels == 100_000_000
     assert DataConfig(max_megapixels=0.25).max_pixels == 250_000
     assert 41_000_000 < EXPORTED.max_pixels < DataConfig().max_pixels  # ImageNet's largest
-    for wrong in (0, 180, float("nan")):
+    for wrong in (0.0, -3.0, 180.0):
         with pytest.raises(ValueError, match=f"data.max_megapixels={wrong}: expected more than 0"):
             DataConfig(max_megapixels=wrong)
 
