@@ -1,5 +1,6 @@
 """From --strategy and --devices to a tf.distribute.Strategy; the only file that names devices."""
 
+import contextlib
 import os
 from collections.abc import Callable
 
