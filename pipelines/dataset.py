@@ -1,7 +1,5 @@
 """The chains: source -> Batches of uint8 windows. Everything random is a function of positions."""
 
-import sys
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -9,11 +7,12 @@ import tensorflow as tf
 
 from pipelines import augment
 from pipelines.config import SQUARE_FIELDS, DataConfig, InputConfig, Views
-from pipelines.decode import MAX_PIXELS, decoded, explain, on_threads
+from pipelines.decode import MAX_PIXELS, explain
 from pipelines.order import order
 from pipelines.parallelism import Decoding, decoding
 from pipelines.sources import Source
 from pipelines.sources.memory import MemorySource
+from pipelines.squares import ENDLESS, Rows, decoded, on_threads
 from pipelines.typed import choice
 
 PADDING = -1
@@ -58,13 +57,14 @@ def train_dataset(
     Returns:
       A dataset of Batches with static shapes, `inputs.size` pixels square.
     """
-    how = decoding(data.max_pixels)
-    ds = tf.data.Dataset.range(first_position, sys.maxsize)  # over all epochs
-    ds = ds.map(order(source.num_examples, seed))  # -> epoch, index
-    # epoch, index -> square, label, good -> augmented, seeded by epoch and index
-    ds = _squares(ds, source, inputs, how, _augmented(data, inputs, seed))
-    ds = ds.batch(rows_per_replica, drop_remainder=True)
-    return _finished(ds, how)
+    rows = Rows(
+        source=source,
+        inputs=inputs,
+        decoding=decoding(data.max_pixels),
+        keys=order(source.num_examples, seed),  # position, over all epochs -> epoch, index
+        finish=_augmented(data, inputs, seed),  # seeded by epoch and index
+    )
+    return _finished(_batches(rows, first_position, ENDLESS, rows_per_replica), rows.decoding)
 
 
 def eval_dataset(
@@ -102,12 +102,10 @@ def eval_dataset(
         tf.constant(False),
         tf.constant(PADDING, tf.int64),
     )
-    how, ds = decoding(max_pixels), tf.data.Dataset.range(source.num_examples)
-    ds = _squares(ds, source, inputs, how, example)
-    num_rows = -source.num_examples % (batch_examples * num_replicas)
-    ds = ds.concatenate(tf.data.Dataset.from_tensors(empty).repeat(num_rows))
-    ds = ds.batch(batch_examples, drop_remainder=True)
-    return _finished(ds, how)
+    rows = Rows(source=source, inputs=inputs, decoding=decoding(max_pixels), finish=example)
+    padding = (empty, -source.num_examples % (batch_examples * num_replicas))
+    ds = _batches(rows, 0, source.num_examples, batch_examples, padding)
+    return _finished(ds, rows.decoding)
 
 
 def dataset_mean(
@@ -130,12 +128,12 @@ def dataset_mean(
 
     def color_sum(index, square, label, good):
         rows = tf.reduce_sum(tf.cast(square, tf.int32), axis=0)  # at most 255 * resize
-        return tf.reduce_sum(tf.cast(rows, tf.int64), axis=0), tf.where(
-            good, tf.constant(PADDING, tf.int64), index
-        )
+        bad = tf.where(good, tf.constant(PADDING, tf.int64), index)
+        return tf.reduce_sum(tf.cast(rows, tf.int64), axis=0), bad
 
-    how, ds = decoding(max_pixels), tf.data.Dataset.range(source.num_examples)
-    ds = on_threads(_squares(ds, source, inputs, how, color_sum).batch(MEAN_EXAMPLES), how)
+    how = decoding(max_pixels)
+    rows = Rows(source=source, inputs=inputs, decoding=how, finish=color_sum)
+    ds = on_threads(_batches(rows, 0, source.num_examples, MEAN_EXAMPLES), how)
     total, bad = np.zeros(3, np.int64), []
     for sums, lost in ds.prefetch(1):
         total += sums.numpy().sum(axis=0)
@@ -154,12 +152,11 @@ def dataset_mean(
     return tuple(int(channel) / (seen * inputs.resize**2) for channel in total)
 
 
-def _squares(
-    ds: tf.data.Dataset, source: Source, inputs: InputConfig, how: Decoding, finish: Callable
-) -> tf.data.Dataset:
-    """Makes rows of (..., index) by `finish`: of squares decoded now, or once before."""
+def _batches(rows: Rows, first: int, last: int, batch_examples: int, padding=None):
+    """Makes batches of squares that are decoded now, or were once before; see `squares.decoded`."""
+    source, inputs = rows.source, rows.inputs
     if not isinstance(source, MemorySource):
-        return decoded(ds, source, inputs, how, finish)
+        return decoded(rows, first, last, batch_examples, padding)
     kept = source.inputs
     names = [name for name in SQUARE_FIELDS if getattr(kept, name) != getattr(inputs, name)]
     if names:
@@ -169,7 +166,15 @@ def _squares(
         raise ValueError(
             f"squares in memory have {has}; expected {wants}. Make them with the same InputConfig."
         )
-    return ds.map(lambda *keys: finish(*keys, *source.square(keys[-1])), how.threads)
+
+    def row(position: tf.Tensor):
+        keys = rows.keys(position)
+        return rows.finish(*keys, *source.square(keys[-1]))
+
+    ds = tf.data.Dataset.range(first, last).map(row, rows.decoding.threads)
+    if padding is not None:
+        ds = ds.concatenate(tf.data.Dataset.from_tensors(padding[0]).repeat(padding[1]))
+    return ds.batch(batch_examples, drop_remainder=padding is not None or last == ENDLESS)
 
 
 def _augmented(data: DataConfig, inputs: InputConfig, seed: int):

@@ -10,8 +10,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from pipelines import bmp, exif, kinds
-from pipelines.config import DataConfig, InputConfig, Orientation, ResizeFilter, ResizeRule
-from pipelines.parallelism import EXPORTED, Decoding
+from pipelines.config import DataConfig, Orientation, ResizeFilter, ResizeRule
 from pipelines.sources import Source
 from pipelines.typed import choice
 
@@ -54,10 +53,10 @@ def _by_kind(encoded: tf.Tensor, readers: dict[bytes, Reader]) -> tf.Tensor:
 
     def other() -> tf.Tensor:
         with tf.control_dependencies([tf.debugging.Assert(False, ["not a JPEG, PNG or BMP"])]):
-            return readers[kinds.JPEG](encoded)
+            return readers[kinds.PNG](encoded)
 
     cases = [
-        (tf.strings.substr(encoded, 0, len(magic)) == magic, functools.partial(reader, encoded))
+        (_starts_with(encoded, magic), functools.partial(reader, encoded))
         for magic, reader in readers.items()
     ]
     return tf.case(cases, default=other)
@@ -105,8 +104,21 @@ def decode(
     def plain(encoded: tf.Tensor) -> tf.Tensor:
         return bmp.decode(checked(encoded, bmp.size(encoded)))
 
-    image = _by_kind(encoded, {kinds.JPEG: jpeg, kinds.PNG: png, kinds.BMP: plain})
+    @tf.function(  # one operation in the graph of every JPEG instead of a hundred
+        input_signature=[tf.TensorSpec([], tf.string)],
+        autograph=False,
+        experimental_attributes={"_noinline": True},
+    )
+    def other(encoded: tf.Tensor) -> tf.Tensor:
+        return _by_kind(encoded, {kinds.PNG: png, kinds.BMP: plain})
+
+    is_jpeg = _starts_with(encoded, kinds.JPEG)
+    image = tf.cond(is_jpeg, lambda: jpeg(encoded), lambda: other(encoded))
     return tf.ensure_shape(image, [None, None, 3])
+
+
+def _starts_with(encoded: tf.Tensor, magic: bytes) -> tf.Tensor:
+    return tf.strings.substr(encoded, 0, len(magic)) == magic
 
 
 def _checked(encoded: tf.Tensor, size: tf.Tensor, max_pixels: int) -> tf.Tensor:
@@ -176,69 +188,6 @@ def central_square(image: tf.Tensor) -> tf.Tensor:
     side = tf.minimum(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     return image[top : top + side, left : left + side]
-
-
-def decoded(
-    ds: tf.data.Dataset,
-    source: Source,
-    inputs: InputConfig,
-    decoding: Decoding = EXPORTED,
-    finish: Callable = lambda *row: row,
-) -> tf.data.Dataset:
-    """Reads and decodes in parallel, in order; survives what cannot be read or decoded.
-
-    What fails at first is tried once more when its turn has come: pictures too large to be decoded
-    side by side are decoded there, one at a time.
-
-    Args:
-      ds: of int64 scalars or tuples of them; the last is the index of an example.
-      source: numbered examples.
-      inputs: side and rule of the square.
-      decoding: how many at once, and of which size.
-      finish: makes what is wanted of a row: what `ds` gave, then the square (uint8 [R, R, 3]), the
-        label (int32) and whether the example is good (bool). Of a bad one square and label are
-        zeros.
-
-    Returns:
-      A dataset of as many elements, of what `finish` returns.
-    """
-    side, one = inputs.resize, tf.data.Dataset.range
-    # All threads make a batch in one burst, right after the last was taken. AUTOTUNE would spread
-    # the work over the step, where it keeps one core from the network (TF 2.21).
-    num, max_pixels = decoding.threads, decoding.max_pixels
-
-    def good(keys: tuple[tf.Tensor, ...], max_pixels: int):
-        encoded, label = source.read(keys[-1])
-        image = decode(encoded, inputs.orientation, max_pixels)
-        square = to_square(image, side, inputs.resize_rule, inputs.resize_filter)
-        return finish(*keys, square, label, tf.constant(True))
-
-    def bad(keys: tuple[tf.Tensor, ...]):
-        square = tf.zeros([side, side, 3], tf.uint8)
-        return finish(*keys, square, tf.constant(0), tf.constant(False))
-
-    # Made of range, because TF 2.21 under op determinism takes from_tensors and get_single_element
-    # for stateful: it then decodes one picture at a time, and none ahead of the device.
-    def first(*keys: tf.Tensor) -> tf.data.Dataset:
-        pixels = min(decoding.parallel_pixels, max_pixels)
-        tried = one(1).map(lambda _: (keys, good(keys, pixels), False)).ignore_errors()
-        return tried.concatenate(one(1).map(lambda _: (keys, bad(keys), True))).take(1)
-
-    def last(keys, row, has_failed) -> tf.data.Dataset:
-        num_tries = tf.cast(has_failed, tf.int64)
-        tried = one(num_tries).map(lambda _: good(keys, max_pixels)).ignore_errors()
-        return tried.concatenate(one(1).map(lambda _: row)).take(1)
-
-    # Without a cycle_length TF 2.21 takes the processors that there are, and refuses more calls.
-    ds = ds.interleave(first, cycle_length=num, num_parallel_calls=num, deterministic=True)
-    return ds.flat_map(last)
-
-
-def on_threads(ds: tf.data.Dataset, decoding: Decoding) -> tf.data.Dataset:
-    """Gives a chain threads of its own, however few the network's operations have."""
-    options = tf.data.Options()
-    options.threading.private_threadpool_size = decoding.threads
-    return ds.with_options(options)
 
 
 def explain(source: Source, index: int, max_pixels: int = MAX_PIXELS) -> str:

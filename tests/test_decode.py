@@ -12,6 +12,8 @@ from PIL import Image
 
 from pipelines import decode
 from pipelines.config import InputConfig, ResizeRule
+from pipelines.parallelism import EXPORTED
+from pipelines.squares import Rows, decoded
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 INPUTS = InputConfig(size=8, resize=16)
@@ -135,8 +137,10 @@ def test_what_is_bad_keeps_its_place_among_the_good():
         contents += [TAKEN["jpeg"], bad]
         expected += [True, False]
     source = Bytes(*contents)
-    ds = tf.data.Dataset.range(source.num_examples)
-    for i, (index, square, label, good) in enumerate(decode.decoded(ds, source, INPUTS)):
+    rows = Rows(source=source, inputs=INPUTS, decoding=EXPORTED)
+    seen = list(decoded(rows, 0, source.num_examples, 5).unbatch())
+    assert len(seen) == source.num_examples
+    for i, (index, square, label, good) in enumerate(seen):
         assert (int(index), bool(good)) == (i, expected[i])
         assert int(label) == (3 if good else 0)
         assert np.any(square) == good

@@ -11,8 +11,10 @@ from PIL import Image
 
 from pipelines import decode
 from pipelines.config import DataConfig, InputConfig, ResizeRule
+from pipelines.parallelism import EXPORTED
 from pipelines.sources import open_source
 from pipelines.sources.folder import folder
+from pipelines.squares import Rows, decoded
 
 
 def write(root, *files: str) -> str:
@@ -144,8 +146,8 @@ def test_photographs_of_imagenet_are_decoded_as_other_programs_decode_them(tmp_p
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(photograph)
     source = folder(str(tmp_path), "train", 1e-9)
-    ds = decode.decoded(tf.data.Dataset.range(len(contents)), source, InputConfig())
-    for index, square, label, good in ds:
+    rows = Rows(source=source, inputs=InputConfig(), decoding=EXPORTED)
+    for index, square, label, good in decoded(rows, 0, len(contents), 2).unbatch():
         contents = (tmp_path / source.files[int(index)]).read_bytes()
         image = np.asarray(Image.open(io.BytesIO(contents)).convert("RGB"))
         expected = decode.to_square(tf.constant(image), 256, ResizeRule.SHORTER_SIDE)

@@ -56,7 +56,7 @@ HOUSE = (
     alexnet_tf.settings_json alexnet_tf.settings alexnet_tf.backend alexnet_tf.config
     alexnet_tf.network_config alexnet_tf.network_layers alexnet_tf.environment alexnet_tf.files
     alexnet_tf.text_files alexnet_tf.quiet alexnet_tf.errors
-    pipelines.dataset pipelines.sources.memory pipelines.decode pipelines.bmp
+    pipelines.dataset pipelines.sources.memory pipelines.squares pipelines.decode pipelines.bmp
     pipelines.exif pipelines.kinds pipelines.sources
     pipelines.sources.folder pipelines.sources.layout pipelines.sources.shapes
     pipelines.sources.forms pipelines.order

@@ -17,6 +17,7 @@ from pipelines.config import DataConfig, InputConfig
 from pipelines.machine import Machine
 from pipelines.parallelism import EXPORTED, Decoding
 from pipelines.sources.memory import check_memory
+from pipelines.squares import Rows, decoded
 
 ROOT = pathlib.Path(__file__).parents[1]
 SIDE = 5000
@@ -47,18 +48,19 @@ class Given:
 PEAK = """
 import resource, sys
 import tensorflow as tf
-from pipelines import decode
 from pipelines.config import InputConfig
 from pipelines.parallelism import Decoding
+from pipelines.squares import Rows, decoded
 file, parallel_pixels = sys.argv[1], int(sys.argv[2])
 class Given:
     def read(self, index):
         return tf.io.read_file(file), tf.constant(3)
 how = Decoding(threads=6, parallel_pixels=parallel_pixels, max_pixels=100_000_000)
 def peak(num):
-    ds = decode.decoded(tf.data.Dataset.range(num), Given(), InputConfig(size=8, resize=16), how)
-    for row in ds:
-        assert row[-1]
+    inputs = InputConfig(size=8, resize=16)
+    ds = decoded(Rows(source=Given(), inputs=inputs, decoding=how), 0, num, 4)
+    for batch in ds:
+        assert batch[-1].numpy().all()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
 one = peak(1)
 print(peak(12) - one)
@@ -80,7 +82,8 @@ def test_no_size_changes_a_square_or_its_place(threads):
     sides = [30, 90, 31, 32, 91, 150, 33, 92]
     source = Given(*[png(side, level=side) for side in sides], b"no picture", png(34))
     how = Decoding(threads=threads, parallel_pixels=40 * 40, max_pixels=100 * 100)
-    rows = list(decode.decoded(tf.data.Dataset.range(10), source, INPUTS, how))
+    rows = Rows(source=source, inputs=INPUTS, decoding=how)
+    rows = list(decoded(rows, 0, 10, 4).unbatch())
     assert [int(index) for index, *_ in rows] == list(range(10))
     assert [int(label) for *_, label, _ in rows] == [3, 3, 3, 3, 3, 0, 3, 3, 0, 3]
     levels = [float(np.mean(square)) for _, square, _, _ in rows]

@@ -14,9 +14,10 @@ import tensorflow as tf
 from alexnet_tf.network_config import NetworkConfig
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.training import state
-from pipelines import augment, decode
+from pipelines import augment
 from pipelines.config import InputConfig
 from pipelines.parallelism import EXPORTED, Decoding
+from pipelines.squares import Rows, decoded
 
 TOP = 5
 """Most classes in an answer; fewer where the network knows fewer."""
@@ -132,15 +133,14 @@ def windows(
       uint8 [N, size, size, 3], and bool [N]: whether the picture could be decoded; zeros where not.
     """
     num_images = tf.size(image_bytes, out_type=tf.int64)
-    ds = tf.data.Dataset.range(num_images)
 
     def window(_, square, label, good):
         return augment.center_crop(square, inputs.size), good
 
     # tf.data, not tf.map_fn: it decodes on all cores, and holds few whole pictures at a time.
     # get_single_element makes a plain stateless function of it.
-    ds = decode.decoded(ds, Given(image_bytes), inputs, decoding, window)
-    ds = ds.batch(tf.maximum(num_images, 1))
+    rows = Rows(source=Given(image_bytes), inputs=inputs, decoding=decoding, finish=window)
+    ds = decoded(rows, 0, num_images, tf.maximum(num_images, 1))
     nothing = (tf.zeros([0, inputs.size, inputs.size, 3], tf.uint8), tf.zeros([0], tf.bool))
     ds = ds.concatenate(tf.data.Dataset.from_tensors(nothing))  # reached when N is 0
     return ds.take(1).get_single_element()

@@ -11,7 +11,7 @@ from alexnet_tf.training import counts, evaluation, steps
 from alexnet_tf.training.counts import Counts
 from alexnet_tf.training.state import TrainState
 from alexnet_tf.training.steps import Scale
-from alexnet_tf.training.strategy import distribute
+from alexnet_tf.training.strategy import device_names, distribute
 from pipelines.config import ClassWeights
 from pipelines.dataset import Batch, train_dataset
 
@@ -35,8 +35,9 @@ class Report(NamedTuple):
     seconds: float
     """Of the whole launch."""
     waited_seconds: float | None
-    """Of it, spent with nothing to do because no batch was there; measured in the graph. None for
-    a deterministic run, whose graphs may not look at a clock (TF 2.21)."""
+    """Of it, spent with nothing to do because no batch was there; measured in the graph. None on a
+    GPU, which would have to stop at each step for the host's clock, and for a deterministic run,
+    whose graphs may not look at one (TF 2.21)."""
 
 
 class Launcher:
@@ -59,10 +60,11 @@ class Launcher:
                 source, config.data, config.network.input, config.run.seed, first_position, rows
             ),
         )
-        self._has_clock = not config.run.deterministic
+        are_cpus = all(name.startswith("CPU") for name in device_names(strategy))
+        self._has_clock = are_cpus and not config.run.deterministic
         is_balanced = config.data.class_weights == ClassWeights.BALANCED
         weights = counts.balanced_weights(source.class_counts) if is_balanced else ()
-        self._graph = _graph(state, config, strategy, iter(dataset), weights)
+        self._graph = _graph(state, config, strategy, iter(dataset), weights, self._has_clock)
 
     def __call__(
         self, first_step: int, rates: list[float], carried: Carried
@@ -84,7 +86,7 @@ class Launcher:
         return carried, Report(int(bad_step), lost, seconds, waited)
 
 
-def _graph(state: TrainState, config: Config, strategy, iterator, class_weights):
+def _graph(state: TrainState, config: Config, strategy, iterator, class_weights, has_clock: bool):
     """The tf.function behind a Launcher; one graph for any number of steps."""
     signature = Carried(
         Counts(*[tf.TensorSpec([], tf.float64)] * len(Counts._fields)),
@@ -92,8 +94,9 @@ def _graph(state: TrainState, config: Config, strategy, iterator, class_weights)
     )
 
     def one_step(batch, step, scale, arrived):
-        with tf.control_dependencies([arrived]):  # a clock read beside a step may be read after it
-            batch = Batch(*[tf.identity(part) for part in batch])
+        if has_clock:
+            with tf.control_dependencies([arrived]):  # beside the step it may be read after it
+                batch = Batch(*[tf.identity(part) for part in batch])
         return steps.train_step(state, config, batch, step, scale, class_weights)
 
     @tf.function(
@@ -109,10 +112,10 @@ def _graph(state: TrainState, config: Config, strategy, iterator, class_weights)
             )
             # What an iteration hands to the next is there when all its work is done, the weights'
             # last update too.
-            asked = _time_after(config, [carried.sums.loss])
+            asked = _time_after([carried.sums.loss], has_clock)
             with tf.control_dependencies([asked]):
                 batch = next(iterator)
-            arrived = _time_after(config, strategy.experimental_local_results(batch.mask))
+            arrived = _time_after(strategy.experimental_local_results(batch.mask), has_clock)
             waited += arrived - asked
             step = first_step + tf.cast(i, tf.int64)
             state.optimizer.learning_rate.assign(rates[i])
@@ -129,13 +132,12 @@ def _graph(state: TrainState, config: Config, strategy, iterator, class_weights)
     return launch
 
 
-def _time_after(config: Config, tensors) -> tf.Tensor:
-    """Reads the host's clock once these are there; 0 where graphs may not look at one."""
-    if config.run.deterministic:
+def _time_after(tensors, has_clock: bool) -> tf.Tensor:
+    """Reads the clock once these are there; 0 without one."""
+    if not has_clock:
         return tf.zeros([], tf.float64)
-    with tf.device("CPU:0"):  # a copy to the host waits for what a GPU has still to do
-        with tf.control_dependencies([tf.identity(tensor) for tensor in tensors]):
-            return tf.timestamp()
+    with tf.control_dependencies([tf.identity(tensor) for tensor in tensors]):
+        return tf.timestamp()
 
 
 def carried(sums: tuple[float, ...], loss_scale: float, good_steps: int) -> Carried:

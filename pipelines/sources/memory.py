@@ -7,10 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.config import InputConfig
-from pipelines.decode import MAX_PIXELS, decoded, on_threads
+from pipelines.decode import MAX_PIXELS
 from pipelines.machine import Machine, this_machine
 from pipelines.parallelism import decoding, picture_bytes
 from pipelines.sources import Source
+from pipelines.squares import Rows, decoded, on_threads
 
 _ALIGNED_BYTES = 64  # what TensorFlow expects of a tensor's memory
 _FILL_EXAMPLES = 64
@@ -97,7 +98,7 @@ def in_memory(source: Source, inputs: InputConfig, max_pixels: int = MAX_PIXELS)
     images = memory[start : start + num_bytes].reshape(num, side, side, 3)
     labels, good = np.empty(num, np.int32), np.empty(num, bool)
     how = decoding(max_pixels)
-    ds = decoded(tf.data.Dataset.range(num), source, inputs, how).batch(_FILL_EXAMPLES)
+    ds = decoded(Rows(source=source, inputs=inputs, decoding=how), 0, num, _FILL_EXAMPLES)
     for index, *columns in on_threads(ds, how).prefetch(1):
         rows = slice(int(index[0]), int(index[-1]) + 1)
         images[rows], labels[rows], good[rows] = (column.numpy() for column in columns)

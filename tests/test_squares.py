@@ -1,0 +1,72 @@
+"""What fails keeps its place, wherever it stands in a batch, and nothing else moves."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_run import picture
+
+from pipelines.config import InputConfig
+from pipelines.parallelism import Decoding
+from pipelines.squares import ENDLESS, Rows, decoded
+
+INPUTS = InputConfig(size=8, resize=12)
+HOW = Decoding(threads=3, parallel_pixels=10**6, max_pixels=10**6)
+GOOD, BAD = picture(30, 40), b"no picture"
+
+
+class Given:
+    """Pictures in memory; those whose index is in `bad` cannot be decoded."""
+
+    def __init__(self, num, bad):
+        self.num_examples = num
+        self.encoded = tf.constant([BAD if i in bad else GOOD for i in range(num)])
+
+    def read(self, index):
+        return self.encoded[index], tf.cast(index, tf.int32)
+
+
+PLACES = [(), (0,), (6,), (0, 1, 2, 3), (3, 4), (0, 6), (1, 5), (2, 3, 4, 5, 6), tuple(range(7))]
+
+
+@pytest.mark.parametrize("batch_examples", [1, 2, 3, 7, 10])
+@pytest.mark.parametrize("bad", PLACES)
+def test_every_position_is_there_once_in_order(bad, batch_examples):
+    rows = Rows(source=Given(7, bad), inputs=INPUTS, decoding=HOW)
+    batches = list(decoded(rows, 0, 7, batch_examples).as_numpy_iterator())
+    assert [len(index) for index, *_ in batches[:-1]] == [batch_examples] * (len(batches) - 1)
+    index, square, label, good = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    assert index.tolist() == list(range(7))
+    assert good.tolist() == [i not in bad for i in range(7)]
+    assert label.tolist() == [0 if i in bad else i for i in range(7)]
+    assert (square.any(axis=(1, 2, 3)) == good).all()
+
+
+def test_a_stream_without_end_begins_anywhere_and_misses_nothing():
+    rows = Rows(
+        source=Given(5, (0, 3)),
+        inputs=INPUTS,
+        decoding=HOW,
+        keys=lambda position: (position, position % 5),
+        finish=lambda position, index, square, label, good: (position, index, good),
+    )
+    ds = decoded(rows, 13, ENDLESS, 4)
+    assert [spec.shape.as_list() for spec in tf.nest.flatten(ds.element_spec)] == [[4], [4], [4]]
+    position, index, good = (
+        np.concatenate(x) for x in zip(*ds.take(5).as_numpy_iterator(), strict=True)
+    )
+    assert position.tolist() == list(range(13, 33))
+    assert index.tolist() == [i % 5 for i in range(13, 33)]
+    assert good.tolist() == [i % 5 not in (0, 3) for i in range(13, 33)]
+
+
+def test_padding_follows_the_last_position_even_where_that_one_fails():
+    rows = Rows(
+        source=Given(5, (4,)),
+        inputs=INPUTS,
+        decoding=HOW,
+        finish=lambda index, square, label, good: (index, good),
+    )
+    padding = ((tf.constant(-1, tf.int64), tf.constant(False)), 3)
+    index, good = (np.stack(x) for x in zip(*decoded(rows, 0, 5, 4, padding), strict=True))
+    assert index.tolist() == [[0, 1, 2, 3], [4, -1, -1, -1]]
+    assert good.tolist() == [[True] * 4, [False] * 4]
