@@ -3,11 +3,11 @@
 import collections
 import dataclasses
 
+import executed
 import numpy as np
 import pytest
 import tensorflow as tf
 import tiny
-from tensorflow.python.eager import context
 
 from alexnet_tf import flags
 from alexnet_tf.config import Config, OptimizerConfig, RunConfig
@@ -94,14 +94,9 @@ def operations(settings: Config) -> collections.Counter:
         one = lambda: steps.train_step(state, settings, batch, number, scale)[0].loss  # noqa: E731
         return strategy.run(one)
 
-    context.context().enable_run_metadata()
-    try:
-        step(tf.constant(1, tf.int64))
-        graphs = context.context().export_run_metadata().partition_graphs
-    finally:
-        context.context().disable_run_metadata()
     kinds = (*GRADIENTS, "MatMul", "StatelessRandomUniform")
-    found = [kind for graph in graphs for x in graph.node for kind in kinds if kind in x.op]
+    ran = executed.nodes(step, tf.constant(1, tf.int64))
+    found = [kind for node in ran for kind in kinds if kind in node.op]
     return collections.Counter(found)
 
 

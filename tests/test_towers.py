@@ -3,10 +3,10 @@
 import collections
 import dataclasses
 
+import executed
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.python.eager import context
 
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.networks.dropout import DropPosition, drop_position
@@ -66,27 +66,20 @@ def test_logits_loss_and_gradients_are_those_of_one_device(config, pictures_of_n
         np.testing.assert_allclose(found[name], expected[name], atol=1e-5, err_msg=name)
 
 
-def executed(step, x) -> dict[int, collections.Counter]:
+def operations(step, x) -> dict[int, collections.Counter]:
     """How often each device ran each kind of operation, from the graphs that were executed."""
-    context.context().enable_run_metadata()
-    try:
-        step(x)
-        graphs = context.context().export_run_metadata().partition_graphs
-    finally:
-        context.context().disable_run_metadata()
     counts = collections.defaultdict(collections.Counter)
-    for graph in graphs:
-        for node in graph.node:
-            device = tf.DeviceSpec.from_string(node.device).device_index
-            for kind in ("Conv2DBackpropFilter", "Conv2DBackpropInput", "Conv2D", "MatMul"):
-                if kind in node.op:
-                    counts[device][kind] += 1
-                    break
+    for node in executed.nodes(step, x):
+        device = tf.DeviceSpec.from_string(node.device).device_index
+        for kind in ("Conv2DBackpropFilter", "Conv2DBackpropInput", "Conv2D", "MatMul"):
+            if kind in node.op:
+                counts[device][kind] += 1
+                break
     return counts
 
 
 def test_forward_and_backward_of_each_tower_run_on_its_device(pictures_of_noise, two_devices):
-    counts = executed(graph_of_a_step(TwoTowers(SMALL, two_devices)), pictures_of_noise)
+    counts = operations(graph_of_a_step(TwoTowers(SMALL, two_devices)), pictures_of_noise)
     convolutions = {"Conv2D": 5, "Conv2DBackpropFilter": 5, "Conv2DBackpropInput": 4}
     # fc6 and fc7 on both, fc8 on the first; forward, and two gradients each.
     assert counts == {0: convolutions | {"MatMul": 9}, 1: convolutions | {"MatMul": 6}}
@@ -102,7 +95,7 @@ def test_a_device_scope_alone_would_not_have_done(pictures_of_noise, two_devices
             y = tf.nn.conv2d(x, kernel, 4, "VALID")
         return tape.gradient(y, kernel)
 
-    counts = executed(step, pictures_of_noise)
+    counts = operations(step, pictures_of_noise)
     assert counts[0]["Conv2DBackpropFilter"] == 1  # the trap that the test above would notice
 
 
