@@ -1,13 +1,17 @@
 """Which processors and how much memory a process may use, and what is chosen from that."""
 
 import os
+import pathlib
 import resource
+import subprocess
+import sys
 
 import pytest
 
 from pipelines.machine import Machine, this_machine
 from pipelines.parallelism import PIXEL_BYTES, Threads, decoding, picture_bytes, threads
 
+ROOT = pathlib.Path(__file__).parents[1]
 GB = 10**9
 V2 = "31 23 0:28 / /sys/fs/cgroup rw,relatime shared:9 - cgroup2 cgroup2 rw\n"
 V1 = """32 31 0:29 {top} /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct
@@ -114,3 +118,28 @@ def test_pictures_decoded_side_by_side_have_a_part_of_the_memory(cpus, gigabytes
     assert how.threads * how.parallel_pixels * PIXEL_BYTES <= picture_bytes(here)
     assert picture_bytes(here) == here.memory_bytes / 8
     assert how.max_pixels == 100_000_000
+
+
+USERS_VALUES = """
+import os
+import tensorflow as tf
+from alexnet_tf.config import RunConfig
+from alexnet_tf.training import strategy
+threading = tf.config.threading
+found = []
+for variable, chosen, trains in (("", 0, True), ("3", 0, True), ("", 5, True), ("", 0, False)):
+    os.environ["TF_NUM_INTEROP_THREADS"] = variable
+    threading.set_inter_op_parallelism_threads(chosen)
+    strategy._set_threads(trains)
+    found.append(threading.get_inter_op_parallelism_threads())
+print(found)
+"""
+
+
+def test_one_operation_at_a_time_is_for_training_and_never_over_a_users_value():
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", USERS_VALUES], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.split("\n")[0] == "[1, 0, 5, 0]"
