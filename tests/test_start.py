@@ -1,6 +1,7 @@
 """Runs that start from other weights: what is taken, what starts anew, what is refused."""
 
 import dataclasses
+import os
 import pathlib
 
 import foreign
@@ -17,7 +18,7 @@ from alexnet_tf.training import checkpoint, start
 CONVOLUTIONS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 NETWORK = dataclasses.replace(tiny.config("unused", "unused").network, num_classes=3)
 WEIGHTS = foreign.weights(NETWORK)
-PUBLISHED = pathlib.Path(os.devnull, "alexnet-torchvision-conv.npz")
+DATA = os.environ.get("ALEXNET_TF_DATA")
 
 
 @pytest.fixture(scope="module")
@@ -129,10 +130,11 @@ def test_a_partial_file_is_welcome(tmp_path):
     assert frozen.lines[1] == "frozen at random first weights: fc6, fc7"
 
 
-@pytest.mark.skipif(not PUBLISHED.exists(), reason="the published convolutions are not here")
+@pytest.mark.skipif(not DATA, reason="ALEXNET_TF_DATA is not set")
 def test_the_published_convolutions_of_torchvision_fit(tmp_path):
+    published = pathlib.Path(DATA, "alexnet-torchvision-conv.npz")
     whole = dataclasses.replace(network("torchvision"), num_classes=10)
-    first = start.load(dataclasses.replace(config(PUBLISHED), network=whole), ())
+    first = start.load(dataclasses.replace(config(published), network=whole), ())
     assert layers(first.arrays) == set(CONVOLUTIONS)
 
 
