@@ -148,6 +148,7 @@ def test_nothing_left_out_is_nothing_said(tmp_path):
     [
         ("cow/labels.txt", "no picture in the class folder 'cow', only 'labels.txt'; expected"),
         ("cow/calf/1.jpg", "the class folder 'cow', only 'calf/'"),
+        ("cow/2020/01/1.jpg", "the class folder 'cow', only '2020/'"),
         ("cow/.hidden.jpg", "the class folder 'cow', it is empty"),
     ],
 )
@@ -161,8 +162,10 @@ def test_a_class_that_loses_all_its_pictures_is_an_error(tmp_path, file, message
 def test_runs_and_exports_beside_the_classes_are_no_classes(tmp_path):
     root = write(tmp_path, "cat/1.jpg", "dog/1.jpg")
     write(tmp_path, "runs/mine/config.json", "run/config.json", "run/data.json", contents=b"{}")
-    write(tmp_path, "export/saved_model.pb", contents=b"")
-    assert look(root).left_out == ["export/", "run/", "runs/"]
+    write(tmp_path, "export/saved_model.pb", "runs/failed/lock", "failed/lock", contents=b"")
+    write(tmp_path, "runs/mine/data.json", "caffe/classes.txt", "caffe/weights/a", contents=b"")
+    write(tmp_path, "runs/mine/per_class/confusion.png")
+    assert look(root).left_out == ["caffe/", "export/", "failed/", "run/", "runs/"]
 
 
 def test_links_are_followed(tmp_path):

@@ -33,7 +33,7 @@ class FolderSource:
 
     @property
     def class_counts(self) -> tuple[int, ...]:
-        """How many pictures each class has here."""
+        """Counts the pictures of each class."""
         return tuple(np.bincount(self.labels, minlength=len(self.classes)).tolist())
 
     def name(self, index: int) -> str:

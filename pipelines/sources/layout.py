@@ -17,6 +17,8 @@ _MEANT = dict.fromkeys(("train", "training"), "train") | dict.fromkeys(
 )
 _LITTER = ("__MACOSX", "lost+found", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
 """Folders that systems leave behind; they are classes only if they hold pictures."""
+_OURS = ({"config.json", "data.json"}, {"classes.txt", "weights"}, {"saved_model.pb"})
+"""Names in a run, in converted weights, in an export; a run that failed at once has its lock."""
 _NUM_NAMED = 5
 
 
@@ -31,7 +33,7 @@ class Layout:
 
     @property
     def num_pictures(self) -> int:
-        """How many pictures there are, in all splits."""
+        """Counts the pictures of all splits."""
         return sum(map(len, self.pictures.values()))
 
 
@@ -80,6 +82,11 @@ class _Contents:
     files: list[str]
     """Those that are no pictures."""
     folders: list[str]
+
+    def is_ours(self) -> bool:
+        """Whether a run, converted weights or an export lie here."""
+        names = {*self.files, *self.folders}
+        return names == {"lock"} or any(marks <= names for marks in _OURS)
 
     def has_classes(self) -> bool:
         """Whether a folder in it holds pictures."""
@@ -178,10 +185,20 @@ def _classes(root: str, above: str, folders: dict[str, _Contents]) -> tuple[list
 
 def _is_no_class(name: str, contents: _Contents) -> bool:
     """Whether a folder without pictures is something else: litter, a run, an export, or runs."""
-    has_folders_only = contents.folders and not contents.files and not contents.has_classes()
-    is_run = {"config.json", "data.json"} <= set(contents.files)
-    is_export = "saved_model.pb" in contents.files
-    return name in _LITTER or bool(has_folders_only) or is_run or is_export
+    if name in _LITTER or contents.is_ours():
+        return True
+    return bool(contents.folders and not contents.files and not _has_pictures_below(contents.path))
+
+
+def _has_pictures_below(path: str) -> bool:
+    """Whether a folder holds pictures at any depth; those of runs and exports are none of it."""
+    for folder, inner, _ in os.walk(path):
+        contents = _contents(folder)
+        if contents.is_ours():
+            inner.clear()
+        elif contents.pictures:
+            return True
+    return False
 
 
 def nearest(root: str) -> str:
