@@ -93,13 +93,14 @@ def replace_directory(new: pathlib.Path, place: pathlib.Path) -> pathlib.Path | 
 
 def recover(place: pathlib.Path) -> None:
     """Brings back the directory that a kill between the two renames left under another name."""
+    place = pathlib.Path(os.path.realpath(place))  # `.` has no name, and of a link the end was
     old = _old_name(place)
     if old.is_dir() and not place.exists():
         old.rename(place)
 
 
 def _old_name(place: pathlib.Path) -> pathlib.Path:
-    return place.with_name(f".{place.name}{OLD}")
+    return place.parent / f".{place.name}{OLD}"  # with_name refuses `/`
 
 
 def _exchange(one: pathlib.Path, other: pathlib.Path) -> bool:

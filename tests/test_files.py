@@ -1,5 +1,6 @@
 """Directories are replaced whole, whatever the file system can do."""
 
+import pathlib
 import threading
 
 import pytest
@@ -49,6 +50,20 @@ def test_a_kill_between_two_renames_loses_nothing(tmp_path):
     place.rename(files._old_name(place))
     files.recover(place)
     assert (place / "file").read_text() == "1"
+
+
+def test_what_has_no_name_of_its_own_is_left_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(make(tmp_path / "place", "1"))
+    files.recover(pathlib.Path("."))
+    files.recover(pathlib.Path("/"))
+    assert pathlib.Path("file").read_text() == "1"
+
+
+def test_a_link_finds_what_a_kill_left_where_it_leads(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "place")
+    make(tmp_path / "place", "1").rename(files._old_name(tmp_path / "place"))
+    files.recover(tmp_path / "link")
+    assert (tmp_path / "link" / "file").read_text() == "1"
 
 
 def test_a_small_file_is_replaced_whole(tmp_path):
