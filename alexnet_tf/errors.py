@@ -16,7 +16,7 @@ class RunFailed(Exception):
 
 
 def listed(names: Iterable[object], most: int = 8) -> str:
-    """The first names of a list that may be long, and how many more there are."""
+    """Names the first of a list that may be long, and counts the others."""
     names = [name if len(name) < 80 else f"{name[:77]}..." for name in map(str, names)]
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more or "nothing"

@@ -14,6 +14,7 @@ from alexnet_tf.config import Config
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.networks.family import network
 from alexnet_tf.training import checkpoint, start
+from alexnet_tf.training.run import run
 
 CONVOLUTIONS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 NETWORK = dataclasses.replace(tiny.config("unused", "unused").network, num_classes=3)
@@ -85,6 +86,12 @@ def test_layers_are_picked(source):
 def test_a_layer_that_the_network_lacks_is_said_not_to_be_used(source):
     first = load(source, network={"without": ("conv4",)})
     assert first.lines[0].endswith("; not used: conv4")
+
+
+def test_a_source_that_is_missing_is_noticed_before_the_data_are_opened(tmp_path):
+    with pytest.raises(UserError, match="nowhere': there is no such file or directory"):
+        run(config(tmp_path / "nowhere", "no folder", tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
 
 
 def test_colours_are_turned_around_where_their_order_differs(source):

@@ -6,13 +6,13 @@ Weights are taken layer by layer, by the layer's name. Imports no TensorFlow.
 import dataclasses
 import os
 import pathlib
+import shlex
 import sys
-from collections.abc import Sequence
 
 import numpy as np
 
 from alexnet_tf.config import Config
-from alexnet_tf.errors import UserError
+from alexnet_tf.errors import UserError, listed
 from alexnet_tf.network_config import NetworkConfig
 from alexnet_tf.networks.table import Row, table
 from alexnet_tf.training import checkpoint, converted
@@ -21,9 +21,6 @@ from alexnet_tf.weights import formats, layouts, partial
 from alexnet_tf.weights.layouts import Layout
 
 Arrays = dict[str, np.ndarray]
-
-LISTED = 8
-"""Names in a message, at most."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,10 +50,10 @@ class Start:
 
 
 def check_place(config: Config) -> None:
-    """Refuses to train where weights lie that no run has made.
+    """Refuses to train where weights lie that no run has made, or to start from nothing.
 
     Raises:
-      UserError: with the line to type.
+      UserError: with what to type.
     """
     run_dir, source = pathlib.Path(config.run_dir), config.run.start_from
     if source and os.path.realpath(source) == os.path.realpath(run_dir):
@@ -65,11 +62,14 @@ def check_place(config: Config) -> None:
             "--start_from out to go on with this run, or name another --run_dir."
         )
     last = checkpoint.read_last(run_dir / "checkpoints")
+    if source and not last:  # a run that has begun never looks there again
+        _check_exists(source)
     was_converted = last and last.step == 0 and last.config.recipe == converted.RECIPE
     if was_converted or converted.is_converted(run_dir):
+        there, new = (shlex.quote(f"{run_dir}{end}") for end in ("", "-tuned"))
         raise UserError(
             f"run_dir={str(run_dir)!r} holds converted weights, which are no run; expected a new "
-            f"directory for the run. Type --start_from={run_dir} --run_dir={run_dir}-tuned instead."
+            f"directory for the run. Type --start_from={there} --run_dir={new} instead."
         )
 
 
@@ -131,7 +131,7 @@ def load(config: Config, classes: tuple[str, ...]) -> Start:
         raise UserError(
             f"start_from={source!r} has no weights of {config.network.name}'s layers "
             f"({', '.join(row.name for row in wanted)}); it has "
-            f"{_listed(_layers(found.arrays) or found.others)}. Name the network that "
+            f"{listed(_layers(found.arrays) or found.others)}. Name the network that "
             "it belongs to with --network.name."
         )
     lines = _lines(found, rows, taken, classes)
@@ -152,22 +152,26 @@ def _read(source: str, network: NetworkConfig, layers: list[str]) -> Found:
             layout=Layout(channel_order=stored.config.network.input.channel_order),
             classes=stored.classes,
         )
+    _check_exists(source)
+    arrays, others, layout = partial.load(source, network, layers)
+    return Found(what=source, arrays=arrays, others=tuple(others), layout=layout)
+
+
+def _check_exists(source: str) -> None:
     if not os.path.exists(source):
         raise UserError(
             f"start_from={source!r}: there is no such file or directory; expected a run, converted "
             "weights, or a file with weights."
         )
-    arrays, others, layout = partial.load(source, network, layers)
-    return Found(what=source, arrays=arrays, others=tuple(others), layout=layout)
 
 
 def _layers(arrays: Arrays) -> list[str]:
-    """The layers that arrays belong to."""
+    """Lists the layers that arrays belong to."""
     return list(dict.fromkeys(name.rpartition("/")[0] for name in arrays))
 
 
 def _arrays_of(row: Row, found: Found) -> Arrays:
-    """What was found of one layer, by the names of its parts."""
+    """Picks what was found of one layer, by the names of its parts."""
     pairs = ((name.rpartition("/"), array) for name, array in found.arrays.items())
     return {part: array for (layer, _, part), array in pairs if layer == row.name}
 
@@ -215,18 +219,12 @@ def _lines(found: Found, rows: list[Row], taken: Arrays, classes: tuple[str, ...
     if anew:
         words.append(f"anew: {', '.join(anew)}")
     if left or found.others:
-        words.append(f"not used: {_listed([*left, *found.others])}")
+        words.append(f"not used: {listed([*left, *found.others])}")
     lines = ["; ".join(words)]
     last = rows[-1].name
     if last in used and found.classes and found.classes != classes:
         lines.append(
-            f"{last} has the weights of other classes ({_listed(found.classes)}); to "
+            f"{last} has the weights of other classes ({listed(found.classes)}); to "
             "start it anew leave it out of --start_from_layers"
         )
     return lines
-
-
-def _listed(names: Sequence[str]) -> str:
-    """The first names of a list that may be long."""
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return ", ".join(names[:LISTED]) + more
