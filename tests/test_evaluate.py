@@ -9,12 +9,15 @@ import tensorflow as tf
 import tiny
 
 from alexnet_tf import evaluate
+from alexnet_tf.config import Config
 from alexnet_tf.errors import UserError
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.run import run
+from alexnet_tf.training.splits import default_split
 from alexnet_tf.training.state import assign, named_weights
 from pipelines.augment import preprocess
+from pipelines.config import DataConfig
 from pipelines.decode import decode, to_square
 from pipelines.sources import open_source, shapes
 
@@ -154,6 +157,17 @@ def test_a_run_is_evaluated_on_what_it_held_out_wherever_that_lies_now(capsys, p
     (tmp_path / "moved" / "red" / "0.jpg").unlink()
     others = call(capsys, plain / "run", f"--data.source=folder:{tmp_path / 'moved'}")
     assert (others["split"], others["seen"]) == ("all", 29)
+
+
+def test_drawn_pictures_lie_in_no_folder(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.png").write_bytes(b"")
+    (tmp_path / "data.json").write_text('{"train_num_examples": 1}')
+    monkeypatch.chdir(tmp_path)
+    config = Config(data=DataConfig(source="folder:."))
+    assert default_split(config, "shapes", tmp_path) == "all"
+    assert default_split(config, f"folder:{tmp_path}", tmp_path) == "val"
 
 
 def test_pictures_that_came_later_do_not_bring_those_of_training_in(capsys, plain, pictures):

@@ -35,8 +35,8 @@ def default_split(config: Config, trained_on: str, run_dir: str | os.PathLike) -
 
 def _is_same_place(config: Config, trained_on: str) -> bool:
     """Whether the run was trained on this folder; pictures may have been added since."""
-    here, there = (os.path.realpath(x.partition(":")[2]) for x in (config.data.source, trained_on))
-    return here == there
+    here, there = (x.partition(":") for x in (config.data.source, trained_on))
+    return here[0] == there[0] and os.path.realpath(here[2]) == os.path.realpath(there[2])
 
 
 def _are_same_pictures(config: Config, seen: dict) -> bool:
