@@ -155,10 +155,12 @@ def test_deleted_checkpoints_do_not_take_the_metrics_with_them(pictures, tmp_pat
     before = (tmp_path / "metrics.jsonl").read_text()
     for number in (1, 2):
         shutil.rmtree(tmp_path / "checkpoints")
+        (tmp_path / "per_class").mkdir()
         capsys.readouterr()
         run(config)
         aside = tmp_path / f"aside-{number}"
         assert f"was moved to {str(aside)!r}" in capsys.readouterr().err
         assert json.loads((aside / "result.json").read_text())["step"] == 4
+        assert (aside / "per_class").is_dir() and not (tmp_path / "per_class").exists()
     assert (tmp_path / "aside-1" / "metrics.jsonl").read_text() == before
     assert len(tiny.metrics(tmp_path)) == len(before.splitlines())

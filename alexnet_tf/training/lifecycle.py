@@ -156,7 +156,11 @@ def check_same_run(run_dir: pathlib.Path, config: Config, data: dict, stored_dat
     """
     settings = read_json(run_dir / "config.json")
     if settings:
-        changed = differences(settings_json.from_json(settings), config)
+        try:
+            before = settings_json.from_json(settings)
+        except UserError as error:
+            raise UserError(f"{str(run_dir / 'config.json')!r}: {error}") from error
+        changed = differences(before, config)
         if changed:
             raise UserError(
                 f"run_dir={str(run_dir)!r} holds a run with other settings: {'; '.join(changed)}. "
@@ -212,7 +216,7 @@ def read_json(path: pathlib.Path) -> dict:
     except (OSError, ValueError, RecursionError) as error:
         raise RunFailed(
             f"{str(path)!r} cannot be read: {error}. Expected it as it was written; put it back, "
-            "or remove it to go on without this comparison."
+            "or remove it to go on without it."
         ) from error
 
 
@@ -228,7 +232,8 @@ def set_aside(run_dir: pathlib.Path) -> pathlib.Path | None:
     aside = run_dir / f"aside-{1 + max((int(x) for x in numbers if x.isdecimal()), default=0)}"
     try:
         aside.mkdir()
-        for name in ("events", "result.json", "config.json", "data.json", "metrics.jsonl"):
+        names = ("events", "per_class", "result.json", "config.json", "data.json", "metrics.jsonl")
+        for name in names:  # the last is what a start looks for
             if (run_dir / name).exists():
                 (run_dir / name).rename(aside / name)
     except OSError as error:
