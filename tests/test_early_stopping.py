@@ -4,7 +4,6 @@ import dataclasses
 import json
 import shutil
 
-import keras
 import pytest
 import tiny
 
@@ -52,22 +51,10 @@ def test_a_stopped_run_is_finished_and_goes_on_when_more_epochs_are_waited_for(
     assert f"finished at step 15, {said}3." in capsys.readouterr().err
 
 
-class StopAt(keras.callbacks.Callback):
-    """Interrupts a run after a step."""
-
-    def __init__(self, step):
-        super().__init__()
-        self.step = step
-
-    def on_train_batch_end(self, batch, logs=None):
-        if batch + 1 >= self.step:
-            raise KeyboardInterrupt
-
-
 def test_a_killed_run_stops_at_the_same_step_with_the_same_bits(pictures, tmp_path, stalled):
     often = {"save_every_seconds": 1e-9, "steps_per_launch": 1}
     with pytest.raises(KeyboardInterrupt):
-        run(stuck(pictures, tmp_path, **often), [StopAt(10)])
+        run(stuck(pictures, tmp_path, **often), [tiny.StopAt(10)])
     run(stuck(pictures, tmp_path))
     tiny.assert_equal(*(checkpoint.load(x, "last").arrays() for x in (stalled, tmp_path)))
     assert tiny.metrics(tmp_path) == tiny.metrics(stalled)

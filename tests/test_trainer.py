@@ -33,18 +33,6 @@ def last_arrays(run_dir):
     return checkpoint.load(run_dir, "last").arrays()
 
 
-class StopAt(keras.callbacks.Callback):
-    """Stops a run after a step, as early stopping would."""
-
-    def __init__(self, step):
-        super().__init__()
-        self.step = step
-
-    def on_train_batch_end(self, batch, logs=None):
-        if batch + 1 >= self.step:
-            raise KeyboardInterrupt
-
-
 def test_a_run_logs_evaluates_and_saves_where_it_should(undisturbed):
     _, lines = undisturbed
     trained = [line["step"] for line in lines if "train/loss" in line]
@@ -67,7 +55,7 @@ def test_resuming_in_the_middle_of_an_epoch_ends_with_the_same_bits(
     arrays, lines = undisturbed
     config = tiny.config(pictures, tmp_path, save_every_seconds=1e-9, steps_per_launch=1)
     with pytest.raises(KeyboardInterrupt):
-        run(config, [StopAt(7)])
+        run(config, [tiny.StopAt(7)])
     assert checkpoint.load(tmp_path, "last").step == 6
     assert run(config)[0] == 0
     tiny.assert_equal(arrays, last_arrays(tmp_path))

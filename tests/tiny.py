@@ -4,6 +4,7 @@ import dataclasses
 import json
 import pathlib
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -30,6 +31,18 @@ def write_pictures(
                 picture = np.clip(noise + color, 0, 255).astype(np.uint8)
                 (folder / f"{i}.jpg").write_bytes(tf.io.encode_jpeg(picture).numpy())
     return root
+
+
+class StopAt(keras.callbacks.Callback):
+    """Interrupts a run after a step."""
+
+    def __init__(self, step):
+        super().__init__()
+        self.step = step
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch + 1 >= self.step:
+            raise KeyboardInterrupt
 
 
 def config(pictures: pathlib.Path, run_dir: pathlib.Path, **run) -> Config:
