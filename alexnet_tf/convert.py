@@ -138,7 +138,7 @@ def _of_run(call: flags.Call) -> Converted:
             f"{', '.join(typed)}: expected no settings of the network, which the run "
             f"from={call.arguments.from_!r} has stored. Leave them out."
         )
-    stored = checkpoint.load(call.arguments.from_)
+    stored = checkpoint.load(call.arguments.from_, name="from")
     return stored.config.on_one_device().network, stored.weights(), stored.classes
 
 

@@ -116,7 +116,7 @@ def open_model(place: str) -> tuple[Callable, int | None, int]:
             f"model={place!r} {found}; expected an export (`python -m alexnet_tf.export`) or a "
             "run directory (`python -m alexnet_tf.train`) with a checkpoint."
         )
-    stored = checkpoint.load(place) if is_run else None
+    stored = checkpoint.load(place, name="model") if is_run else None
 
     from alexnet_tf.serving import classifier, savedmodel  # TensorFlow starts only here
     from alexnet_tf.training.strategy import make_strategy

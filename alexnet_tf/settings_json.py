@@ -140,7 +140,7 @@ def _read(kind: Any, value: Any, name: str) -> Any:
     if is_union(kind) and all(map(dataclasses.is_dataclass, typing.get_args(kind))):
         rows = {row.kind: row for row in typing.get_args(kind)}
         which = value.get("kind") if isinstance(value, Mapping) else None
-        if which not in rows:
+        if not isinstance(which, str) or which not in rows:
             raise UserError(expected_one_of(f"{name}.kind", which, rows))
         return from_dict(rows[which], value, name)
     return value

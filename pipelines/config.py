@@ -91,7 +91,9 @@ class Views(enum.StrEnum):
 
 def is_color(levels) -> bool:
     """Whether these are three levels from 0 to 255."""
-    return not isinstance(levels, str) and len(levels) == 3 and all(0 <= x <= 255 for x in levels)
+    if isinstance(levels, str) or len(levels) != 3:
+        return False
+    return all(isinstance(x, int | float) and 0 <= x <= 255 for x in levels)
 
 
 def check_megapixels(name: str, value: float) -> None:

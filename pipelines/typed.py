@@ -81,8 +81,8 @@ def typed(name: str, kind: Any, value: Any) -> Any:
 
     Args:
       name: what one types for it, for the message.
-      kind: of a field: bool, int, float, str, an enumeration, another dataclass, a tuple, or a
-        choice of these (A | B).
+      kind: of a field: bool, int, float, str, dict, an enumeration, another dataclass, a tuple, or
+        a choice of these (A | B).
       value: as it was given.
 
     Raises:
@@ -202,7 +202,14 @@ def _text(value: Any) -> str:
     return str(text)
 
 
+def _object(value: Any) -> dict:
+    if not isinstance(value, dict):
+        raise ValueError
+    return value
+
+
 _PLAIN = {
+    dict: (_object, "an object with named values"),
     bool: (_bool, "true or false"),
     int: (_integer, "a whole number"),
     float: (_number, "a number"),

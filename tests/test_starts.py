@@ -15,6 +15,7 @@ import tiny
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.training import checkpoint, lifecycle
 from alexnet_tf.training.run import run
+from alexnet_tf.training.state import Progress
 
 
 def test_a_start_that_failed_binds_nobody(tmp_path):
@@ -42,7 +43,7 @@ def test_an_input_that_is_too_small_is_a_mistake_of_the_user(pictures, tmp_path)
 
 def test_weights_that_nobody_evaluated_are_not_the_best(tmp_path):
     for step in (0, 5):
-        progress = {"step": step, "best_step": 0}
+        progress = Progress(step=step).to_json()
         config = tiny.config(tmp_path, tmp_path)
         arrays = {"conv1/bias": np.zeros(2, np.float32)}
         checkpoint.save(tmp_path / "checkpoints", arrays, config, ("a", "b"), progress, {})

@@ -94,8 +94,11 @@ def describe(path: pathlib.Path) -> dict[str, Any]:
     if not is_export(path):
         return {}
     try:
-        return json.loads((path / DESCRIPTION).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        found = json.loads((path / DESCRIPTION).read_text(encoding="utf-8"))
+        if not isinstance(found, dict) or not isinstance(found.get("max_pixels", 0), int):
+            raise ValueError(f"{DESCRIPTION} is not as it was written")
+        return found
+    except (OSError, ValueError, RecursionError) as error:
         raise _damaged(path, error) from error
 
 

@@ -147,9 +147,12 @@ def load(
             )
         best_step = last.progress["best_step"]  # 0 before the first evaluation
         if which == Which.LAST or best_step in (0, last.step):
-            break
+            return last
+        best = directory / f"{_PREFIX}{best_step:09d}"
         with contextlib.suppress(FileNotFoundError):  # another one became the best since
-            return _read(directory / f"{_PREFIX}{best_step:09d}")
+            return _read(best)
+    if best.is_dir():
+        raise damaged(best, FileNotFoundError("a file of it is missing"))
     return last
 
 
@@ -213,7 +216,7 @@ def _read(path: pathlib.Path) -> Checkpoint:
         _check_kinds(state, REQUIRED)
         is_evaluated = (path / EVALUATION).exists()
         progress = _json(path / EVALUATION) if is_evaluated else state["progress"]
-        _check_kinds(progress, {"step": int, "best_step": int})
+        _check_kinds(progress, {"step": int, "best_step": int, "best_error": float})
         if not all(isinstance(name, str) for name in state["classes"]):
             raise ValueError("classes are no list of names")
         return Checkpoint(

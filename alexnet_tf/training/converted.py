@@ -20,7 +20,7 @@ from alexnet_tf import files, settings_json
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.network_config import NetworkConfig
 from alexnet_tf.recipes import recipe
-from alexnet_tf.training.stored import Checkpoint
+from alexnet_tf.training.stored import Checkpoint, damaged
 
 FORMAT_VERSION = 1
 RECIPE = "converted"
@@ -108,7 +108,4 @@ def load(directory: pathlib.Path) -> Checkpoint:
     except UserError as error:
         raise UserError(f"{str(path)!r}: {error}") from error
     except Exception as error:  # what is no longer as it was written fails in many ways
-        raise RunFailed(
-            f"{str(path)!r} cannot be read: {' '.join(str(error).split())}. Expected it as `python "
-            "-m alexnet_tf.convert` wrote it; convert once more."
-        ) from error
+        raise damaged(path, error, is_converted=True) from error

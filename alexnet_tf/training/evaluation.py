@@ -122,8 +122,9 @@ def evaluate(
 
     Raises:
       UserError: the data cannot be opened, or have a class that the network does not know.
+      RunFailed: the checkpoint is damaged.
     """
-    strategy = make_strategy(config.run)
+    strategy, weights = make_strategy(config.run), stored.weights()
     try:
         source = open_source(config.data, split, config.run.seed, stored.classes)
     except ValueError as error:
@@ -132,7 +133,7 @@ def evaluate(
         print(source.remark, file=sys.stderr, flush=True)
     with strategy.scope():
         model = alexnet(config.network, config.run.seed, compute_dtype(config.run.precision))
-    assign(named_weights(model), stored.weights())
+    assign(named_weights(model), weights)
     evaluator = Evaluator(model, source, config, strategy, views)
     return Found(evaluator(), evaluator.confusion, source)
 

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import pathlib
 import sys
+from typing import Any
 
 import keras
 
@@ -17,7 +18,7 @@ from alexnet_tf.training.monitoring import Console, MetricsFile
 from alexnet_tf.training.state import Progress, assign, named_weights
 from alexnet_tf.training.strategy import describe, make_strategy
 from alexnet_tf.training.trainer import Trainer
-from pipelines.config import Cache
+from pipelines.config import Cache, is_color
 from pipelines.dataset import dataset_mean
 from pipelines.sources import Source, open_source
 from pipelines.sources.memory import check_memory, in_memory
@@ -84,6 +85,7 @@ def _train(config, strategy, sources, run_dir, callbacks, first) -> tuple[int, d
     if first:
         weights = named_weights(trainer.state.model)
         assign({name: weights[name] for name in first.arrays}, first.arrays)
+        first.arrays.clear()  # the network has them now
     if trainer.is_finished():
         print(_end(trainer, run_dir), file=sys.stderr)
         return 0, _finished(trainer, run_dir)
@@ -168,11 +170,12 @@ def _open_sources(config: Config) -> tuple[Source, Source]:
 
 
 def _prepare(
-    config: Config, train: Source, val: Source, measured_mean: list[float] | None
+    config: Config, train: Source, val: Source, measured_mean: Any
 ) -> tuple[Config, Source, Source]:
     """Fills the cache, and takes from the data what the settings leave to them.
 
-    A run that goes on knows the mean that was measured at its start.
+    A run that goes on knows the mean that was measured at its start. What is none is measured
+    again, and the comparison with what the run has stored then says so.
     """
     inputs, most = config.network.input, config.data.max_pixels
     try:
@@ -180,8 +183,9 @@ def _prepare(
             check_memory([train, val], inputs)
             train, val = in_memory(train, inputs, most), in_memory(val, inputs, most)
         if inputs.mean == "dataset":
-            mean = measured_mean or dataset_mean(train, inputs, most)
-            inputs = dataclasses.replace(inputs, mean=tuple(mean))
+            is_known = isinstance(measured_mean, list) and is_color(measured_mean)
+            mean = measured_mean if is_known else dataset_mean(train, inputs, most)
+            inputs = dataclasses.replace(inputs, mean=mean)
     except ValueError as error:
         raise UserError(str(error)) from error
     except OSError as error:

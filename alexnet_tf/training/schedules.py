@@ -23,6 +23,13 @@ class Plateau:
     waited: int = 0
     """Evaluations since the last best error."""
 
+    def __post_init__(self):
+        """Refuses what is not of its type; before 0.1.0 the best error began as infinity."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if type(value) is not type(field.default) or not value >= 0:
+                raise ValueError(f"plateau.{field.name}={value!r}, expected {field.type.__name__}")
+
     def after(self, error: float, config: OptimizerConfig) -> "Plateau":
         """The state once an evaluation has found `error`, a fraction (paper, section 5)."""
         if error < self.best_error:
@@ -33,7 +40,7 @@ class Plateau:
 
 
 def needs_length(schedule: Schedule) -> bool:
-    """Whether the schedule depends on how long the run is; such a run cannot be prolonged."""
+    """Whether the schedule depends on how long the run is; such a run cannot be extended."""
     return schedule in (Schedule.COSINE, Schedule.AUTO2012)
 
 

@@ -16,7 +16,7 @@ from alexnet_tf.training import counts, optimizer
 from alexnet_tf.training.schedules import Plateau
 from alexnet_tf.training.selection import frozen_layers
 from alexnet_tf.training.strategy import tower_devices
-from pipelines.typed import choice
+from pipelines.typed import Typed, choice
 
 Weight = keras.Variable | Joined
 """One weight as files know it."""
@@ -26,7 +26,7 @@ FIRST_LOSS_SCALE = 2.0**15
 
 
 @dataclasses.dataclass
-class Progress:
+class Progress(Typed):
     """How far a run has come: plain numbers, stored in a checkpoint as JSON."""
 
     step: int = 0
@@ -52,15 +52,25 @@ class Progress:
     metrics_bytes: int = 0
     """Length of metrics.jsonl when this was stored."""
 
+    def __post_init__(self):
+        """Refuses what no run has come to: files hold progress, and files are damaged."""
+        super().__post_init__()
+        self.at_least(0, "step", "evaluated_step", "seen", "skipped", "best_step", "good_steps")
+        self.at_least(0, "metrics_bytes", "best_error", "loss_scale")
+
     def to_json(self) -> dict[str, Any]:
         """The same as a dict that JSON can hold."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Progress":
-        """Reads what `to_json` wrote."""
-        plateau = Plateau(**values["plateau"])
-        return cls(**values | {"plateau": plateau, "sums": tuple(values["sums"])})
+        """Reads what `to_json` wrote.
+
+        Raises:
+          KeyError, TypeError, ValueError: it is something else.
+        """
+        plateau, sums = Plateau(**values["plateau"]), counts.Counts(*values["sums"])
+        return cls(**values | {"plateau": plateau, "sums": tuple(sums)})
 
 
 class TrainState:

@@ -9,6 +9,7 @@ import numpy as np
 
 from alexnet_tf.config import Config
 from alexnet_tf.errors import RunFailed
+from alexnet_tf.networks.table import table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,8 +27,15 @@ class Checkpoint:
     """Descriptor of arrays.npz; closed when this object goes."""
 
     def __post_init__(self):
-        """Ties the open file to this object."""
+        """Ties the open file to this object.
+
+        Raises:
+          ValueError: there are more or fewer names of classes than outputs.
+        """
         weakref.finalize(self, os.close, self.arrays_file)
+        num_classes = self.config.network.num_classes
+        if num_classes not in (0, len(self.classes)):
+            raise ValueError(f"classes has {len(self.classes)} names, expected {num_classes}")
 
     @property
     def step(self) -> int | None:
@@ -46,18 +54,42 @@ class Checkpoint:
                 with np.load(file, allow_pickle=False) as stored:
                     return {name: stored[name] for name in stored.files}
         except Exception as error:  # a damaged archive makes NumPy raise almost anything
-            raise damaged(self.path, error) from error
+            raise self._damaged(error) from error
 
     def weights(self) -> dict[str, np.ndarray]:
-        """Reads the arrays without the optimizer's."""
+        """Reads the arrays without the optimizer's.
+
+        Raises:
+          RunFailed: the file is damaged, or holds other arrays than those of the network.
+        """
         arrays = self.arrays()
-        return {name: arrays[name] for name in arrays if not name.endswith("/momentum")}
+        weights = {name: arrays[name] for name in arrays if not name.endswith("/momentum")}
+        try:
+            rows = table(self.config.network)
+        except ValueError as error:
+            raise self._damaged(error) from error
+        expected = {f"{row.name}/{part}": x for row in rows for part, x in row.arrays.items()}
+        found = {name: array.shape for name, array in weights.items() if array.dtype.kind == "f"}
+        for name in sorted(weights.keys() | expected.keys()):
+            if found.get(name) != expected.get(name):
+                raise self._damaged(
+                    ValueError(f"{name} has shape {found.get(name)}, expected {expected.get(name)}")
+                )
+        return weights
+
+    def _damaged(self, error: Exception) -> RunFailed:
+        return damaged(self.path, error, is_converted=self.step is None)
 
 
-def damaged(path: pathlib.Path, error: Exception) -> RunFailed:
-    """Says that a checkpoint is not as it was written."""
+def damaged(path: pathlib.Path, error: Exception, is_converted: bool = False) -> RunFailed:
+    """Says that weights are not as they were written, and what to do."""
     reason = " ".join(str(error).split()) or type(error).__name__
+    advice = (
+        "convert once more with `python -m alexnet_tf.convert`"
+        if is_converted
+        else "remove this directory to go on from the one before"
+    )
     return RunFailed(
         f"checkpoint={str(path)!r} cannot be read: {reason.rstrip('.')}. Expected it as it was "
-        "written; remove this directory to go on from the one before."
+        f"written; {advice}."
     )
