@@ -91,7 +91,8 @@ class Trainer:
         is_over = False
         while True:
             if self._is_evaluation_due():
-                self._save()  # first: whatever happens during the evaluation, the steps are safe
+                if self._saved_step != progress.step:
+                    self._save()  # first: whatever happens meanwhile, the steps are safe
                 self._evaluate(signals)
                 if self._is_evaluation_due():  # still: a signal came
                     break
@@ -177,7 +178,7 @@ class Trainer:
         return last_step_of_epoch(self._epochs_done(step), n, batch_size)
 
     def _epochs_done(self, step: int) -> int:
-        """Epochs completed by a step; the one in hand bears the same number, from 0."""
+        """Counts the epochs completed by a step; the next has this number, from 0."""
         return step * self.config.run.global_batch_size // self.train_source.num_examples
 
     def _ends_epoch(self, step: int) -> bool:
