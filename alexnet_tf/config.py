@@ -134,7 +134,7 @@ def _rate(text: str) -> tuple[str, float]:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunConfig(Typed):
-    """How long, where, and what is written down. Its flags bear no section name."""
+    """How long, where, and what is written down. Its flags have no section name."""
 
     strategy: StrategyName = dataclasses.field(default=StrategyName.SINGLE, metadata=FREE)
     """single trains on one device; mirrored shares each batch among several devices."""

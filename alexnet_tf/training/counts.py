@@ -61,7 +61,7 @@ def credit(scores: tf.Tensor, label: tf.Tensor, k: int) -> tf.Tensor:
 
 
 def balanced_weights(class_counts: tuple[int, ...]) -> tuple[float, ...]:
-    """What each class weighs where all are to count the same: num_examples / (K * its examples)."""
+    """Weighs classes so that all count the same: each num_examples / (K * its examples)."""
     whole, num_classes = sum(class_counts), len(class_counts)
     return tuple(whole / (num_classes * max(count, 1)) for count in class_counts)
 

@@ -119,7 +119,7 @@ def cross_entropy(label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 def training_losses(
     label: tf.Tensor, logits: tf.Tensor, smoothing: float, class_weights: tuple[float, ...]
 ) -> tf.Tensor:
-    """What training minimizes, each example's part of it.
+    """Computes what training minimizes, each example's part of it.
 
     Args:
       label: int32 [N].

@@ -29,7 +29,7 @@ class Timer:
         self._is_built = True
 
     def leave_out(self, seconds: float) -> None:
-        """Takes time that was not training out of the lap in hand."""
+        """Takes time that was not training out of the current lap."""
         self._lap_started += seconds
 
     def lap(self, seen: int) -> dict[str, float]:
