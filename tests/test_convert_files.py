@@ -183,3 +183,13 @@ def test_a_missing_package_is_named(tmp_path, monkeypatch, end, package):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(UserError, match=f"output=.*expected the package {package} .*pip install"):
         formats.store(str(tmp_path / f"net{end}"), WEIGHTS, CONFIG)
+
+
+def test_the_list_of_an_archives_entries_is_read_once(tmp_path, monkeypatch):
+    np.savez(tmp_path / "a.npz", **{f"a{i}": np.ones(1) for i in range(50)})
+    reads, opened = [], zipfile.ZipFile.__init__
+    monkeypatch.setattr(
+        zipfile.ZipFile, "__init__", lambda *x, **y: (reads.append(x), opened(*x, **y))[1]
+    )
+    assert len(formats.read(str(tmp_path / "a.npz"), formats.FORMATS[".npz"])) == 50
+    assert len(reads) == 1

@@ -4,10 +4,15 @@ import dataclasses
 import io
 import os
 import pathlib
+import struct
 import zipfile
+import zlib
+from typing import BinaryIO
 
 STORED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Ways to store an entry that are read: those of NumPy and PyTorch. Others grow without a limit."""
+HEADER, MARK = struct.Struct("<4s22xHH"), b"PK\3\4"
+"""Of an entry, before its name; what it begins with."""
 MOST_ENTRIES = 50_000
 CHUNK_BYTES = 2**23
 """Read at once at most; so long may the list of entries be too."""
@@ -51,8 +56,9 @@ class Entry:
         if self.info.compress_type not in STORED:
             raise ValueError(f"an entry packed by method {self.info.compress_type}")
         contents = bytearray(num_bytes)
-        with _Chunks(self.path) as file, zipfile.ZipFile(file) as archive:
-            with archive.open(self.info) as entry:
+        with open(self.path, "rb") as file:
+            _seek_contents(file, self.info)  # a ZipFile would read the list of all entries again
+            with zipfile.ZipExtFile(file, "r", self.info) as entry:
                 if first < CHUNK_BYTES:  # a seek would switch the checksum off
                     entry.read(first)
                 else:
@@ -62,6 +68,31 @@ class Entry:
                     if entry.readinto(part) != len(part):
                         raise EOFError("it ends inside of an array")
         return contents
+
+    def go_to(self, file: BinaryIO) -> None:
+        """Puts the archive, open, at the first of its bytes, to be read where they are.
+
+        Raises:
+          ValueError: they are packed, or damaged.
+        """
+        if self.info.compress_type != zipfile.ZIP_STORED:
+            raise ValueError(f"a packed entry of {self.length:,} bytes")
+        _seek_contents(file, self.info)
+        start, checksum, left = file.tell(), 0, self.length
+        while part := file.read(min(CHUNK_BYTES, left)):
+            checksum, left = zlib.crc32(part, checksum), left - len(part)
+        if left or checksum != self.info.CRC:
+            raise ValueError("an entry with another checksum")
+        file.seek(start)
+
+
+def _seek_contents(file: BinaryIO, info: zipfile.ZipInfo) -> None:
+    """Goes to where an entry's contents begin: behind its own header, a name and extras."""
+    file.seek(info.header_offset)
+    mark, name_bytes, extra_bytes = HEADER.unpack(file.read(HEADER.size))
+    if mark != MARK:
+        raise ValueError("an entry that does not begin where the list of entries says")
+    file.seek(name_bytes + extra_bytes, os.SEEK_CUR)
 
 
 def entries(path: pathlib.Path) -> dict[str, Entry]:
