@@ -14,7 +14,8 @@ MOST_HEADER_BYTES = 2**22
 """Of the list; about 30,000 arrays."""
 DTYPES = {
     **{"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"},
-    **{"F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"},
+    **{"F8_E4M3": "float8_e4m3fn", "F8_E4M3FNUZ": "float8_e4m3fnuz"},
+    **{"F8_E5M2": "float8_e5m2", "F8_E5M2FNUZ": "float8_e5m2fnuz"},
     **{
         f"{letter}{n}": f"{sign}int{n}"
         for letter, sign in (("I", ""), ("U", "u"))

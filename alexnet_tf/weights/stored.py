@@ -14,10 +14,12 @@ import numpy as np
 
 NUMBERS = {
     **{"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2},
-    **{"float8_e4m3fn": 1, "float8_e5m2": 1},
+    **{f"float8_{kind}": 1 for kind in ("e4m3fn", "e5m2", "e4m3fnuz", "e5m2fnuz")},
     **{f"{sign}int{bits}": bits // 8 for sign in ("", "u") for bits in (8, 16, 32, 64)},
 }
 """Types that are read, and the bytes of one number."""
+FLOAT8 = {"float8_e4m3fn": (3, 7), "float8_e4m3fnuz": (3, 8), "float8_e5m2fnuz": (2, 16)}
+"""Bits of the fraction, and what is subtracted from the exponent; none has an infinity."""
 LARGE_BYTES = 2**26
 """Above these, what a file says of a size that no network tells is doubted."""
 MOST_GROWTH = 100
@@ -178,11 +180,18 @@ def numbers(contents: bytes | bytearray, dtype: str, order: str = "<") -> np.nda
         return (np.frombuffer(contents, f"{order}u2").astype(np.uint32) << 16).view(np.float32)
     if dtype == "float8_e5m2":  # the upper half of a float16
         return (np.frombuffer(contents, np.uint8).astype(np.uint16) << 8).view(np.float16)
-    if dtype == "float8_e4m3fn":  # float16 with one bit less of exponent, and one NaN
-        bits = np.frombuffer(contents, np.uint8).astype(np.uint16)
-        halves = ((bits & 0x80) << 8 | (bits & 0x7F) << 7).view(np.float16)
-        return np.where((bits & 0x7F) == 0x7F, np.nan, halves.astype(np.float32) * 2**8)
+    if dtype in FLOAT8:
+        return _float8(np.frombuffer(contents, np.uint8), dtype)
     return np.frombuffer(contents, np.dtype(dtype).newbyteorder(order))
+
+
+def _float8(bits: np.ndarray, dtype: str) -> np.ndarray:
+    """Moves exponent and fraction to their places in a float32."""
+    fraction_bits, bias = FLOAT8[dtype]
+    wide = (bits & 0x7F).astype(np.uint32) << (23 - fraction_bits)
+    values = wide.view(np.float32) * np.float32(2.0 ** (127 - bias))
+    is_none = bits == 0x80 if dtype.endswith("uz") else bits & 0x7F == 0x7F
+    return np.where(is_none, np.nan, np.where(bits & 0x80, -values, values))
 
 
 def is_floating(dtype: str) -> bool:
