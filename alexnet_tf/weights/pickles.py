@@ -46,16 +46,6 @@ COUNTED = {
 """Operations that are followed by a number of bytes, and those; what the bytes are."""
 LINES = {**dict.fromkeys((b"I", b"L", b"F", b"S", b"V", b"p", b"g", b"P"), 1), b"c": 2, b"i": 2}
 """Operations that are followed by lines of text, and how many."""
-PUSHED: dict[bytes, Callable[[], Any]] = {
-    b"N": lambda: None,
-    b"\x88": lambda: True,
-    b"\x89": lambda: False,
-    b")": tuple,
-    b"]": list,
-    b"}": dict,
-    b"\x8f": lambda: Inert("builtins", "set"),
-}
-"""Operations that push a value of their own."""
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -68,6 +58,8 @@ class Inert:
     """Its name there."""
     state: Any = None
     """What such an object would be filled with."""
+    entries: dict = dataclasses.field(default_factory=dict)
+    """What it would hold by key."""
 
     @property
     def name(self) -> str:
@@ -112,13 +104,9 @@ class Values:
             code = self._take(1)
             if code == b".":
                 return self.stack.pop()
-            argument = self._argument(code)
-            if code in PUSHED:
-                self.stack.append(PUSHED[code]())
-            elif code in OPERATIONS:
-                OPERATIONS[code](self, argument)
-            else:
+            if code not in OPERATIONS:
                 raise ValueError(f"no pickle has the operation {code!r}")
+            OPERATIONS[code](self, self._argument(code))
         raise ValueError(f"a pickle of more than {MOST_STEPS:,} steps")
 
     def _take(self, num_bytes: int) -> bytes:
@@ -218,9 +206,10 @@ class Values:
             self.stack[-1].extend(items)
 
     def update(self, items: list[Any]) -> None:
-        """Puts keys and values, which take turns, into a dictionary."""
-        if isinstance(self.stack[-1], dict):
-            self.stack[-1].update(mapping(_pairs(items)))
+        """Puts keys and values, which take turns, into a dictionary of any kind."""
+        filled = getattr(self.stack[-1], "entries", self.stack[-1])
+        if isinstance(filled, dict):
+            filled.update(mapping(_pairs(items)))
 
     def ask(self, identifier: Any) -> None:
         """Pushes the value of an identifier."""
@@ -256,6 +245,9 @@ def _quoted(text: str) -> str:
 OPERATIONS: dict[bytes, Callable[[Values, Any], Any]] = {
     **dict.fromkeys((b"\x80", b"\x95"), lambda v, _: None),  # the protocol; the length of a part
     # values
+    b"N": lambda v, _: v.push(None),
+    b"\x88": lambda v, _: v.push(True),
+    b"\x89": lambda v, _: v.push(False),
     **dict.fromkeys((*COUNTED, b"K", b"M", b"J", b"G"), lambda v, x: v.push(x)),
     **dict.fromkeys((b"I", b"L"), lambda v, x: v.push(int(x[0].removesuffix("L")))),
     b"F": lambda v, x: v.push(float(x[0])),
@@ -275,6 +267,10 @@ OPERATIONS: dict[bytes, Callable[[Values, Any], Any]] = {
     b"g": lambda v, x: v.push(v.memo[int(x[0])]),
     **dict.fromkeys((b"h", b"j"), lambda v, x: v.push(v.memo[x])),
     # collections; sets stay empty
+    b")": lambda v, _: v.push(()),
+    b"]": lambda v, _: v.push([]),
+    b"}": lambda v, _: v.push({}),
+    b"\x8f": lambda v, _: v.push(Inert("builtins", "set")),
     b"t": lambda v, _: v.push(tuple(v.marked())),
     b"\x85": lambda v, _: v.push(tuple(v.last(1))),
     b"\x86": lambda v, _: v.push(tuple(v.last(2))),

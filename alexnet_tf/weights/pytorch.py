@@ -19,8 +19,8 @@ from alexnet_tf.weights.stored import LARGE_BYTES, NUMBERS, Contents, Span, Stor
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 ZIP_MAGIC = b"PK\x03\x04"
-MOST_PICKLE_BYTES = 2**25
-"""Of the pickle inside an archive, where no numbers of tensors are."""
+LARGE_PICKLE_BYTES = 2**25
+"""Above these, the pickle inside an archive is read where it is: it has arrays of NumPy's."""
 STORAGES = {
     **{"Double": "float64", "Float": "float32", "Half": "float16", "BFloat16": "bfloat16"},
     **{"Long": "int64", "Int": "int32", "Short": "int16", "Char": "int8", "Byte": "uint8"},
@@ -132,6 +132,7 @@ KNOWN = {
     ("torch._utils", "_rebuild_parameter"): _first,
     ("torch._utils", "_rebuild_parameter_with_state"): _first,
     ("torch._utils", "_rebuild_device_tensor_from_cpu_tensor"): _first,
+    ("torch._utils", "_rebuild_device_tensor_from_numpy"): _first,
     ("torch._tensor", "_rebuild_from_type"): _of_type,
     ("torch._tensor", "_rebuild_from_type_v2"): _of_type,
 }
@@ -164,15 +165,17 @@ def _read_zip(path: pathlib.Path) -> Any:
         order = bytes(entries[f"{top}byteorder"].read(0, len("little")))
         if order != b"little":
             raise ValueError(f"byteorder={order!r}, expected little")
-    if entries[main].length > MOST_PICKLE_BYTES:
-        raise ValueError(f"a pickle of {entries[main].length:,} bytes")
 
     def storage(identifier: Any) -> Storage:
         dtype, key = _identified(identifier)
         return Storage(dtype, entries.get(f"{top}data/{key}"))
 
-    pickled = io.BytesIO(entries[main].read(0, entries[main].length))
-    return Values(pickled, KNOWN, storage).load()
+    if entries[main].length <= LARGE_PICKLE_BYTES:
+        pickled = io.BytesIO(entries[main].read(0, entries[main].length))
+        return Values(pickled, KNOWN, storage).load()
+    with open(path, "rb") as file:
+        entries[main].go_to(file)
+        return Values(file, KNOWN, storage, path).load()
 
 
 def _read_legacy(path: pathlib.Path, file: BinaryIO) -> Any:

@@ -1,7 +1,10 @@
 """Where in what a PyTorch file holds the weights are, and what wrappers called them."""
 
+import dataclasses
+import itertools
+import types
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from alexnet_tf.errors import UserError, listed
 from alexnet_tf.weights.pickles import LONGEST_KEY, Inert
@@ -12,7 +15,10 @@ WRAPPERS = ("state_dict", "model_state_dict", "model")
 PREFIXES = ("module.", "model.", "_orig_mod.")
 """What DataParallel, Lightning and torch.compile put before each name."""
 MOST_ITEMS = 100_000
-"""Of all modules of a network together: a damaged file may list one again and again."""
+"""Of all networks of a file together: a damaged file may list one again and again."""
+
+COLLECTIONS = (Mapping, Inert, list, tuple)
+"""What may have weights inside."""
 
 
 def arrays_of(found: Any) -> dict[str, Stored]:
@@ -27,12 +33,17 @@ def arrays_of(found: Any) -> dict[str, Stored]:
     Raises:
       UserError: there is no state dict, or there are several.
     """
-    state = _state_dict(found, set())
-    if not state:
+    best = _Search().best(found)
+    if best.is_empty:
         what = f"a {found.name} and " if isinstance(found, Inert) else ""
         raise UserError(
             f"it holds {what}no state dict; write one with torch.save(model.state_dict(), ...)."
         )
+    if len(best.found) > 1:
+        raise UserError(
+            f"it holds several state dicts: {listed(best.found)}. Save one of them alone."
+        )
+    (state,) = best.found.values()
     return by_short_names({x: _stored(y) for x, y in state.items() if isinstance(x, str)})
 
 
@@ -60,33 +71,75 @@ def _stored(value: Any) -> Stored:
     return Stored((), kind, lambda: None)
 
 
-def _state_dict(found: Any, seen: set[int]) -> Mapping | None:
-    """Looks under the keys of WRAPPERS first, then for the dictionary with most weights.
+class _Best(NamedTuple):
+    """The dictionaries with most weights among several; of equal ones those on the surface."""
 
-    Args:
-      found: where to look.
-      seen: identities of the dictionaries that were looked at: a file may refer back to one.
-    """
-    found = _of_module(found) if isinstance(found, Inert) else found
-    if not isinstance(found, Mapping) or id(found) in seen:
-        return None
-    seen.add(id(found))
-    for key in WRAPPERS:
-        inner = _state_dict(found[key], seen) if key in found else None
-        if inner:
-            return inner
-    inside = {id(x): (name, x) for name, x in found.items() if isinstance(x, Mapping)}
-    candidates = [("its top", found), *inside.values()]
-    counts = [_num_weights(values) for _, values in candidates]
-    most = [x for x, count in zip(candidates, counts, strict=True) if count == max(counts)]
-    if not max(counts):
-        return None
-    if len(most) > 1:
-        raise UserError(
-            f"it holds several state dicts: {listed(name for name, _ in most)}. Save one of them "
-            "alone."
-        )
-    return most[0][1]
+    rank: tuple[int, int] = (0, 0)
+    """How many weights each of them has; less, how many keys lead to it."""
+    found: Mapping[str, Mapping] = types.MappingProxyType({})
+    """They, by these keys."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are no weights."""
+        return not self.rank[0]
+
+
+@dataclasses.dataclass(eq=False)
+class _Search:
+    """Looks through what a file holds; each thing once, since a file may refer back to one."""
+
+    seen: set[int] = dataclasses.field(default_factory=set)
+    """Identities of what was looked at."""
+    num_items: int = 0
+    """Of networks so far."""
+
+    def best(self, found: Any, *keys: Any) -> _Best:
+        """Follows WRAPPERS where they lead to weights, and counts weights where they do not.
+
+        Args:
+          found: where to look.
+          keys: those that led there.
+        """
+        if id(found) in self.seen or not isinstance(found, COLLECTIONS):
+            return _Best()
+        self.seen.add(id(found))
+        values = self._values(found)
+        place = ".".join(map(str, keys)) or "its top"
+        several = [_Best((_num_weights(values), -len(keys)), {place: values})]
+        for key in (*WRAPPERS, *(key for key in values if key not in WRAPPERS)):
+            best = self.best(values.get(key), *keys, key)
+            if key in WRAPPERS and not best.is_empty:
+                return best
+            several += [] if best.is_empty else [best]
+        most = max(x.rank for x in several)
+        same = [x.found.items() for x in several if x.rank == most]
+        return _Best(most, dict(itertools.chain.from_iterable(same)))
+
+    def _values(self, found: Any) -> Mapping:
+        """What a collection holds by key; of a network, its arrays by their names."""
+        if isinstance(found, Inert):
+            return found.entries or self._of_module(found)
+        if isinstance(found, Mapping):
+            return found
+        return {i: x for i, x in enumerate(found) if isinstance(x, COLLECTIONS)}
+
+    def _of_module(self, module: Inert) -> dict[str, Any]:
+        """Lists the arrays of a network that was saved whole, with its classes."""
+        found, waiting = {}, [("", module, (id(module),))]
+        for prefix, module, above in waiting:
+            state = module.state if isinstance(module.state, Mapping) else {}
+            parts = [state.get(key) for key in ("_parameters", "_buffers", "_modules")]
+            for part in parts if "_modules" in state else [state]:  # TorchScript has all in one
+                for name, value in part.items() if isinstance(part, Mapping) else ():
+                    self.num_items += 1
+                    if self.num_items > MOST_ITEMS or len(prefix) > LONGEST_KEY:
+                        return found
+                    if hasattr(value, "stored"):
+                        found[f"{prefix}{name}"] = value
+                    elif isinstance(value, Inert) and id(value) not in above:
+                        waiting.append((f"{prefix}{name}.", value, (*above, id(value))))
+        return found
 
 
 def _num_weights(values: Mapping) -> int:
@@ -103,21 +156,3 @@ def is_weight(value: Any) -> bool:
     except ValueError:
         return True  # a damaged one, which is reported where it is needed
     return is_floating(array.dtype) and bool(array.shape)
-
-
-def _of_module(module: Inert) -> dict[str, Any]:
-    """Lists the arrays of a network that was saved whole, with its classes."""
-    found, waiting, num_items = {}, [("", module)], 0
-    for prefix, module in waiting:
-        state = module.state if isinstance(module.state, Mapping) else {}
-        parts = [state.get(key) for key in ("_parameters", "_buffers", "_modules")]
-        for part in parts if "_modules" in state else [state]:  # TorchScript has all in one
-            for name, value in part.items() if isinstance(part, Mapping) else ():
-                num_items += 1
-                if num_items > MOST_ITEMS or len(prefix) > LONGEST_KEY:
-                    raise ValueError("a network without an end")
-                if isinstance(value, Inert):
-                    waiting.append((f"{prefix}{name}.", value))
-                elif hasattr(value, "stored"):
-                    found[f"{prefix}{name}"] = value
-    return found
