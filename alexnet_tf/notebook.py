@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from alexnet_tf.networks.model import Network
 
-PRECISIONS = ("float32", "bfloat16", "float16")
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 """What Keras calls them."""
 DEFAULT_CLASSES = 1000
@@ -219,10 +218,7 @@ def _precision(precision: str | None) -> str:
     A policy that is nothing but `floatx` comes from keras.json, which changes no network.
     """
     if precision is not None:
-        dtype = str(precision).removeprefix("mixed_")
-        if dtype not in PRECISIONS:
-            raise UserError(expected_one_of("precision", precision, PRECISIONS))
-        return dtype
+        return str(precision).removeprefix("mixed_")
     import keras
 
     policy = keras.config.dtype_policy().name
@@ -238,6 +234,11 @@ def _arrays(weights, network: NetworkConfig) -> tuple[NetworkConfig, dict[str, n
     layout, place = layouts.OURS, "weights"
     if isinstance(weights, Mapping):
         arrays = weights
+    elif not isinstance(weights, str | os.PathLike):
+        raise UserError(
+            f"weights={type(weights).__name__}: expected a run directory, a file or arrays by "
+            "name, such as alexnet_tf.named_arrays(model)."
+        )
     elif os.path.isdir(weights):
         stored, place = checkpoints.load(weights), f"weights={os.fspath(weights)!r}"
         arrays, order = stored.weights(), stored.config.network.input.channel_order
