@@ -18,7 +18,7 @@ import tensorflow as tf
 from alexnet_tf import __version__, files, settings_json
 from alexnet_tf.config import Config
 from alexnet_tf.environment import processor
-from alexnet_tf.errors import RunFailed, UserError
+from alexnet_tf.errors import RunFailed, UserError, listed
 from alexnet_tf.networks.alexnet import INIT_VERSION
 from alexnet_tf.settings import differences
 from pipelines.augment import AUGMENTATION_VERSION
@@ -191,10 +191,9 @@ def check_same_classes(
     pairs = list(itertools.zip_longest(stored, now, fillvalue="none"))
     changed = [f"{old} -> {new}" for old, new in pairs if old != new]
     if changed:
-        more = f" and {len(changed) - LISTED} more" if len(changed) > LISTED else ""
         raise UserError(
             f"run_dir={str(run_dir)!r} holds a run of other classes: "
-            f"{', '.join(changed[:LISTED])}{more} ({len(changed)} of {len(pairs)} differ). "
+            f"{listed(changed, LISTED)} ({len(changed)} of {len(pairs)} differ). "
             "Expected the same names in the same order. Restore them, or begin another --run_dir "
             f"with --start_from={run_dir}."
         )
