@@ -27,7 +27,7 @@ class DropoutMode(enum.StrEnum):
 
 
 class Activations(enum.StrEnum):
-    """What to put in the place of the table's ReLUs."""
+    """What to put instead of the table's ReLUs."""
 
     TABLE = "table"
     RELU = "relu"
@@ -36,7 +36,7 @@ class Activations(enum.StrEnum):
 
 
 class Normalization(enum.StrEnum):
-    """What to put in the place of the table's normalisation."""
+    """What to put instead of the table's normalisation."""
 
     TABLE = "table"
     LRN = "lrn"
@@ -45,7 +45,7 @@ class Normalization(enum.StrEnum):
 
 
 class Pooling(enum.StrEnum):
-    """What to put in the place of the table's windows of pooling."""
+    """What to put instead of the table's windows of pooling."""
 
     TABLE = "table"
     OVERLAPPING = "overlapping"
@@ -91,7 +91,7 @@ class NetworkConfig(Typed, section="network"):
     step) maxima; table takes the network's own. Where overlapping widens windows, convolutions of
     step 1 are padded to keep their size, as in the paper."""
     head: Head = Head.TABLE
-    """pyramid puts a spatial pyramid (6, 3, 2 and 1 parts a side) in the place of the last pooling,
+    """pyramid puts a spatial pyramid (6, 3, 2 and 1 parts a side) instead of the last pooling,
     so that the weights fit inputs of any size; table takes the network's own."""
     without: tuple[str, ...] = ()
     """Layers to leave out, with their normalisation and dropout, such as conv3,conv4 or fc7."""

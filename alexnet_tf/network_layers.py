@@ -70,14 +70,14 @@ class Conv(_Row):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Local(Conv):
-    """A convolution whose kernels differ from place to place (locally connected; spec 4.5)."""
+    """A convolution whose kernels differ from place to place (locally connected)."""
 
     kind: str = "local"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sparse(Conv):
-    """A convolution whose filters see some of the channels each (LeNet-5's C3; spec 6.7)."""
+    """A convolution whose filters see some of the channels each (LeNet-5's C3)."""
 
     connections: tuple[tuple[int, ...], ...]
     """For each filter, the input channels that it sees."""
@@ -109,7 +109,7 @@ class Lrn(_Row):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SpatialNorm(_Row):
-    """Response normalisation over a square of the same channel (spec 4.2)."""
+    """Response normalisation over a square of the same channel."""
 
     name: str
     """Such as rnorm2."""
@@ -161,7 +161,7 @@ class Pool(_Row):
     stride: int = 2
     """Step of the window, down and right."""
     is_mean: bool = False
-    """Mean in the place of maximum; at the edge, of what lies inside the picture."""
+    """Mean instead of maximum; at the edge, of what lies inside the picture."""
     round_up: bool = False
     """Whether a last window may reach over the right and lower edge, as in cuda-convnet and
     Caffe; otherwise what does not fill a window is left out."""
@@ -175,7 +175,7 @@ class Pool(_Row):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Subsample(_Row):
-    """LeNet-5's S2 and S4: mean of 2x2, one gain and one bias for each channel (spec 6.7)."""
+    """LeNet-5's S2 and S4: mean of 2x2, one gain and one bias for each channel."""
 
     name: str
     """Such as s2."""
@@ -246,7 +246,7 @@ class Dense(_Row):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Rbf(_Row):
-    """LeNet-5's output: minus the squared distance to a fixed picture of each digit (spec 6.7)."""
+    """LeNet-5's output: minus the squared distance to a fixed picture of each digit."""
 
     name: str
     """Such as output."""

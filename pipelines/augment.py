@@ -95,7 +95,7 @@ def random_mirror(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
       uint8 [H, W, 3].
     """
     draw = tf.random.stateless_uniform([], seed, dtype=tf.float32, alg="philox")
-    # Flags in the place of tf.cond, which costs as much as the copy.
+    # Flags instead of tf.cond, which costs as much as the copy.
     return tf.raw_ops.Reverse(tensor=image, dims=tf.stack([False, draw < 0.5, False]))
 
 

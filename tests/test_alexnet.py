@@ -1,4 +1,4 @@
-"""The paper's network, number by number (paper, section 3.5 and figure 2; spec 1.1)."""
+"""The paper's network, number by number (paper, section 3.5 and figure 2)."""
 
 import dataclasses
 

@@ -32,7 +32,7 @@ def test_auto2012_divides_by_6_30_at_each_quarter():
     values = rates(schedule="auto2012")
     assert changes(values) == [251, 501, 751]
     assert values[0] / values[250] == pytest.approx(6.30, abs=0.005)
-    assert values[-1] == pytest.approx(4e-5)  # spec 2.2
+    assert values[-1] == pytest.approx(4e-5)
 
 
 def test_cosine_falls_from_the_rate_to_almost_nothing():

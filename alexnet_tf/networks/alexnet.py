@@ -233,7 +233,7 @@ def _activation(row: Row):
 
 
 def _initializers(row: Row, config: NetworkConfig, seed: int) -> dict:
-    """The initial kernel and bias of a layer, by `network.init` (paper, section 5; spec 1.6)."""
+    """The initial kernel and bias of a layer, by `network.init` (paper, section 5)."""
     if config.init == Init.TORCH:
         limit = 1 / math.sqrt(row.fan_in)
         return {

@@ -1,4 +1,4 @@
-"""Dropout whose masks are a function of the position in the training (contracts: randomness)."""
+"""Dropout whose masks are a function of the position in the training."""
 
 import contextlib
 import threading

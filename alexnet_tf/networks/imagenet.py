@@ -1,4 +1,4 @@
-"""The networks of the family that see ImageNet. Facts from spec 1, 4, 5 and 6, as tagged there."""
+"""The networks of the family that see ImageNet."""
 
 from alexnet_tf.network_config import DropoutMode, NetworkConfig
 from alexnet_tf.network_layers import (

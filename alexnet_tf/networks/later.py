@@ -1,4 +1,4 @@
-"""The networks of the family that came after the paper. Facts from spec 5 and 6."""
+"""The networks of the family that came after the paper."""
 
 import math
 
@@ -125,7 +125,7 @@ LATER = (
     Member(
         config=NetworkConfig(name="owt2014", layers=OWT_LAYERS, groups=1),
         source="cuda-convnet2 layers/layers-imagenet-1gpu.cfg (One weird trick, with LRN)",
-        note="Published errors of this file's network are not at hand.",
+        note="Published errors of this file's network are not available.",
     ),
     Member(
         config=NetworkConfig(
@@ -156,7 +156,7 @@ LATER = (
             init=Init.HE,
             dropout=DropoutMode.INVERTED,
         ),
-        source="ours: paper with batch normalisation (Ioffe & Szegedy 2015) in the place of LRN",
+        source="ours: paper with batch normalisation (Ioffe & Szegedy 2015) instead of LRN",
     ),
     Member(
         config=_zeiler("zfnet", (384, 384, 256)),

@@ -172,7 +172,7 @@ class Pooling(keras.layers.Layer):
     Args:
       size: side of the square window.
       stride: step of the window, down and right.
-      is_mean: mean in the place of maximum; at the edge, of what lies inside.
+      is_mean: mean instead of maximum; at the edge, of what lies inside.
       round_up: whether a last window may hang over the right and lower edge.
 
     Call: float [N, H, W, C] -> float [N, H', W', C].

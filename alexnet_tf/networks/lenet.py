@@ -1,4 +1,4 @@
-"""What LeNet-5 of 1998 had and later networks have not (LeCun et al. 1998; spec 6.7)."""
+"""What LeNet-5 of 1998 had and later networks have not (LeCun et al. 1998)."""
 
 import keras
 import numpy as np
@@ -120,7 +120,7 @@ class Subsampling(keras.layers.Layer):
 
 
 # Seven columns and twelve rows for each digit, drawn by us in the manner of the paper's figure 3,
-# whose own bitmaps are not at hand.
+# whose own bitmaps are not available.
 _DIGITS = (
     ".###... #...#.. #...#.. #...#.. #...#.. #...#.. #...#.. .###...",
     "..#.... .##.... #.#.... ..#.... ..#.... ..#.... ..#.... #####..",

@@ -10,7 +10,7 @@ from alexnet_tf.networks.lrn import gradient, normalized
 
 @keras.saving.register_keras_serializable("alexnet_tf")
 class SpatialResponseNorm(keras.layers.Layer):
-    """Divides each activation by the energy of its channel around it (2012 program; spec 4.2).
+    """Divides each activation by the energy of its channel around it (rnorm of the 2012 program).
 
     y = x / (bias + alpha * sum(x ** 2 over size x size)) ** beta; beyond the edge there is nothing.
 

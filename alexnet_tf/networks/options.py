@@ -57,7 +57,7 @@ def activation_above(layers: Layers) -> Activation:
 
 
 def _without(layers: Layers, names: tuple[str, ...]) -> Layers:
-    """Leaves out layers, and what goes with them (paper, section 7; spec 6.3)."""
+    """Leaves out layers, and what goes with them (paper, section 7)."""
     companions = {
         f"{word}{_number(layer)}"
         for layer in layers
@@ -138,7 +138,7 @@ def _activated(layers: Layers, activation: Activations) -> Layers:
 
 
 def _headed(layers: Layers, head: Head) -> Layers:
-    """Puts a spatial pyramid in the place of the last pooling (He et al. 2014)."""
+    """Puts a spatial pyramid instead of the last pooling (He et al. 2014)."""
     if head == Head.TABLE:
         return layers
     pools = [place for place, layer in enumerate(layers) if isinstance(layer, Pool)]

@@ -51,7 +51,7 @@ def credit(scores: tf.Tensor, label: tf.Tensor, k: int) -> tf.Tensor:
     """How far each label is among the k highest scores; classes of equal score share the places.
 
     Returns:
-      float64 [N] from 0 to 1, as the 2012 program counted (spec 2.5).
+      float64 [N] from 0 to 1, as the 2012 program counted.
     """
     own = tf.gather(scores, label, axis=1, batch_dims=1)[:, None]
     above = tf.reduce_sum(tf.cast(scores > own, tf.float64), axis=1)

@@ -48,7 +48,7 @@ class Launcher:
       config: of the run.
       strategy: who computes.
       source: the training Source.
-      first_position: of the first example to come (contracts: step - 1 times batch size).
+      first_position: of the first example to come (step - 1 times the batch size).
     """
 
     def __init__(self, state: TrainState, config: Config, strategy, source, first_position: int):
