@@ -158,3 +158,9 @@ def test_a_run_of_two_towers_is_loaded_as_one_devices(tmp_path):
     assert model.network == tiny_run.NETWORK
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
     tiny.assert_equal(tiny.weights(model), arrays)
+
+
+@pytest.mark.parametrize("weights", [3, [], object()])
+def test_weights_of_another_type_are_one_sentence(weights):
+    with pytest.raises(ValueError, match="weights=.*: expected a run directory, a file or arrays"):
+        alexnet_tf.build(SEVEN, weights=weights)
