@@ -107,6 +107,7 @@ def test_towers_need_two_groups(network):
         NetworkConfig(**network)
 
 
+@pytest.mark.slow
 def test_the_benchmark_counts_what_crosses(capsys):
     flags = ["--network.name=small", "--network.towers=2", "--devices=cpu:0,cpu:1", "--json"]
     tiny_rounds = ["--rounds=1", "--round_seconds=0.01", "--global_batch_size=8"]
