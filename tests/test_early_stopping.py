@@ -51,6 +51,7 @@ def test_a_stopped_run_is_finished_and_goes_on_when_more_epochs_are_waited_for(
     assert f"finished at step 15, {said}3." in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_killed_run_stops_at_the_same_step_with_the_same_bits(pictures, tmp_path, stalled):
     often = {"save_every_seconds": 1e-9, "steps_per_launch": 1}
     with pytest.raises(KeyboardInterrupt):

@@ -71,6 +71,7 @@ def test_a_signal_is_heard_during_an_evaluation_and_costs_nothing(
     assert_ends_like(tmp_path, undisturbed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_ended", [False, True])
 def test_a_kill_around_an_evaluation_repeats_it_and_no_step(
     pictures, tmp_path, undisturbed, has_ended
@@ -106,6 +107,7 @@ def test_the_best_is_marked_in_a_small_file_beside_its_weights(undisturbed):
     assert found["best_error"] == min(errors)
 
 
+@pytest.mark.slow
 def test_the_end_of_a_plateau_run_that_is_extended_counts_no_evaluation_more(pictures, tmp_path):
     def plateau(name, steps):
         config = tiny.config(pictures, tmp_path / name, steps=steps)

@@ -73,10 +73,10 @@ def test_nothing_of_the_machine_is_in_an_export(exported):
     functions = [graph, *graph.library.function]
     nodes = [node for one in functions for node in getattr(one, "node", ()) or one.node_def]
     constants = {node.name: node for node in nodes if node.op == "Const"}
-    interleaved = [node for node in nodes if node.op.startswith("ParallelInterleave")]
-    assert interleaved
-    for node in interleaved:
-        names = [name.split(":")[0] for name in node.input if "cycle" in name or "calls" in name]
-        assert len(names) == 2
+    parallel = [node for node in nodes if node.op.startswith("Parallel")]
+    assert [node.op for node in parallel] == ["ParallelMapDatasetV2"]
+    for node in parallel:
+        names = [name.split(":")[0] for name in node.input if "calls" in name]
+        assert len(names) == 1
         for name in names:
             assert tf.make_ndarray(constants[name].attr["value"].tensor) == tf.data.AUTOTUNE

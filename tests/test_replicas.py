@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pytest
 import tiny
 
 from alexnet_tf.network_layers import PAPER_LAYERS
@@ -37,6 +38,7 @@ def test_two_replicas_end_20_steps_like_one_device_with_dropout_on(pictures, tmp
     assert largest_difference(pictures, tmp_path, **SMOOTH) <= 1e-6
 
 
+@pytest.mark.slow
 def test_two_replicas_of_the_papers_network_end_nearly_like_one_device(pictures, tmp_path):
     # Usually 1e-6 as well. Of a million pooling windows, though, one may hold two values that are
     # equal up to rounding; the gradient then goes to another pixel, and some weights by 1e-4.
