@@ -4,6 +4,9 @@ VENV ?= .venv
 PYTHON := $(VENV)/bin/python
 RUN := runs/quickstart
 EXPORT := exports/quickstart
+# Processes that share the tests, a file each at a time.
+TEST_PROCESSES ?= 2
+PYTEST = $(PYTHON) -m pytest -q -n $(TEST_PROCESSES) --dist loadfile
 
 # The first Python of a version that fits and that can make virtual environments.
 FITS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
@@ -23,10 +26,10 @@ train: $(VENV)/.installed
 	@echo "  $(PYTHON) -m alexnet_tf.train --data.source=folder:DIR --run_dir=runs/mine"
 
 test: $(VENV)/.installed-test
-	$(PYTHON) -m pytest -q -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: $(VENV)/.installed-test
-	$(PYTHON) -m pytest -q
+	$(PYTEST)
 
 lint: $(VENV)/.installed-test
 	$(PYTHON) -m ruff format --check .

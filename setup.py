@@ -47,6 +47,7 @@ setup(
         "test": [
             "pillow>=11",
             "pytest>=8.4",
+            "pytest-xdist>=3.8",
             "ruff>=0.17,<0.18",
             "safetensors>=0.8",
             "scikit-learn>=1.6",
