@@ -51,6 +51,15 @@ def test_a_stopped_run_is_finished_and_goes_on_when_more_epochs_are_waited_for(
     assert f"finished at step 15, {said}3." in capsys.readouterr().err
 
 
+def test_the_end_of_a_run_that_is_extended_counts_for_nothing(pictures, tmp_path, stalled):
+    run(stuck(pictures, tmp_path, steps=3))  # ends inside of the first epoch
+    assert checkpoint.load(tmp_path, "last").progress["best_step"] == 3
+    run(stuck(pictures, tmp_path, steps=10))  # two epochs later, and no end of one
+    assert run(stuck(pictures, tmp_path))[1]["step"] == 12
+    ends = [checkpoint.load(run_dir, "last") for run_dir in (stalled, tmp_path)]
+    tiny.assert_equal(*(end.arrays() for end in ends))
+
+
 @pytest.mark.slow
 def test_a_killed_run_stops_at_the_same_step_with_the_same_bits(pictures, tmp_path, stalled):
     often = {"save_every_seconds": 1e-9, "steps_per_launch": 1}

@@ -118,6 +118,29 @@ def test_a_resume_never_looks_at_the_source_again(source, pictures, tmp_path, ca
         train.main([*argv, *places[1:]])
 
 
+def test_weights_that_do_not_fit_are_refused_before_the_data_are_read(source, tmp_path):
+    pictures = tiny.write_pictures(tmp_path / "pictures")
+    for path in pictures.glob("train/*/*.jpg"):
+        path.write_bytes(b"no picture")
+    whole = tiny.with_network(started(source, pictures, tmp_path / "run"), fc_width=24)
+    inputs = dataclasses.replace(whole.network.input, mean="dataset")  # reads them all
+    with pytest.raises(UserError, match="fc6/kernel has shape"):
+        run(tiny.with_network(whole, input=inputs))
+
+
+def test_a_run_killed_before_its_first_checkpoint_never_looks_there_again(
+    source, pictures, tmp_path
+):
+    place, run_dir = tmp_path / "source", tmp_path / "run"
+    shutil.copytree(source, place)
+    config = tiny.config(pictures, run_dir, steps=2, start_from=str(place))
+    with pytest.raises(KeyboardInterrupt):
+        run(config, [tiny.StopAt(1)])
+    shutil.rmtree(place)
+    assert checkpoint.load(run_dir, "last").step == 0
+    assert run(config)[1]["step"] == 2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("towers", [1, 2])
 def test_two_devices_start_alike(source, pictures, tmp_path, towers):

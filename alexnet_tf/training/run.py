@@ -49,6 +49,9 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
         checkpoint.clean(run_dir / "checkpoints")
         last = checkpoint.read_last(run_dir / "checkpoints")
         stored_data = lifecycle.read_json(run_dir / "data.json") if last else {}
+        config = _with_classes(config, train.classes)
+        # A run that has begun never looks there again.
+        first = start.load(config, train.classes) if config.run.start_from and not last else None
         config, train, val = _prepare(config, train, val, stored_data.get("measured_mean"))
         data = _identity(train, val)
         if is_measured:
@@ -57,9 +60,7 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
             _check_length(run_dir, config, last.config, train.num_examples)
             lifecycle.check_same_classes(run_dir, last.classes, train.classes)
             lifecycle.check_same_run(run_dir, config, data, stored_data)
-        # A resume never looks there again.
-        first = start.load(config, train.classes) if config.run.start_from and not last else None
-        if not last:
+        else:
             _set_aside(run_dir)
         lifecycle.describe_run(run_dir, config, data)
         lifecycle.write_text(run_dir / "classes.txt", "\n".join(train.classes))
@@ -169,10 +170,20 @@ def _open_sources(config: Config) -> tuple[Source, Source]:
     return train, val
 
 
+def _with_classes(config: Config, classes: tuple[str, ...]) -> Config:
+    """Takes the number of classes from the data, and refuses a network that cannot be built."""
+    network = dataclasses.replace(config.network, num_classes=len(classes))
+    try:
+        table(network)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    return dataclasses.replace(config, network=network)
+
+
 def _prepare(
     config: Config, train: Source, val: Source, measured_mean: Any
 ) -> tuple[Config, Source, Source]:
-    """Fills the cache, and takes from the data what the settings leave to them.
+    """Fills the cache, and measures the mean color where the settings leave it to the data.
 
     A run that goes on knows the mean that was measured at its start. What is none is measured
     again, and the comparison with what the run has stored then says so.
@@ -190,11 +201,7 @@ def _prepare(
         raise UserError(str(error)) from error
     except OSError as error:
         raise RunFailed(f"data.source: {error}. Run the same command again.") from error
-    network = dataclasses.replace(config.network, num_classes=len(train.classes), input=inputs)
-    try:
-        table(network)  # refuses what cannot be built
-    except ValueError as error:
-        raise UserError(str(error)) from error
+    network = dataclasses.replace(config.network, input=inputs)
     return dataclasses.replace(config, network=network), train, val
 
 
@@ -247,7 +254,7 @@ def _end(trainer: Trainer, run_dir: pathlib.Path) -> str:
     config, progress = trainer.config, trainer.state.progress
     if trainer.has_stalled():
         why = (
-            f", since no evaluation was better than that of step {progress.best_step} for "
+            f", since no evaluation was better than that of step {progress.improved_step} for "
             f"stop_after_stalled_epochs={config.run.stop_after_stalled_epochs}"
         )
         longer = "Go on with a higher --stop_after_stalled_epochs, or with 0. "

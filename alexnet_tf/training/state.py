@@ -43,6 +43,10 @@ class Progress(Typed):
     """Step of the best evaluation, 0 before the first."""
     best_error: float = 1.0
     """Its top-1 error, a fraction."""
+    improved_step: int = 0
+    """Step of the best evaluation at the end of an epoch, 0 before the first."""
+    improved_error: float = 1.0
+    """Its top-1 error."""
     evaluation: dict | None = None
     """What the last evaluation found, None before the first."""
     plateau: Plateau = Plateau()
@@ -57,6 +61,7 @@ class Progress(Typed):
         super().__post_init__()
         self.at_least(0, "step", "evaluated_step", "seen", "skipped", "best_step", "good_steps")
         self.at_least(0, "metrics_bytes", "best_error", "loss_scale")
+        self.at_least(0, "improved_step", "improved_error")
 
     def to_json(self) -> dict[str, Any]:
         """The same as a dict that JSON can hold."""
@@ -70,7 +75,9 @@ class Progress(Typed):
           KeyError, TypeError, ValueError: it is something else.
         """
         plateau, sums = Plateau(**values["plateau"]), counts.Counts(*values["sums"])
-        return cls(**values | {"plateau": plateau, "sums": tuple(sums)})
+        # Files of before knew the best of all evaluations alone.
+        improved = {f"improved_{what}": values[f"best_{what}"] for what in ("step", "error")}
+        return cls(**improved | values | {"plateau": plateau, "sums": tuple(sums)})
 
 
 class TrainState:

@@ -52,11 +52,11 @@ class Trainer:
             )
         self._versions = lifecycle.versions(device_names(strategy))
         self.state = TrainState(config, strategy)
+        self._saved_step: int | None = None
         self.remark = self._restore()
         self.callbacks = keras.callbacks.CallbackList(list(callbacks), model=self.state.model)
         self._evaluator = Evaluator(self.state.model, self.val_source, config, strategy)
         self._open_epoch: int | None = None
-        self._saved_step: int | None = None
         self._training: dict = {}
         self.timer = Timer()
 
@@ -86,6 +86,8 @@ class Trainer:
         needed = checkpoint.needed_bytes(checkpoints, self.state.arrays())
         lifecycle.check_space(self.run_dir, needed)
         self.timer.start()
+        if self._saved_step is None and self.config.run.start_from:
+            self._save()  # from here on the run needs nothing of what it started from
         self.state.model.stop_training = False
         self.callbacks.on_train_begin()
         is_over = False
@@ -120,8 +122,8 @@ class Trainer:
         """Whether the run ends before its time, with the evaluation that was just made."""
         progress, patience = self.state.progress, self.config.run.stop_after_stalled_epochs
         is_asked = patience and progress.evaluated_step == progress.step < self.num_steps
-        waited = self._epochs_done(progress.step) - self._epochs_done(progress.best_step)
-        return bool(is_asked and waited >= patience)
+        waited = self._epochs_done(progress.step) - self._epochs_done(progress.improved_step)
+        return bool(is_asked and self._is_scheduled(progress.step) and waited >= patience)
 
     def epoch_of(self, step: int) -> float:
         """Passes over the training set behind a step."""
@@ -227,11 +229,15 @@ class Trainer:
         self.callbacks.on_test_end(result)
         progress.evaluated_step = progress.step
         progress.evaluation = result
+        error = result["top1_error"]
         # The end of a run that is extended later is no evaluation of the longer run.
-        if self.config.optimizer.schedule == Schedule.PLATEAU and self._is_scheduled(progress.step):
-            progress.plateau = progress.plateau.after(result["top1_error"], self.config.optimizer)
-        if not progress.best_step or result["top1_error"] < progress.best_error:
-            progress.best_step, progress.best_error = progress.step, result["top1_error"]
+        if self._is_scheduled(progress.step):
+            if self.config.optimizer.schedule == Schedule.PLATEAU:
+                progress.plateau = progress.plateau.after(error, self.config.optimizer)
+            if not progress.improved_step or error < progress.improved_error:
+                progress.improved_step, progress.improved_error = progress.step, error
+        if not progress.best_step or error < progress.best_error:
+            progress.best_step, progress.best_error = progress.step, error
         seconds = time.monotonic() - began
         self.timer.leave_out(seconds)
         line = {f"eval/{name}": value for name, value in result.items()}
