@@ -41,16 +41,6 @@ EXPORTED = Decoding(threads=AUTOTUNE, parallel_pixels=8_000_000, max_pixels=50_0
 """In an export, which knows nothing of the machine that it will run on."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Threads:
-    """Of TensorFlow's own pools, for a whole process; 0 leaves a number to TensorFlow."""
-
-    inter_op: int
-    """Operations at a time."""
-    intra_op: int
-    """Parts of one operation at a time."""
-
-
 def decoding(max_pixels: int, machine: Machine | None = None) -> Decoding:
     """Decides how a process decodes.
 
@@ -72,16 +62,13 @@ def picture_bytes(machine: Machine) -> int:
     return int(machine.memory_bytes * MEMORY_SHARE)
 
 
-def threads(trains_on_one_cpu: bool, machine: Machine | None = None) -> Threads:
-    """Decides how many threads TensorFlow gets.
+def threads(machine: Machine | None = None) -> int:
+    """Decides how many threads each of TensorFlow's pools gets; 0 leaves it to TensorFlow.
+
+    It counts the processors that it may run on, but knows no quota of their time.
 
     Args:
-      trains_on_one_cpu: whether the process makes training steps on a single CPU device. Two
-        operations side by side on the same cores take longer than one after the other (TF 2.21,
-        oneDNN); decoding has threads of its own there.
       machine: by default this one, as it is now.
     """
     machine = machine or this_machine()
-    # TensorFlow counts the processors that it may run on, but knows no quota of their time.
-    number = machine.cpus if machine.cpus < machine.schedulable_cpus else 0
-    return Threads(inter_op=1 if trains_on_one_cpu else number, intra_op=number)
+    return machine.cpus if machine.cpus < machine.schedulable_cpus else 0

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from pipelines.machine import Machine, this_machine
-from pipelines.parallelism import PIXEL_BYTES, Threads, decoding, picture_bytes, threads
+from pipelines.parallelism import PIXEL_BYTES, decoding, picture_bytes, threads
 
 ROOT = pathlib.Path(__file__).parents[1]
 GB = 10**9
@@ -96,18 +96,15 @@ def machine(cpus: int, gigabytes: int, schedulable: int = 0) -> Machine:
 
 
 @pytest.mark.parametrize("cpus", [1, 2, 16, 96])
-def test_every_processor_decodes_and_training_runs_one_operation_at_a_time(cpus):
+def test_every_processor_decodes_and_tensorflow_counts_for_itself(cpus):
     here = machine(cpus, 4 * cpus)
     assert decoding(100_000_000, here).threads == cpus
-    assert threads(True, here) == Threads(inter_op=1, intra_op=0)  # on one CPU device
-    assert threads(False, here) == Threads(inter_op=0, intra_op=0)  # GPUs, replicas, evaluation
+    assert threads(here) == 0
 
 
 @pytest.mark.parametrize("cpus", [1, 2, 16, 95])
 def test_tensorflow_hears_of_a_quota(cpus):
-    here = machine(cpus, 4 * cpus, schedulable=96)
-    assert threads(True, here) == Threads(inter_op=1, intra_op=cpus)
-    assert threads(False, here) == Threads(inter_op=cpus, intra_op=cpus)
+    assert threads(machine(cpus, 4 * cpus, schedulable=96)) == cpus
 
 
 @pytest.mark.parametrize("cpus", [1, 2, 16, 96])
@@ -125,21 +122,24 @@ import os
 import tensorflow as tf
 from alexnet_tf.config import RunConfig
 from alexnet_tf.training import strategy
-threading = tf.config.threading
+from pipelines import parallelism
+pools = tf.config.threading
 found = []
-for variable, chosen, trains in (("", 0, True), ("3", 0, True), ("", 5, True), ("", 0, False)):
-    os.environ["TF_NUM_INTEROP_THREADS"] = variable
-    threading.set_inter_op_parallelism_threads(chosen)
-    strategy._set_threads(trains)
-    found.append(threading.get_inter_op_parallelism_threads())
+for quota, variable, chosen in ((0, "", 0), (7, "", 0), (7, "3", 0), (7, "", 5)):
+    parallelism.threads = lambda: quota
+    for name in ("inter_op", "intra_op"):
+        os.environ[f"TF_NUM_{name.replace('_', '').upper()}_THREADS"] = variable
+        getattr(pools, f"set_{name}_parallelism_threads")(chosen)
+    strategy.make_strategy(RunConfig(devices=("cpu:0",)))
+    found += [pools.get_inter_op_parallelism_threads(), pools.get_intra_op_parallelism_threads()]
 print(found)
 """
 
 
-def test_one_operation_at_a_time_is_for_training_and_never_over_a_users_value():
+def test_a_quota_goes_over_no_users_value():
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", USERS_VALUES], capture_output=True, text=True, env=environment
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.split("\n")[0] == "[1, 0, 5, 0]"
+    assert done.stdout.split("\n")[0] == "[0, 0, 7, 7, 0, 0, 5, 5]"

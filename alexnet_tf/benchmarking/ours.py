@@ -22,7 +22,7 @@ LEAST_LOOP_STEPS = 4
 
 def step(spec: Spec) -> Work:
     """The step of `train`, on a batch that is on the device; like there, many in one launch."""
-    config, strategy = spec.config, make_strategy(spec.config.run, trains=True)
+    config, strategy = spec.config, make_strategy(spec.config.run)
     device = tf_work.device_of(strategy)
     state, start = TrainState(config, strategy), _start()
     images, labels = tf_work.batch_on(device, config)
@@ -70,19 +70,19 @@ def inference(spec: Spec) -> Work:
 
 def loop_in_memory(spec: Spec) -> Work:
     """The loop of `train` over decoded squares in memory."""
-    strategy = make_strategy(spec.config.run, trains=True)
+    strategy = make_strategy(spec.config.run)
     return _loop(spec, strategy, in_memory(_source(spec), spec.config.network.input))
 
 
 def loop_encoded(spec: Spec) -> Work:
     """The loop of `train` over encoded pictures."""
-    strategy = make_strategy(spec.config.run, trains=True)
+    strategy = make_strategy(spec.config.run)
     return _loop(spec, strategy, _source(spec))
 
 
 def decoder(spec: Spec) -> Work:
     """What makes the batches of the loop over encoded pictures, with nothing beside it."""
-    config, strategy = spec.config, make_strategy(spec.config.run, trains=True)
+    config, strategy = spec.config, make_strategy(spec.config.run)
     rows = config.run.global_batch_size
     ds = train_dataset(_source(spec), config.data, config.network.input, config.run.seed, 0, rows)
     batches = iter(ds)

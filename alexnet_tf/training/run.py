@@ -40,7 +40,7 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
     """
     selection.check(config)
     start.check_place(config)
-    strategy = make_strategy(config.run, trains=True)
+    strategy = make_strategy(config.run)
     is_measured = config.network.input.mean == "dataset"
     run_dir = pathlib.Path(config.run_dir)
     train, val = _open_sources(config)

@@ -14,21 +14,20 @@ MOST_CPUS = 64
 """Logical CPU devices that we make at most."""
 
 
-def make_strategy(run: RunConfig, trains: bool = False) -> tf.distribute.Strategy:
+def make_strategy(run: RunConfig) -> tf.distribute.Strategy:
     """Prepares the devices and returns the strategy of a run.
 
     Call it before anything is placed on a device: logical CPUs can only be made before that.
 
     Args:
       run: names strategy, devices and arithmetic.
-      trains: whether steps will be made, beside which nothing else of weight is done.
 
     Raises:
       UserError: a device does not exist, or a strategy cannot use it.
     """
     kind, indices = _parse_devices(run)
     _prepare(run, kind, indices)
-    _set_threads(trains and kind == "cpu" and len(indices) == 1)
+    _set_threads()
     names = _names(kind, indices)
     if run.strategy == StrategyName.SINGLE:
         return tf.distribute.OneDeviceStrategy(names[0])
@@ -155,16 +154,13 @@ def _names(kind: str, indices: list[int]) -> list[str]:
     return [f"GPU:{visible.index(gpus[index])}" for index in indices]
 
 
-def _set_threads(trains_on_one_cpu: bool) -> None:
+def _set_threads() -> None:
     """Sizes TensorFlow's pools where we know better than it and its user has not decided."""
-    threads = parallelism.threads(trains_on_one_cpu)
-    options = tf.config.threading
-    for name, number, variable in (
-        ("inter_op", threads.inter_op, "TF_NUM_INTEROP_THREADS"),
-        ("intra_op", threads.intra_op, "TF_NUM_INTRAOP_THREADS"),
-    ):
+    number, options = parallelism.threads(), tf.config.threading
+    for name in ("inter_op", "intra_op"):
         chosen = getattr(options, f"get_{name}_parallelism_threads")()
-        if not number or chosen or os.environ.get(variable):
+        by_variable = os.environ.get(f"TF_NUM_{name.replace('_', '').upper()}_THREADS")
+        if not number or chosen or by_variable:
             continue
         try:
             getattr(options, f"set_{name}_parallelism_threads")(number)
