@@ -31,15 +31,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from alexnet_tf import flags
 from alexnet_tf.benchmarking import machine, report, rounds
-from alexnet_tf.benchmarking.contenders import contenders_of
+from alexnet_tf.benchmarking.contenders.table import contenders_of
 from alexnet_tf.benchmarking.spec import NOISE, Spec, What
 from alexnet_tf.benchmarking.text import text
-from alexnet_tf.config import Config, OptimizerConfig, Precision, RunConfig
+from alexnet_tf.command_line import flags
+from alexnet_tf.config.fields import POSITIONAL
+from alexnet_tf.config.run import Config, OptimizerConfig, Precision, RunConfig
 from alexnet_tf.errors import UserError, expected_one_of
-from alexnet_tf.networks.family import FAMILY, network
-from alexnet_tf.settings import POSITIONAL
+from alexnet_tf.networks.family.names import FAMILY, network
 
 NUM_CLASSES = 1000
 """Of ImageNet; --network.num_classes changes it."""

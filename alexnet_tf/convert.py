@@ -26,11 +26,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from alexnet_tf import flags
-from alexnet_tf.config import Config
+from alexnet_tf.command_line import flags
+from alexnet_tf.config.network import NetworkConfig
+from alexnet_tf.config.run import Config
 from alexnet_tf.errors import UserError
-from alexnet_tf.network_config import NetworkConfig
-from alexnet_tf.networks.table import table
+from alexnet_tf.networks.tables.resolved import table
 from alexnet_tf.text_files import text_lines
 from alexnet_tf.training import checkpoint, converted
 from alexnet_tf.weights import formats, layouts
@@ -86,10 +86,10 @@ def main(argv: Sequence[str]) -> int:
     call = flags.parse(argv, Arguments, shared=["network"])
     arguments = call.arguments
     if arguments.check:
-        from alexnet_tf.weights import blobs  # TensorFlow starts here
+        from alexnet_tf.weights import comparison
 
         named = call.override(Config()).network if call.typed else None
-        print(json.dumps(blobs.check(arguments.check, named)), flush=True)
+        print(json.dumps(comparison.check(arguments.check, named)), flush=True)
         return 0
     output = pathlib.Path(arguments.output)
     _check_output(output)
@@ -203,7 +203,7 @@ def write_weights(
       UserError: the disk has no room, or the directory cannot be written.
       RunFailed: it got full since.
     """
-    from alexnet_tf.training import lifecycle  # TensorFlow starts here
+    from alexnet_tf.training import run_directory, versions
 
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -212,10 +212,9 @@ def write_weights(
             f"output={str(directory)!r} cannot be made: {error.strerror}. Expected a place where "
             "this user may write; name another."
         ) from error
-    lifecycle.check_space(directory, sum(array.nbytes for array in arrays.values()))
-    lifecycle.write_text(directory / "classes.txt", "\n".join(classes))
-    versions = lifecycle.versions()
-    converted.write(directory, arrays, network, classes, source, versions)
+    run_directory.check_space(directory, sum(array.nbytes for array in arrays.values()))
+    run_directory.write_text(directory / "classes.txt", "\n".join(classes))
+    converted.write(directory, arrays, network, classes, source, versions.versions())
 
 
 if __name__ == "__main__":

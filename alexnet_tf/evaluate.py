@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from alexnet_tf import flags
+from alexnet_tf.command_line import flags
 from alexnet_tf.errors import UserError
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.checkpoint import Which

@@ -11,8 +11,9 @@ import dataclasses
 import json
 from collections.abc import Sequence
 
-from alexnet_tf import flags, settings_json
-from alexnet_tf.config import RunConfig
+from alexnet_tf.command_line import flags
+from alexnet_tf.config import json_form
+from alexnet_tf.config.run import RunConfig
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.checkpoint import Which
 from pipelines.config import check_megapixels
@@ -69,7 +70,7 @@ def description(stored: checkpoint.Checkpoint) -> dict:
         "step": stored.step,
         "top1_error": stored.progress["best_error"] if is_best else None,
         "recipe": stored.config.recipe,
-        "network": settings_json.to_dict(stored.config.on_one_device().network),
+        "network": json_form.to_dict(stored.config.on_one_device().network),
         "classes": list(stored.classes),
         "trained_with": stored.versions,
     }

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from alexnet_tf.backend import check_keras
+from alexnet_tf.command_line.keras_backend import check_keras
+from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.errors import UserError, expected_one_of
-from alexnet_tf.network_config import NetworkConfig
-from alexnet_tf.networks import family
+from alexnet_tf.networks.family import names
 from alexnet_tf.training import checkpoint as checkpoints
 from alexnet_tf.weights import formats, layouts
 from pipelines.config import InputConfig
@@ -136,7 +136,7 @@ def named_arrays(model: "Network") -> dict[str, np.ndarray]:
     Returns:
       float32 arrays; `build(weights=)` and `dense_weights` take them.
     """
-    from alexnet_tf.training.state import named_weights
+    from alexnet_tf.networks.named_weights import named_weights
 
     return {name: np.asarray(weight) for name, weight in named_weights(model).items()}
 
@@ -158,7 +158,7 @@ def preprocess(images: Any, config: InputConfig) -> "tf.Tensor":
     """
     import tensorflow as tf
 
-    from pipelines import augment
+    from pipelines import preprocess as on_device
 
     if not isinstance(config, InputConfig):
         raise UserError(
@@ -172,13 +172,13 @@ def preprocess(images: Any, config: InputConfig) -> "tf.Tensor":
             "(or 1 for gray). PIL's convert('RGB') makes three channels of any picture."
         )
     _check_levels(images)
-    return augment.preprocess(images, config)
+    return on_device.preprocess(images, config)
 
 
 def _network(config: NetworkConfig | str) -> NetworkConfig:
     """Looks a network up by its name; two towers become one device."""
     if isinstance(config, str):
-        return family.network(config)
+        return names.network(config)
     if not isinstance(config, NetworkConfig):
         raise UserError(
             f"config={type(config).__name__}: expected a NetworkConfig or the name of a network, "
@@ -258,7 +258,7 @@ def _arrays(weights, network: NetworkConfig) -> tuple[NetworkConfig, dict[str, n
 def _model(network: NetworkConfig, seed: int, precision: str, arrays: dict | None):
     """Builds a network, and sets its weights where there are any."""
     from alexnet_tf.networks.alexnet import alexnet  # Keras and TensorFlow start here
-    from alexnet_tf.training.state import assign, named_weights
+    from alexnet_tf.networks.named_weights import assign, named_weights
 
     model = alexnet(network, seed, precision)
     if arrays is not None:

@@ -21,10 +21,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from alexnet_tf import files, flags
-from alexnet_tf.config import RunConfig
+from alexnet_tf import files
+from alexnet_tf.command_line import flags
+from alexnet_tf.config.fields import POSITIONAL
+from alexnet_tf.config.run import RunConfig
 from alexnet_tf.errors import UserError
-from alexnet_tf.settings import POSITIONAL
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.converted import is_converted
 from pipelines.config import DataConfig

@@ -3,10 +3,10 @@
 import dataclasses
 from collections.abc import Callable
 
-from alexnet_tf.config import Config, OptimizerConfig, RunConfig, Schedule
+from alexnet_tf.config.network import DropoutMode, Init
+from alexnet_tf.config.run import Config, OptimizerConfig, RunConfig, Schedule
 from alexnet_tf.errors import UserError, expected_one_of
-from alexnet_tf.network_config import DropoutMode, Init
-from alexnet_tf.networks.family import network
+from alexnet_tf.networks.family.names import network
 from pipelines.config import Cache, DataConfig
 
 

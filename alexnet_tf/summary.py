@@ -27,13 +27,13 @@ import shutil
 from collections.abc import Sequence
 from typing import Any
 
-from alexnet_tf import flags, summary_text
-from alexnet_tf.config import Config
+from alexnet_tf.command_line import flags, summary_text
+from alexnet_tf.config.fields import POSITIONAL
+from alexnet_tf.config.network import NetworkConfig
+from alexnet_tf.config.run import Config
 from alexnet_tf.errors import UserError
-from alexnet_tf.network_config import NetworkConfig
-from alexnet_tf.networks.account import account, differences
-from alexnet_tf.networks.family import FAMILY, network
-from alexnet_tf.settings import POSITIONAL
+from alexnet_tf.networks.family.names import FAMILY, network
+from alexnet_tf.networks.tables.summary import account, differences
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ that was stopped. The last line of standard output is one JSON object (BUILD.md,
 import json
 from collections.abc import Sequence
 
-from alexnet_tf import flags
+from alexnet_tf.command_line import flags
 
 DESCRIPTION = (
     "Trains a network and keeps everything about the run in one directory. Running the same "

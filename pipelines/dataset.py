@@ -6,12 +6,12 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines import augment
+from pipelines.cache import MemorySource
 from pipelines.config import SQUARE_FIELDS, DataConfig, InputConfig, Views
 from pipelines.decode import MAX_PIXELS, explain
 from pipelines.order import order
 from pipelines.parallelism import Decoding, decoding
 from pipelines.sources import Source
-from pipelines.sources.memory import MemorySource
 from pipelines.squares import ENDLESS, Rows, decoded, on_threads
 from pipelines.typed import choice
 

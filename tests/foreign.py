@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from alexnet_tf.network_config import NetworkConfig
-from alexnet_tf.networks.family import network
-from alexnet_tf.networks.table import table
+from alexnet_tf.config.network import NetworkConfig
+from alexnet_tf.networks.family.names import network
+from alexnet_tf.networks.tables.resolved import table
 from alexnet_tf.weights import layouts
 
 SMALL = ("--network.width=0.0625", "--network.fc_width=16", "--network.input.size=67")

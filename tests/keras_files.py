@@ -36,7 +36,7 @@ def go_on(folder: str, imports: str) -> None:
     """Loads each file as a user who has typed the imports would, trains and stores the results."""
     names = {}
     exec(imports, names)
-    is_there = "alexnet_tf.networks.layers" in sys.modules
+    is_there = "alexnet_tf.networks.layers.convolution" in sys.modules
     print("our layers:", "imported" if is_there else "not imported")
     load = names["alexnet_tf"].load_model if "keras" not in names else None
     load = load or names["keras"].models.load_model

@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 
 import alexnet_tf
-from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.networks.alexnet import alexnet
-from alexnet_tf.networks.table import table
+from alexnet_tf.networks.tables.resolved import table
 
 PAPER = NetworkConfig(num_classes=1000)
 TINY = NetworkConfig(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipelines import augment
+from pipelines import augment, preprocess
 from pipelines.augment import Stream, example_seed
 from pipelines.config import InputConfig
 
@@ -96,7 +96,7 @@ def test_the_first_draws_of_seed_0_stay_what_they_are(places):
 
 
 def test_ten_views_are_corners_center_and_their_reflections(places):
-    views = augment.ten_views(tf.stack([places, places + 1]), 32).numpy()
+    views = preprocess.ten_views(tf.stack([places, places + 1]), 32).numpy()
     assert views.shape == (20, 32, 32, 3)
     corners = [(0, 0), (0, 8), (8, 0), (8, 8), (4, 4)]
     assert [tuple(view[0, 0, :2]) for view in views[:5]] == corners
@@ -109,14 +109,14 @@ def test_preprocess_subtracts_adds_divides_and_scales_in_this_order():
     shift = np.array([[1, 2, 3], [-4, 5, -6]], np.float32)
     inputs = InputConfig(mean=(120, 110, 100), scale=0.5)
     expected = (images - np.array([120, 110, 100]) + shift[:, None, None]) / 1.1 * 0.5
-    found = augment.preprocess(images, inputs, shift, divide_by=1.1)
+    found = preprocess.preprocess(images, inputs, shift, divide_by=1.1)
     assert found.dtype == tf.float32
     np.testing.assert_allclose(found, expected, atol=1e-5)
     inputs = InputConfig(mean=(120, 110, 100), channel_order="bgr")
     expected = (images - np.array([120.0, 110, 100]))[..., ::-1]
-    np.testing.assert_allclose(augment.preprocess(images, inputs), expected, atol=1e-5)
+    np.testing.assert_allclose(preprocess.preprocess(images, inputs), expected, atol=1e-5)
 
 
 def test_preprocess_wants_the_mean_measured():
     with pytest.raises(ValueError, match="network.input.mean=dataset: expected three levels"):
-        augment.preprocess(tf.zeros([1, 4, 4, 3], tf.uint8), InputConfig(mean="dataset"))
+        preprocess.preprocess(tf.zeros([1, 4, 4, 3], tf.uint8), InputConfig(mean="dataset"))

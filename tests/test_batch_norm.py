@@ -6,13 +6,13 @@ import pytest
 import tensorflow as tf
 import tiny
 
-from alexnet_tf.config import RunConfig
-from alexnet_tf.networks.norms import BatchNorm
+from alexnet_tf.config.run import RunConfig
+from alexnet_tf.networks.layers.batch_norm import BatchNorm
+from alexnet_tf.networks.named_weights import named_weights
 from alexnet_tf.serving import classifier
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.evaluation import evaluate
 from alexnet_tf.training.run import run
-from alexnet_tf.training.state import named_weights
 from alexnet_tf.training.strategy import make_strategy
 from pipelines.config import Views
 

@@ -8,17 +8,18 @@ import pytest
 import tensorflow as tf
 
 from alexnet_tf import benchmark
-from alexnet_tf.benchmarking import contenders, plain_keras, pytorch, report, rounds, work
-from alexnet_tf.benchmarking.pictures import Noise, Some
+from alexnet_tf.benchmarking import report, rounds, timing
+from alexnet_tf.benchmarking.contenders import plain_keras, pytorch, table
+from alexnet_tf.benchmarking.sources import Noise, Some
 from alexnet_tf.benchmarking.spec import Sample, Spec, What
 from alexnet_tf.benchmarking.text import aligned, text
-from alexnet_tf.config import Config, RunConfig
+from alexnet_tf.config.network import NetworkConfig
+from alexnet_tf.config.run import Config, RunConfig
 from alexnet_tf.errors import RunFailed, UserError
-from alexnet_tf.network_config import NetworkConfig
 from alexnet_tf.networks.alexnet import alexnet
-from alexnet_tf.training.state import assign, named_weights
-from pipelines.augment import preprocess
+from alexnet_tf.networks.named_weights import assign, named_weights
 from pipelines.config import InputConfig
+from pipelines.preprocess import preprocess
 
 TINY = NetworkConfig(
     name="tiny",
@@ -123,9 +124,9 @@ def test_a_round_has_as_many_steps_as_fill_its_time(least, part, steps):
         nonlocal now
         now += 0.1 * num_steps
 
-    one = work.Work(run=run, units_per_step=8, least_steps=least)
-    assert work.steps_for(one, 0.25, lambda: now) == part
-    sample = work.timed(one, part, 1.0, lambda: now)
+    one = timing.Work(run=run, units_per_step=8, least_steps=least)
+    assert timing.steps_for(one, 0.25, lambda: now) == part
+    sample = timing.timed(one, part, 1.0, lambda: now)
     assert (sample.units, sample.rate) == (8 * steps, pytest.approx(80))
 
 
@@ -180,7 +181,7 @@ def test_what_cannot_be_measured_is_refused_before_anything_starts(typed, messag
 
 
 def test_a_contender_that_dies_is_left_out_where_it_can_be_missed():
-    one = contenders.Contender(
+    one = table.Contender(
         key="nobody", label="N", module="none", function="f", environment={}, can_be_missed=True
     )
     measured = rounds.measure([one], spec(), 1, lambda line: None)
@@ -191,13 +192,13 @@ def test_a_contender_that_dies_is_left_out_where_it_can_be_missed():
 
 
 def test_the_command_prints_its_table_and_one_json_object_at_the_end(monkeypatch, capsys):
-    ours, *_, peak = contenders.CONTENDERS[What.STEP]
+    ours, *_, peak = table.CONTENDERS[What.STEP]
     absent = dataclasses.replace(peak, key="pytorch", needs="no_such_package")
-    monkeypatch.setitem(contenders.CONTENDERS, What.STEP, (ours, absent, peak))
+    monkeypatch.setitem(table.CONTENDERS, What.STEP, (ours, absent, peak))
     assert benchmark.main(["step", "--json", *FLAGS]) == 0
-    *table, last = capsys.readouterr().out.splitlines()
+    *lines, last = capsys.readouterr().out.splitlines()
     found = json.loads(last)
     assert [one["name"] for one in found["contenders"]] == ["alexnet_tf", "matrix_product"]
     assert all(len(one["by_round"]) == 2 for one in found["contenders"])
     assert found["left_out"][0]["reason"].startswith("no_such_package is not installed")
-    assert table[0] == "Training steps on a batch that is on the device"
+    assert lines[0] == "Training steps on a batch that is on the device"

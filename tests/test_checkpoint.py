@@ -11,9 +11,10 @@ import tiny
 
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.networks.alexnet import alexnet
+from alexnet_tf.networks.named_weights import assign, named_weights
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.checkpoint import Which
-from alexnet_tf.training.state import Progress, assign, named_weights
+from alexnet_tf.training.state import Progress
 
 ARRAYS = {"conv1/kernel": np.ones((2, 2), np.float32), "conv1/bias": np.zeros(2, np.float32)}
 

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from alexnet_tf import flags
+from alexnet_tf.command_line import flags
+from alexnet_tf.config.fields import POSITIONAL
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.recipes import recipe
-from alexnet_tf.settings import POSITIONAL
 from pipelines.config import OnError, Views
 
 
@@ -144,8 +144,8 @@ def test_a_command_starts_once_more_with_huge_pages_and_only_once():
     command = [sys.executable, "-X", "importtime", "-m", "alexnet_tf.train", "--nowhere=1"]
     began = subprocess.run(command, env=without, capture_output=True, text=True, timeout=60)
     assert began.returncode == 2
-    assert began.stderr.count("alexnet_tf.environment\n") == 2
+    assert began.stderr.count("alexnet_tf.command_line.environment\n") == 2
     again = subprocess.run(
         command, env=without | {"GLIBC_TUNABLES": ""}, capture_output=True, text=True, timeout=60
     )
-    assert again.stderr.count("alexnet_tf.environment\n") == 1
+    assert again.stderr.count("alexnet_tf.command_line.environment\n") == 1

@@ -6,14 +6,14 @@ import math
 
 import pytest
 
-from alexnet_tf import settings_json
-from alexnet_tf.config import Config, OptimizerConfig, RunConfig, StrategyName
+from alexnet_tf.config import json_form
+from alexnet_tf.config.fields import DOORS, differences, from_text, settings_of, to_text, value_at
+from alexnet_tf.config.network import NetworkConfig
+from alexnet_tf.config.run import Config, OptimizerConfig, RunConfig, StrategyName
 from alexnet_tf.errors import UserError
-from alexnet_tf.network_config import NetworkConfig
-from alexnet_tf.networks.family import NETWORKS, network
-from alexnet_tf.networks.table import table
+from alexnet_tf.networks.family.names import NETWORKS, network
+from alexnet_tf.networks.tables.resolved import table
 from alexnet_tf.recipes import RECIPES, recipe
-from alexnet_tf.settings import DOORS, differences, from_text, settings_of, to_text, value_at
 from pipelines.config import DataConfig, InputConfig
 
 
@@ -55,10 +55,10 @@ def test_a_network_of_the_family_bears_its_own_name(name):
 @pytest.mark.parametrize("name", RECIPES)
 def test_settings_survive_json_and_are_written_alike_twice(name):
     config = recipe(name)
-    text = json.dumps(settings_json.to_json(config))
-    read = settings_json.from_json(json.loads(text))
+    text = json.dumps(json_form.to_json(config))
+    read = json_form.from_json(json.loads(text))
     assert read == config
-    assert json.dumps(settings_json.to_json(read)) == text
+    assert json.dumps(json_form.to_json(read)) == text
 
 
 def test_a_mean_that_is_measured_and_devices_survive_json():
@@ -66,16 +66,16 @@ def test_a_mean_that_is_measured_and_devices_survive_json():
         network=NetworkConfig(input=InputConfig(mean="dataset")),
         run=RunConfig(strategy=StrategyName.MIRRORED, devices=("cpu:0", "cpu:1")),
     )
-    assert settings_json.from_json(settings_json.to_json(config)) == config
+    assert json_form.from_json(json_form.to_json(config)) == config
 
 
 def test_a_network_alone_survives_json():
-    stored = json.loads(json.dumps(settings_json.to_dict(network("small"))))
-    assert settings_json.from_dict(NetworkConfig, stored) == network("small")
+    stored = json.loads(json.dumps(json_form.to_dict(network("small"))))
+    assert json_form.from_dict(NetworkConfig, stored) == network("small")
 
 
 def test_a_missing_field_takes_its_default():
-    assert settings_json.from_json({"schema_version": 3}) == Config()
+    assert json_form.from_json({"schema_version": 3}) == Config()
 
 
 WRONG_JSON = [
@@ -102,22 +102,22 @@ WRONG_JSON = [
 @pytest.mark.parametrize("stored, message", WRONG_JSON)
 def test_wrong_json_is_refused_by_the_name_of_the_field(stored, message):
     with pytest.raises(UserError, match=message):
-        settings_json.from_json({"schema_version": 3, **stored})
+        json_form.from_json({"schema_version": 3, **stored})
 
 
 @pytest.mark.parametrize("network", [3, [1], {"layers": 3}, {"layers": [3]}, {"pooling": []}])
 @pytest.mark.parametrize("version", [1, 2])
 def test_settings_of_before_in_any_shape_are_no_traceback(version, network):
     with pytest.raises(UserError):
-        settings_json.from_json({"schema_version": version, "network": network})
+        json_form.from_json({"schema_version": version, "network": network})
 
 
 def test_pooling_that_left_the_paddings_is_read_as_it_was_built():
     config = Config(network=dataclasses.replace(network("pool22"), num_classes=10))
-    stored = settings_json.to_json(config)
+    stored = json_form.to_json(config)
     stored["network"]["pooling"] = "overlapping"
-    before = settings_json.from_json(stored | {"schema_version": 2}).network
-    now = settings_json.from_json(stored).network
+    before = json_form.from_json(stored | {"schema_version": 2}).network
+    now = json_form.from_json(stored).network
     assert [row.kernel_shape for row in table(before) if row.name == "fc6"] == [(5 * 5 * 256, 4096)]
     assert [row.kernel_shape for row in table(now) if row.name == "fc6"] == [(6 * 6 * 256, 4096)]
 
@@ -125,8 +125,8 @@ def test_pooling_that_left_the_paddings_is_read_as_it_was_built():
 @pytest.mark.parametrize("pooling", ["table", "plain", "overlapping"])
 def test_settings_of_schema_2_stay_the_same_where_they_mean_the_same(pooling):
     config = Config(network=NetworkConfig(pooling=pooling))
-    stored = settings_json.to_json(config) | {"schema_version": 2}
-    assert settings_json.from_json(stored) == config
+    stored = json_form.to_json(config) | {"schema_version": 2}
+    assert json_form.from_json(stored) == config
 
 
 def test_equal_settings_have_no_differences():

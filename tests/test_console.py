@@ -8,8 +8,8 @@ import types
 
 import pytest
 
-from alexnet_tf.training import monitoring
-from alexnet_tf.training.monitoring import Console
+from alexnet_tf.training.sinks import console
+from alexnet_tf.training.sinks.console import Console
 
 TRAINING = {
     "step": 740,
@@ -82,7 +82,7 @@ def clock(monkeypatch):
     """The console's clock, a list of one number of seconds to set."""
     seconds = [1000.0]
     fake = types.SimpleNamespace(monotonic=lambda: seconds[0])
-    monkeypatch.setattr(monitoring, "time", fake)
+    monkeypatch.setattr(console, "time", fake)
     return seconds
 
 

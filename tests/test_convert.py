@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import tiny
 
-from alexnet_tf import convert, evaluate, export, flags, predict, train
+from alexnet_tf import convert, evaluate, export, predict, train
+from alexnet_tf.command_line import flags
+from alexnet_tf.config.fields import settings_of
 from alexnet_tf.errors import UserError
-from alexnet_tf.settings import settings_of
 from alexnet_tf.training import checkpoint
 
 CONFIG = foreign.small("caffe")

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 
 from alexnet_tf.networks.alexnet import alexnet
-from alexnet_tf.networks.family import network
-from alexnet_tf.training.state import named_weights
+from alexnet_tf.networks.family.names import network
+from alexnet_tf.networks.named_weights import named_weights
 from alexnet_tf.weights import layouts
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tiny
 
-from alexnet_tf import convert, flags
+from alexnet_tf import convert
+from alexnet_tf.command_line import flags
 from alexnet_tf.errors import UserError
 from alexnet_tf.weights import formats, layouts
 

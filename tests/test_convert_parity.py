@@ -9,10 +9,10 @@ import pytest
 from alexnet_tf import convert
 from alexnet_tf.errors import UserError
 from alexnet_tf.networks.alexnet import alexnet
-from alexnet_tf.networks.family import network
-from alexnet_tf.training.state import assign, named_weights
+from alexnet_tf.networks.family.names import network
+from alexnet_tf.networks.named_weights import assign, named_weights
 from alexnet_tf.weights import formats, layouts
-from pipelines.augment import preprocess
+from pipelines.preprocess import preprocess
 
 CAFFE_NETWORKS = ("caffe", "caffenet")
 

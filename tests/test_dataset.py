@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipelines import augment
+from pipelines import preprocess
+from pipelines.cache import in_memory
 from pipelines.config import DataConfig, InputConfig, Views
 from pipelines.dataset import PADDING, Batch, dataset_mean, eval_dataset, train_dataset
 from pipelines.order import order
 from pipelines.sources.folder import folder
-from pipelines.sources.memory import in_memory
 
 ROOT = pathlib.Path(__file__).parents[1]
 INPUTS = InputConfig(size=24, resize=32)
@@ -151,7 +151,7 @@ def test_ten_views_get_the_whole_square(source):
     squares = rows(take(eval_dataset(source, INPUTS, 11, views=Views.TEN))).image
     windows = rows(take(eval_dataset(source, INPUTS, 11))).image
     assert squares.shape == (NUM_EXAMPLES, 32, 32, 3)
-    np.testing.assert_array_equal(augment.ten_views(squares, 24)[4::10], windows)
+    np.testing.assert_array_equal(preprocess.ten_views(squares, 24)[4::10], windows)
 
 
 def test_the_mean_is_exact_and_leaves_out_what_fails(source, memory):

@@ -8,12 +8,12 @@ import pytest
 import tiny
 
 import alexnet_tf
-from alexnet_tf.network_config import NetworkConfig
-from alexnet_tf.network_layers import Conv, Dense, Pool
+from alexnet_tf.config.layer_rows import Conv, Dense, Pool
+from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.networks.alexnet import alexnet
-from alexnet_tf.networks.dense import dense, dense_weights
-from alexnet_tf.networks.family import NETWORKS
-from alexnet_tf.training.state import assign, named_weights
+from alexnet_tf.networks.family.names import NETWORKS
+from alexnet_tf.networks.named_weights import assign, named_weights
+from alexnet_tf.networks.tables.convolutional import dense, dense_weights
 
 TINY = NetworkConfig(
     num_classes=7,

@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from alexnet_tf.config import RunConfig
+from alexnet_tf.config.run import RunConfig
 from alexnet_tf.training import strategy
 
 

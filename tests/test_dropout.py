@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet_tf.networks.dropout import Dropout, DropPosition, drop_position
-from alexnet_tf.networks.initial import NamedNormal
+from alexnet_tf.networks.layers.dropout import Dropout, DropPosition, drop_position
+from alexnet_tf.networks.layers.initializers import NamedNormal
 
 ROWS, UNITS = 12, 256
 

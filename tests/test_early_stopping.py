@@ -7,7 +7,7 @@ import shutil
 import pytest
 import tiny
 
-from alexnet_tf.config import RunConfig
+from alexnet_tf.config.run import RunConfig
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.run import run
 

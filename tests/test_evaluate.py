@@ -9,16 +9,16 @@ import tensorflow as tf
 import tiny
 
 from alexnet_tf import evaluate
-from alexnet_tf.config import Config
+from alexnet_tf.config.run import Config
 from alexnet_tf.errors import UserError
 from alexnet_tf.networks.alexnet import alexnet
+from alexnet_tf.networks.named_weights import assign, named_weights
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.run import run
 from alexnet_tf.training.splits import default_split
-from alexnet_tf.training.state import assign, named_weights
-from pipelines.augment import preprocess
 from pipelines.config import DataConfig
 from pipelines.decode import decode, to_square
+from pipelines.preprocess import preprocess
 from pipelines.sources import open_source, shapes
 
 

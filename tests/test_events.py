@@ -10,9 +10,9 @@ import tiny
 from tensorboard.plugins.hparams import plugin_data_pb2
 
 from alexnet_tf.errors import RunFailed
+from alexnet_tf.figures import sheets
 from alexnet_tf.networks.alexnet import alexnet
-from alexnet_tf.training import pictures
-from alexnet_tf.training.events import Events
+from alexnet_tf.training.sinks.tensorboard import Events
 from pipelines.sources import open_source
 
 
@@ -190,7 +190,7 @@ def test_filters_are_the_sheet_of_conv1(tmp_path):
     sink.filters("conv1", kernel, 3)
     sink.close()
     png = tf.make_ndarray(values(tmp_path / "events/train")["conv1/filters", 3].tensor)[2]
-    np.testing.assert_array_equal(tf.io.decode_png(png), pictures.filters(kernel))
+    np.testing.assert_array_equal(tf.io.decode_png(png), sheets.filters(kernel))
 
 
 def test_a_disk_that_takes_no_more_is_one_sentence(tmp_path):

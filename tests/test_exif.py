@@ -12,9 +12,9 @@ from PIL import Image, ImageOps
 
 from alexnet_tf.serving import classifier
 from pipelines import decode, exif
+from pipelines.cache import in_memory
 from pipelines.config import InputConfig, Orientation
 from pipelines.dataset import eval_dataset
-from pipelines.sources.memory import in_memory
 
 LEVELS = np.random.default_rng(0).integers(0, 256, (5, 8, 3), np.uint8)
 PICTURE = Image.fromarray(LEVELS).resize((80, 50), Image.Resampling.BILINEAR)

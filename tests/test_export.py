@@ -14,7 +14,7 @@ from alexnet_tf import export, predict
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.serving import savedmodel
-from pipelines import augment
+from pipelines import preprocess
 
 PLAIN_TENSORFLOW = """
 import sys
@@ -57,7 +57,7 @@ def test_it_loads_in_plain_tensorflow_and_answers_like_the_model(exported, tmp_p
         [sys.executable, "-I", "-c", PLAIN_TENSORFLOW, exported], cwd=tmp_path, check=True
     )
     got = np.load(tmp_path / "got.npz")
-    expected = alexnet(NETWORK, seed=1)(augment.preprocess(images, NETWORK.input))
+    expected = alexnet(NETWORK, seed=1)(preprocess.preprocess(images, NETWORK.input))
     np.testing.assert_allclose(got["logits"], expected, atol=1e-5)
     assert got["top"].shape == (1, 5)
     assert tuple(got["names"]) == CLASSES

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.networks.alexnet import alexnet
-from alexnet_tf.networks.family import FAMILY
-from alexnet_tf.networks.published import Member
-from alexnet_tf.networks.table import Row, table
+from alexnet_tf.networks.family.member import Member
+from alexnet_tf.networks.family.names import FAMILY
+from alexnet_tf.networks.tables.resolved import Row, table
 
 PARAMETERS = {
     "paper": 60_965_224,

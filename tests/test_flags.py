@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from alexnet_tf import flags
-from alexnet_tf.config import Config, Schedule, StrategyName
+from alexnet_tf.command_line import flags
+from alexnet_tf.config.run import Config, Schedule, StrategyName
 from alexnet_tf.errors import UserError
-from alexnet_tf.networks.family import network
+from alexnet_tf.networks.family.names import network
 from alexnet_tf.recipes import recipe
 
 

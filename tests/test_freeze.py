@@ -9,14 +9,15 @@ import pytest
 import tensorflow as tf
 import tiny
 
-from alexnet_tf import flags
-from alexnet_tf.config import Config, OptimizerConfig, RunConfig
+from alexnet_tf.command_line import flags
+from alexnet_tf.config.fields import differences
+from alexnet_tf.config.run import Config, OptimizerConfig, RunConfig
 from alexnet_tf.errors import UserError
-from alexnet_tf.settings import differences
+from alexnet_tf.networks.named_weights import named_weights
 from alexnet_tf.training import checkpoint, selection, steps
-from alexnet_tf.training.launch import carried
+from alexnet_tf.training.device_loop import carried
 from alexnet_tf.training.run import run
-from alexnet_tf.training.state import TrainState, named_weights
+from alexnet_tf.training.state import TrainState
 from alexnet_tf.training.strategy import make_strategy
 from pipelines.dataset import Batch
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet_tf.training.events import Events, buckets
+from alexnet_tf.training.sinks.histograms import buckets
+from alexnet_tf.training.sinks.tensorboard import Events
 
 MANY = 20_000_000
 """Values, half as many as fc6 has."""

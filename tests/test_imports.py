@@ -3,90 +3,62 @@
 import ast
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
+PACKAGES = ("alexnet_tf", "pipelines")
 
-# From the top down, as BUILD.md draws it. A file imports from lower floors, or from its own floor
-# below itself; `pipelines` imports itself and nothing else of ours.
-HOUSE = (
-    # 4: parse flags, build, call one function, return an exit code
-    """alexnet_tf.train alexnet_tf.evaluate alexnet_tf.export alexnet_tf.predict
-    alexnet_tf.convert alexnet_tf.benchmark alexnet_tf.summary alexnet_tf.summary_text
-    alexnet_tf.flags alexnet_tf.flags_absl alexnet_tf.flags_help""",
-    # 3: time, files, events; what an exported model takes and returns; who is measured and how
-    """alexnet_tf.notebook
-    alexnet_tf.benchmarking.text alexnet_tf.benchmarking.report alexnet_tf.benchmarking.machine
-    alexnet_tf.benchmarking.rounds alexnet_tf.benchmarking.worker alexnet_tf.benchmarking.ours
-    alexnet_tf.benchmarking.plain_keras alexnet_tf.benchmarking.matrix
-    alexnet_tf.benchmarking.tf_work alexnet_tf.benchmarking.pytorch
-    alexnet_tf.benchmarking.pictures alexnet_tf.benchmarking.work
-    alexnet_tf.benchmarking.contenders alexnet_tf.benchmarking.spec alexnet_tf.benchmarking
-    alexnet_tf.training.run alexnet_tf.training.trainer alexnet_tf.training.timer
-    alexnet_tf.training.splits alexnet_tf.training.per_class alexnet_tf.training.heat_map
-    alexnet_tf.training.lifecycle alexnet_tf.training.monitoring alexnet_tf.training.events
-    alexnet_tf.training.event_files
-    alexnet_tf.training.pictures alexnet_tf.training.launch alexnet_tf.training.evaluation
-    alexnet_tf.training.start alexnet_tf.training.checkpoint alexnet_tf.training.converted
-    alexnet_tf.training.stored alexnet_tf.serving alexnet_tf.serving.savedmodel
-    alexnet_tf.serving.classifier alexnet_tf.weights.blobs alexnet_tf.weights.partial
-    alexnet_tf.weights.formats alexnet_tf.weights.pytorch
-    alexnet_tf.weights.safetensors alexnet_tf.weights.caffe alexnet_tf.weights.numpy_files
-    alexnet_tf.weights.state_dicts alexnet_tf.weights.numpy_pickles alexnet_tf.weights.pickles
-    alexnet_tf.weights.archives alexnet_tf.weights.layouts alexnet_tf.weights.names
-    alexnet_tf.weights.stored alexnet_tf.weights.writers alexnet_tf.weights""",
-    # 2: one step on one replica, and what it needs
-    """alexnet_tf.recipes alexnet_tf.training alexnet_tf.training.steps alexnet_tf.training.state
-    alexnet_tf.training.optimizer alexnet_tf.training.schedules alexnet_tf.training.selection
-    alexnet_tf.training.counts alexnet_tf.training.strategy""",
-    # 1: networks
-    """alexnet_tf.networks alexnet_tf.networks.towers alexnet_tf.networks.dense
-    alexnet_tf.networks.alexnet alexnet_tf.networks.model
-    alexnet_tf.networks.layers alexnet_tf.networks.norms
-    alexnet_tf.networks.places alexnet_tf.networks.lenet alexnet_tf.networks.lrn
-    alexnet_tf.networks.groups alexnet_tf.networks.dropout alexnet_tf.networks.initial
-    alexnet_tf.networks.account alexnet_tf.networks.halves alexnet_tf.networks.table
-    alexnet_tf.networks.options alexnet_tf.networks.family alexnet_tf.networks.imagenet
-    alexnet_tf.networks.later alexnet_tf.networks.pictures alexnet_tf.networks.published""",
-    # 0: settings, and the data path
-    """alexnet_tf alexnet_tf.registration
-    alexnet_tf.settings_json alexnet_tf.settings alexnet_tf.backend alexnet_tf.config
-    alexnet_tf.network_config alexnet_tf.network_layers alexnet_tf.environment alexnet_tf.files
-    alexnet_tf.text_files alexnet_tf.quiet alexnet_tf.errors
-    pipelines.dataset pipelines.sources.memory pipelines.squares pipelines.decode pipelines.bmp
-    pipelines.exif pipelines.kinds pipelines.sources
-    pipelines.sources.folder pipelines.sources.layout pipelines.sources.shapes
-    pipelines.sources.forms pipelines.order
-    pipelines.augment pipelines.parallelism pipelines.machine
-    pipelines.config pipelines.typed pipelines""",
-)
-PLACES = {
-    name: (floor, place)
-    for floor, names in enumerate(reversed(HOUSE))
-    for place, name in enumerate(reversed(names.split()))
-}
-WITHOUT_TENSORFLOW = """alexnet_tf alexnet_tf.registration alexnet_tf.notebook
-    alexnet_tf.config alexnet_tf.network_config alexnet_tf.errors
-    alexnet_tf.environment alexnet_tf.files alexnet_tf.quiet
-    alexnet_tf.settings alexnet_tf.settings_json alexnet_tf.backend alexnet_tf.networks.family
-    alexnet_tf.networks.table alexnet_tf.networks.account alexnet_tf.recipes
-    alexnet_tf.flags alexnet_tf.flags_help
-    alexnet_tf.train alexnet_tf.evaluate
-    alexnet_tf.export alexnet_tf.predict alexnet_tf.convert alexnet_tf.benchmark
-    alexnet_tf.summary alexnet_tf.summary_text pipelines.config pipelines.typed
-    pipelines.parallelism pipelines.machine
-    alexnet_tf.weights.formats alexnet_tf.training.start alexnet_tf.training.selection
-    alexnet_tf.training.checkpoint alexnet_tf.training.converted
-    alexnet_tf.training.stored alexnet_tf.weights.partial alexnet_tf.flags_absl""".split()
+
+def plan() -> dict[str, str]:
+    """Reads the plan in BUILD.md: every module of ours with its purpose, from the top down.
+
+    A folder's own `__init__` stands where the folder is named last.
+    """
+    text = (ROOT / "BUILD.md").read_text(encoding="utf-8")
+    block = text.partition("## How the code is laid out")[2].split("```")[1]
+    found, folder = {}, ""
+    for line in filter(str.strip, block.splitlines()):
+        name, purpose = re.fullmatch(r"\s*(\S+)\s*(.*)", line).groups()
+        if line.startswith(" "):
+            module = f"{folder}.{name}"
+            assert module not in found, f"{module} stands twice in the plan"
+        else:
+            module = folder = name.strip("/").replace("/", ".")
+            purpose = found.pop(folder, purpose)
+        if folder.split(".")[0] in PACKAGES:
+            assert purpose, f"{module} has no purpose in the plan"
+            found[module] = purpose
+    return found
+
+
+PLAN = plan()
+PLACES = {name: place for place, name in enumerate(reversed(PLAN))}
+WITHOUT_TENSORFLOW = """alexnet_tf alexnet_tf.registration alexnet_tf.notebook alexnet_tf.recipes
+    alexnet_tf.config alexnet_tf.config.fields alexnet_tf.config.json_form alexnet_tf.errors
+    alexnet_tf.files alexnet_tf.machine alexnet_tf.text_files
+    alexnet_tf.command_line.environment alexnet_tf.command_line.quiet
+    alexnet_tf.command_line.keras_backend alexnet_tf.command_line.flags
+    alexnet_tf.command_line.absl_flags alexnet_tf.command_line.help
+    alexnet_tf.command_line.summary_text
+    alexnet_tf.networks.family.names alexnet_tf.networks.tables.resolved
+    alexnet_tf.networks.tables.summary alexnet_tf.networks.tables.convolutional
+    alexnet_tf.train alexnet_tf.evaluate alexnet_tf.export alexnet_tf.predict
+    alexnet_tf.convert alexnet_tf.benchmark alexnet_tf.summary
+    alexnet_tf.training.start alexnet_tf.training.selection alexnet_tf.training.schedules
+    alexnet_tf.training.checkpoint alexnet_tf.training.converted alexnet_tf.training.stored
+    alexnet_tf.weights.formats alexnet_tf.weights.partial
+    alexnet_tf.figures.sheets alexnet_tf.figures.confusion
+    pipelines.config pipelines.typed pipelines.parallelism pipelines.machine""".split()
 
 
 def files() -> dict[str, pathlib.Path]:
     """Every module of ours and its file."""
     found = {}
-    for package in ("alexnet_tf", "pipelines"):
+    for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
             found[".".join(part for part in parts if part != "__init__")] = path
@@ -104,7 +76,7 @@ def imports_of(path: pathlib.Path) -> set[str]:
             whole = {f"{node.module}.{alias.name}" for alias in node.names}
             modules = whole & set(PLACES)
             found |= modules if len(modules) == len(whole) else modules | {node.module}
-    return {name for name in found if name.split(".")[0] in ("alexnet_tf", "pipelines")}
+    return {name for name in found if name.split(".")[0] in PACKAGES}
 
 
 def run_python(code: str) -> str:
@@ -117,8 +89,8 @@ def run_python(code: str) -> str:
     return done.stdout
 
 
-def test_every_file_has_its_place_in_the_house():
-    assert set(files()) == set(PLACES)
+def test_every_file_has_its_line_in_the_plan_and_every_line_its_file():
+    assert sorted(files()) == sorted(PLAN)
 
 
 @pytest.mark.parametrize("name", files())

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from alexnet_tf.networks.alexnet import INIT_VERSION, alexnet
-from alexnet_tf.networks.family import FAMILY, network
-from alexnet_tf.networks.table import table
-from alexnet_tf.training import lifecycle
-from alexnet_tf.training.state import named_weights
+from alexnet_tf.networks.family.names import FAMILY, network
+from alexnet_tf.networks.named_weights import named_weights
+from alexnet_tf.networks.tables.resolved import table
+from alexnet_tf.training import versions
 from pipelines.config import InputConfig
 
 
@@ -60,9 +60,9 @@ def test_a_layer_without_an_activation_before_the_next_one_keeps_the_variance():
 
 
 def test_other_initial_weights_are_no_remark_on_a_run_that_has_its_own():
-    now = lifecycle.versions(["CPU:0"])
+    now = versions.versions(["CPU:0"])
     assert now["init_version"] == INIT_VERSION == 2
-    assert lifecycle.check_versions(now | {"init_version": 1}, now) is None
+    assert versions.check_versions(now | {"init_version": 1}, now) is None
 
 
 def test_the_scale_of_the_logits_is_that_of_the_network_with_its_own_relus():

@@ -11,7 +11,7 @@ import pytest
 from test_family import small
 
 import alexnet_tf
-from alexnet_tf.networks.family import FAMILY
+from alexnet_tf.networks.family.names import FAMILY
 
 pytestmark = pytest.mark.filterwarnings(  # Keras 3.15 saves with an older protocol of NumPy
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
@@ -72,7 +72,8 @@ IMPORTS = (
     "from alexnet_tf import build; import keras, alexnet_tf",
     "import tensorflow as tf, alexnet_tf; keras = tf.keras",
     "import alexnet_tf, tensorflow as tf; keras = tf.keras",
-    "import alexnet_tf.networks.groups, keras",  # whose import is under way when Keras begins
+    # Its import is under way when Keras begins.
+    "import alexnet_tf.networks.layers.groups, keras",
 )
 
 

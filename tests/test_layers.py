@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet_tf.networks.groups import num_groups, split_groups
-from alexnet_tf.networks.layers import Convolution, LocalResponseNorm, Pooling
+from alexnet_tf.networks.layers.convolution import Convolution
+from alexnet_tf.networks.layers.groups import num_groups, split_groups
+from alexnet_tf.networks.layers.pooling import Pooling
+from alexnet_tf.networks.layers.response_norm import LocalResponseNorm
 
 GEOMETRIES = [
     {"kernel_size": 5, "padding": ((2, 2), (2, 2)), "groups": 2},  # conv2

@@ -9,15 +9,15 @@ import tensorflow as tf
 import tiny
 from sklearn.utils.class_weight import compute_class_weight
 
-from alexnet_tf.config import OptimizerConfig
+from alexnet_tf.config.run import OptimizerConfig
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.training import checkpoint, counts
 from alexnet_tf.training.optimizer import optimizer
 from alexnet_tf.training.run import run
 from alexnet_tf.training.steps import cross_entropy, training_losses
-from pipelines.augment import preprocess
 from pipelines.config import DataConfig
 from pipelines.dataset import train_dataset
+from pipelines.preprocess import preprocess
 from pipelines.sources import open_source
 
 

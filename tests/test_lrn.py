@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet_tf.networks.layers import LocalResponseNorm
+from alexnet_tf.networks.layers.response_norm import LocalResponseNorm
 
 # Of the dtype's resolution: inputs and outputs are rounded, all else is float32.
 ATOL = {"float32": 1e-5, "bfloat16": 0.05, "float16": 5e-3}

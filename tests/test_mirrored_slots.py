@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from alexnet_tf.config import RunConfig
+from alexnet_tf.config.run import RunConfig
 from alexnet_tf.training.optimizer import PaperSGD
 from alexnet_tf.training.strategy import make_strategy
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from alexnet_tf.errors import RunFailed, UserError
-from alexnet_tf.training.monitoring import MetricsFile
+from alexnet_tf.training.sinks.metrics_file import MetricsFile
 
 LINE = {"step": 740, "epoch": 5.0, "train/loss": 1.23451, "train/top5_error": None}
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet_tf.config import RunConfig
+from alexnet_tf.config.run import RunConfig
 from alexnet_tf.training.optimizer import PaperSGD
 from alexnet_tf.training.strategy import make_strategy
 

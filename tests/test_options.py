@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 
 import alexnet_tf
-from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.networks.alexnet import alexnet
-from alexnet_tf.networks.family import FAMILY, NETWORKS, network
-from alexnet_tf.networks.options import layers_of
-from alexnet_tf.networks.table import table
+from alexnet_tf.networks.family.names import FAMILY, NETWORKS, network
+from alexnet_tf.networks.tables.options import layers_of
+from alexnet_tf.networks.tables.resolved import table
 
 TINY = NetworkConfig(
     num_classes=7, width=1 / 16, fc_width=16, input=alexnet_tf.InputConfig(size=131, resize=131)

@@ -120,7 +120,7 @@ def test_pictures_decoded_side_by_side_have_a_part_of_the_memory(cpus, gigabytes
 USERS_VALUES = """
 import os
 import tensorflow as tf
-from alexnet_tf.config import RunConfig
+from alexnet_tf.config.run import RunConfig
 from alexnet_tf.training import strategy
 from pipelines import parallelism
 pools = tf.config.threading

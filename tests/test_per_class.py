@@ -11,13 +11,14 @@ from sklearn import metrics
 
 from alexnet_tf import evaluate
 from alexnet_tf.errors import UserError
+from alexnet_tf.figures import confusion
 from alexnet_tf.networks.alexnet import alexnet
-from alexnet_tf.training import checkpoint, heat_map, per_class, steps
+from alexnet_tf.networks.named_weights import assign, named_weights
+from alexnet_tf.training import checkpoint, per_class, steps
 from alexnet_tf.training.run import run
-from alexnet_tf.training.state import assign, named_weights
-from pipelines.augment import preprocess
 from pipelines.config import Views
 from pipelines.dataset import Batch, eval_dataset
+from pipelines.preprocess import preprocess
 from pipelines.sources import open_source
 
 
@@ -115,13 +116,13 @@ def test_the_table_has_the_classes_of_lowest_recall():
 
 @pytest.mark.parametrize("num_classes, cell", [(3, 48), (100, 9), (1000, 1)])
 def test_the_picture_is_dark_where_the_counts_are(num_classes, cell):
-    picture = heat_map.heat_map(
+    picture = confusion.heat_map(
         np.eye(num_classes, dtype=np.int64), ("dœuf é\udcff",) * num_classes
     )
     margin = picture.shape[0] - 1 - num_classes * cell
     assert picture.shape[0] == picture.shape[1] < 1200
     inside = picture[margin:-1, margin:-1][cell // 4 :: cell, cell // 4 :: cell].astype(int)
-    is_dark = (np.abs(inside - heat_map.FULL).max(axis=2) == 0) | (inside.max(axis=2) == 0)
+    is_dark = (np.abs(inside - confusion.FULL).max(axis=2) == 0) | (inside.max(axis=2) == 0)
     np.testing.assert_array_equal(is_dark, np.eye(num_classes, dtype=bool))
 
 

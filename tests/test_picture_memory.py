@@ -13,10 +13,10 @@ import tensorflow as tf
 from PIL import Image
 
 from pipelines import decode
+from pipelines.cache import check_memory
 from pipelines.config import DataConfig, InputConfig
 from pipelines.machine import Machine
 from pipelines.parallelism import EXPORTED, Decoding
-from pipelines.sources.memory import check_memory
 from pipelines.squares import Rows, decoded
 
 ROOT = pathlib.Path(__file__).parents[1]

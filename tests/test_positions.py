@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet_tf.networks.dropout import Dropout, DropPosition, drop_position
-from alexnet_tf.networks.initial import NamedNormal
+from alexnet_tf.networks.layers.dropout import Dropout, DropPosition, drop_position
+from alexnet_tf.networks.layers.initializers import NamedNormal
 
 
 def mask(step=1, first_row=0, num_rows=8, name="drop6", seed=0, shape=(8, 500), rate=0.5):

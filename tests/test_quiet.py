@@ -10,7 +10,7 @@ import textwrap
 
 import pytest
 
-from alexnet_tf.quiet import is_noise
+from alexnet_tf.command_line.quiet import is_noise
 
 ROOT = pathlib.Path(__file__).parents[1]
 NOISE = [

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet_tf.networks import lenet
-from alexnet_tf.networks.initial import NamedUniform
-from alexnet_tf.networks.layers import Pooling
-from alexnet_tf.networks.norms import SpatialResponseNorm
-from alexnet_tf.networks.places import LocallyConnected, SpatialPyramid
+from alexnet_tf.networks.layers import lenet
+from alexnet_tf.networks.layers.initializers import NamedUniform
+from alexnet_tf.networks.layers.locally_connected import LocallyConnected
+from alexnet_tf.networks.layers.pooling import Pooling
+from alexnet_tf.networks.layers.spatial_norm import SpatialResponseNorm
+from alexnet_tf.networks.layers.spatial_pyramid import SpatialPyramid
 
 LAYERS = [
     SpatialResponseNorm(3, 1.5, 1e-2, 0.6),

@@ -9,10 +9,11 @@ import tiny
 import tiny_run
 
 import alexnet_tf
+from alexnet_tf.networks import named_weights
 from alexnet_tf.networks.alexnet import alexnet
-from alexnet_tf.networks.dense import dense, dense_weights
+from alexnet_tf.networks.tables.convolutional import dense, dense_weights
 from alexnet_tf.training import checkpoint, state
-from pipelines import augment
+from pipelines import preprocess
 
 README = (pathlib.Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 NOTEBOOK = README.partition("\n## In a notebook\n")[2].partition("\n## ")[0]
@@ -45,6 +46,6 @@ def test_every_cell_of_the_notebook_runs(tmp_path, monkeypatch, capsys):
     assert len([line for line in out.splitlines() if line in tiny_run.CLASSES]) == len(images)
     wide = alexnet(dense(network, size=320))
     arrays = dense_weights(network, tiny.weights(alexnet(network, seed=5)))
-    state.assign(state.named_weights(wide), arrays)
-    expected = wide(augment.preprocess(large, network.input))
+    named_weights.assign(named_weights.named_weights(wide), arrays)
+    expected = wide(preprocess.preprocess(large, network.input))
     np.testing.assert_allclose(names["logits"], expected, atol=1e-5)

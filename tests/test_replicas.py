@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tiny
 
-from alexnet_tf.network_layers import PAPER_LAYERS
+from alexnet_tf.config.layer_rows import PAPER_LAYERS
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.run import run
 

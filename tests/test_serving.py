@@ -10,7 +10,7 @@ from tiny_run import CLASSES, NETWORK, picture
 
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.serving.classifier import Classifier, Given, windows
-from pipelines import augment
+from pipelines import preprocess
 from pipelines.dataset import eval_dataset
 
 INPUTS = NETWORK.input
@@ -33,7 +33,7 @@ def ask(classifier, *encoded):
 
 def test_windows_get_the_logits_of_the_model_and_their_softmax(classifier, model):
     images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
-    logits = model(augment.preprocess(images, INPUTS)).numpy()
+    logits = model(preprocess.preprocess(images, INPUTS)).numpy()
     answer = classifier.images(images)
     np.testing.assert_allclose(answer["logits"], logits, atol=1e-5)
     expected = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)

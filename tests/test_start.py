@@ -10,9 +10,9 @@ import pytest
 import tiny
 
 from alexnet_tf import convert
-from alexnet_tf.config import Config
+from alexnet_tf.config.run import Config
 from alexnet_tf.errors import RunFailed, UserError
-from alexnet_tf.networks.family import network
+from alexnet_tf.networks.family.names import network
 from alexnet_tf.training import checkpoint, start
 from alexnet_tf.training.run import run
 

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import tiny
 
-from alexnet_tf import convert, flags, train
-from alexnet_tf.config import Config
+from alexnet_tf import convert, train
+from alexnet_tf.command_line import flags
+from alexnet_tf.config.run import Config
 from alexnet_tf.errors import UserError
-from alexnet_tf.networks.family import network
-from alexnet_tf.networks.initial import NamedNormal
-from alexnet_tf.networks.table import table
+from alexnet_tf.networks.family.names import network
+from alexnet_tf.networks.layers.initializers import NamedNormal
+from alexnet_tf.networks.tables.resolved import table
 from alexnet_tf.recipes import recipe
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.run import run

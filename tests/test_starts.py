@@ -13,7 +13,7 @@ import tensorflow as tf
 import tiny
 
 from alexnet_tf.errors import RunFailed, UserError
-from alexnet_tf.training import checkpoint, lifecycle
+from alexnet_tf.training import checkpoint, versions
 from alexnet_tf.training.run import run
 from alexnet_tf.training.state import Progress
 
@@ -100,8 +100,8 @@ def test_going_on_elsewhere_is_remarked_on(pictures, tmp_path, capsys):
     run(tiny.config(pictures, tmp_path, steps=8, **place))
     assert "not be bit-identical" in (text := capsys.readouterr().err)
     assert "devices CPU:0 -> CPU:0, CPU:1" in text
-    now = lifecycle.versions()
-    assert "processor elsewhere ->" in lifecycle.check_versions(
+    now = versions.versions()
+    assert "processor elsewhere ->" in versions.check_versions(
         now | {"processor": "elsewhere"}, now
     )
 

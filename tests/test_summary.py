@@ -12,7 +12,7 @@ import pytest
 
 from alexnet_tf import summary
 from alexnet_tf.errors import UserError
-from alexnet_tf.networks.family import FAMILY
+from alexnet_tf.networks.family.names import FAMILY
 
 ROOT = pathlib.Path(__file__).parents[1]
 

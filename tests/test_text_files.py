@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from alexnet_tf import backend, convert
+from alexnet_tf import convert
+from alexnet_tf.command_line import keras_backend
 from alexnet_tf.errors import UserError, listed
 from pipelines.config import DataConfig
 from pipelines.sources import open_source
@@ -70,9 +71,9 @@ def test_keras_own_file_may_begin_with_a_mark(tmp_path, monkeypatch, encoding):
     monkeypatch.delitem(sys.modules, "keras", raising=False)  # as in a command, before it starts
     if encoding == "utf-8":
         with pytest.raises(UserError, match="jax: expected tensorflow"):
-            backend.check_keras()
+            keras_backend.check_keras()
     else:  # Keras ignores a file that it cannot read
-        backend.check_keras()
+        keras_backend.check_keras()
 
 
 def test_a_thousand_classes_that_a_network_does_not_know_make_a_short_message(tmp_path):

@@ -9,11 +9,11 @@ import pytest
 import tensorflow as tf
 
 from alexnet_tf.networks.alexnet import alexnet
-from alexnet_tf.networks.dropout import DropPosition, drop_position
-from alexnet_tf.networks.family import network
-from alexnet_tf.networks.halves import crossings, towers_table
+from alexnet_tf.networks.family.names import network
+from alexnet_tf.networks.layers.dropout import DropPosition, drop_position
+from alexnet_tf.networks.named_weights import named_weights
+from alexnet_tf.networks.tables.two_towers import crossings, towers_table
 from alexnet_tf.networks.towers import TwoTowers
-from alexnet_tf.training.state import named_weights
 from alexnet_tf.training.steps import cross_entropy
 
 SMALL = dataclasses.replace(network("small"), num_classes=10)

@@ -10,12 +10,12 @@ import tiny
 
 from alexnet_tf import convert, evaluate, export
 from alexnet_tf.benchmark import main as benchmark
-from alexnet_tf.config import Config, RunConfig, StrategyName
-from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.config.network import NetworkConfig
+from alexnet_tf.config.run import Config, RunConfig, StrategyName
 from alexnet_tf.networks.towers import Joined
 from alexnet_tf.training import checkpoint
-from alexnet_tf.training.events import buckets
 from alexnet_tf.training.run import run
+from alexnet_tf.training.sinks.histograms import buckets
 
 TOWERS = {"devices": ("cpu:0", "cpu:1")}
 

@@ -9,13 +9,13 @@ import tiny
 
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.networks.alexnet import alexnet
+from alexnet_tf.networks.named_weights import named_weights
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.optimizer import optimizer
 from alexnet_tf.training.run import run
-from alexnet_tf.training.state import named_weights
-from pipelines.augment import preprocess
 from pipelines.config import DataConfig
 from pipelines.dataset import train_dataset
+from pipelines.preprocess import preprocess
 from pipelines.sources import open_source
 
 

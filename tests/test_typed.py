@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet_tf import network_layers as rows
 from alexnet_tf.benchmarking.spec import Spec
-from alexnet_tf.config import Config, OptimizerConfig, Precision, RunConfig, Schedule
-from alexnet_tf.network_config import NetworkConfig, Normalization, Pooling
-from alexnet_tf.network_layers import Conv, Pool
+from alexnet_tf.config import layer_rows as rows
+from alexnet_tf.config.fields import value_at
+from alexnet_tf.config.layer_rows import Conv, Pool
+from alexnet_tf.config.network import NetworkConfig, Normalization, Pooling
+from alexnet_tf.config.run import Config, OptimizerConfig, Precision, RunConfig, Schedule
+from alexnet_tf.networks import named_weights
 from alexnet_tf.networks.alexnet import alexnet
-from alexnet_tf.settings import value_at
-from alexnet_tf.training import checkpoint, state, steps
+from alexnet_tf.training import checkpoint, steps
 from pipelines import dataset, decode
 from pipelines.config import DataConfig, InputConfig
 from pipelines.typed import Typed, is_union, typed
@@ -175,7 +176,7 @@ def test_what_means_the_same_makes_equal_settings():
         ),
         (lambda: dataset.eval_dataset(None, InputConfig(), 1, views="tem"), "views=tem: .*ten?"),
         (lambda: steps.eval_step(None, Config(), None, "centre"), "views=centre: .*center?"),
-        (lambda: state.compute_dtype("float61"), "precision=float61: .*float16?"),
+        (lambda: named_weights.compute_dtype("float61"), "precision=float61: .*float16?"),
         (lambda: alexnet(NetworkConfig(num_classes=2), precision="tf32"), "precision=tf32: "),
     ],
 )
@@ -185,7 +186,11 @@ def test_functions_refuse_words_that_they_do_not_know(call, message):
 
 
 def test_a_member_and_its_word_do_the_same():
-    assert state.compute_dtype("tf32") == state.compute_dtype(Precision.TF32) == "float32"
+    assert (
+        named_weights.compute_dtype("tf32")
+        == named_weights.compute_dtype(Precision.TF32)
+        == "float32"
+    )
 
 
 def test_paths_lead_to_the_names_that_messages_have():

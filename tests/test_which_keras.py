@@ -9,8 +9,8 @@ import keras
 import pytest
 
 import alexnet_tf
-from alexnet_tf import flags
-from alexnet_tf.backend import check_keras
+from alexnet_tf.command_line import flags
+from alexnet_tf.command_line.keras_backend import check_keras
 from alexnet_tf.recipes import recipe
 
 

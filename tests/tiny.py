@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from alexnet_tf.config import Config, OptimizerConfig, RunConfig
-from alexnet_tf.network_config import NetworkConfig
-from alexnet_tf.training.state import named_weights
+from alexnet_tf.config.network import NetworkConfig
+from alexnet_tf.config.run import Config, OptimizerConfig, RunConfig
+from alexnet_tf.networks.named_weights import named_weights
 from pipelines.config import DataConfig, InputConfig
 
 CLASSES = ("bright", "dark", "red")

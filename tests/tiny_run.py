@@ -6,8 +6,9 @@ import io
 import numpy as np
 from PIL import Image
 
-from alexnet_tf.config import Config
-from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.config.network import NetworkConfig
+from alexnet_tf.config.run import Config
+from alexnet_tf.networks import named_weights
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.training import checkpoint, state
 from pipelines.config import InputConfig
@@ -34,7 +35,7 @@ def picture(height=90, width=120, form="JPEG", seed=0, mode="RGB") -> bytes:
 
 def write_checkpoint(run_dir, step=10, best_step=10, seed=0) -> None:
     """Adds a checkpoint with initial weights to a run directory."""
-    weights = state.named_weights(alexnet(NETWORK, seed))
+    weights = named_weights.named_weights(alexnet(NETWORK, seed))
     arrays = {name: np.asarray(weight) for name, weight in weights.items()}
     arrays |= {f"{name}/momentum": np.zeros_like(array) for name, array in arrays.items()}
     progress = dataclasses.replace(

@@ -10,13 +10,13 @@ import time
 
 import tensorflow as tf
 
-from alexnet_tf.config import Config, RunConfig
-from alexnet_tf.network_config import NetworkConfig
-from alexnet_tf.training import launch
+from alexnet_tf.config.network import NetworkConfig
+from alexnet_tf.config.run import Config, RunConfig
+from alexnet_tf.training import device_loop
 from alexnet_tf.training.state import Progress, TrainState
 from alexnet_tf.training.strategy import make_strategy
+from pipelines.cache import MemorySource
 from pipelines.config import InputConfig
-from pipelines.sources.memory import MemorySource
 
 NETWORK = NetworkConfig(
     num_classes=4, width=0.5, fc_width=64, input=InputConfig(size=96, resize=96)
@@ -42,9 +42,9 @@ def part_waited(strategy, source) -> float:
     config = Config(network=NETWORK, run=run)
     with strategy.scope():
         state = TrainState(config, strategy)
-    launcher = launch.Launcher(state, config, strategy, source, 0)
+    launcher = device_loop.Launcher(state, config, strategy, source, 0)
     start = Progress()
-    carried = launch.carried(start.sums, start.loss_scale, start.good_steps)
+    carried = device_loop.carried(start.sums, start.loss_scale, start.good_steps)
     parts = []
     for number in range(4):
         first = 1 + number * NUM_STEPS

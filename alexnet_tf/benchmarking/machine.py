@@ -6,7 +6,7 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
-from alexnet_tf.environment import processor
+from alexnet_tf.machine import processor
 from pipelines.machine import this_machine
 
 

@@ -8,13 +8,13 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from alexnet_tf.benchmarking.contenders import PAPER, paper
+from alexnet_tf.benchmarking.contenders.table import PAPER, paper
 from alexnet_tf.benchmarking.rounds import Measured
 from alexnet_tf.benchmarking.spec import Sample, Spec, What
-from alexnet_tf.config import Config, Precision
-from alexnet_tf.network_config import NetworkConfig
-from alexnet_tf.networks.halves import crossings
-from alexnet_tf.networks.table import table
+from alexnet_tf.config.network import NetworkConfig
+from alexnet_tf.config.run import Config, Precision
+from alexnet_tf.networks.tables.resolved import table
+from alexnet_tf.networks.tables.two_towers import crossings
 
 OURS, PEAK = "alexnet_tf", "matrix_product"
 

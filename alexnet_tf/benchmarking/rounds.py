@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from alexnet_tf.benchmarking.contenders import Contender
+from alexnet_tf.benchmarking.contenders.table import Contender
 from alexnet_tf.benchmarking.spec import Sample, Spec
 from alexnet_tf.errors import RunFailed, UserError
 
@@ -65,7 +65,7 @@ class Worker:
             [
                 sys.executable,
                 "-m",
-                "alexnet_tf.benchmarking.worker",
+                "alexnet_tf.benchmarking.child",
                 one.key,
                 one.adapt(spec).to_text(),
             ],

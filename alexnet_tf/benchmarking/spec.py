@@ -5,8 +5,8 @@ import enum
 import json
 from typing import NamedTuple
 
-from alexnet_tf import settings_json
-from alexnet_tf.config import Config
+from alexnet_tf.config import json_form
+from alexnet_tf.config.run import Config
 from pipelines.typed import Typed
 
 
@@ -36,12 +36,12 @@ class Spec(Typed):
 
     def to_text(self) -> str:
         """The same as one line of JSON."""
-        return json.dumps(settings_json.to_dict(self))
+        return json.dumps(json_form.to_dict(self))
 
     @classmethod
     def from_text(cls, text: str) -> "Spec":
         """Reads what `to_text` wrote."""
-        return settings_json.from_dict(cls, json.loads(text))
+        return json_form.from_dict(cls, json.loads(text))
 
 
 class Sample(NamedTuple):

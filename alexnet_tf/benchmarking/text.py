@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from alexnet_tf.benchmarking.contenders import contender
+from alexnet_tf.benchmarking.contenders.table import contender
 from alexnet_tf.benchmarking.machine import sentence
 from alexnet_tf.benchmarking.spec import What
 

@@ -15,14 +15,23 @@ import zlib
 
 import keras
 
+from alexnet_tf.config.layer_rows import Activation
+from alexnet_tf.config.network import Init, NetworkConfig
 from alexnet_tf.errors import expected_one_of
-from alexnet_tf.network_config import Init, NetworkConfig
-from alexnet_tf.network_layers import Activation
-from alexnet_tf.networks import layers, lenet, norms, places
-from alexnet_tf.networks.dropout import Dropout
-from alexnet_tf.networks.initial import NamedNormal, NamedUniform
+from alexnet_tf.networks.layers import (
+    batch_norm,
+    convolution,
+    lenet,
+    locally_connected,
+    pooling,
+    response_norm,
+    spatial_norm,
+    spatial_pyramid,
+)
+from alexnet_tf.networks.layers.dropout import Dropout
+from alexnet_tf.networks.layers.initializers import NamedNormal, NamedUniform
 from alexnet_tf.networks.model import Network
-from alexnet_tf.networks.table import Row, table
+from alexnet_tf.networks.tables.resolved import Row, table
 
 INIT_VERSION = 2
 """Stored in checkpoints; rises when the same seed gives other weights (2: `init=he` where the ReLU
@@ -79,7 +88,7 @@ def one_layer(row: Row, config: NetworkConfig) -> keras.Model:
 
 def _conv(x, row: Row, config: NetworkConfig, seed: int, policy: str):
     """Convolution, bias and activation."""
-    return layers.Convolution(
+    return convolution.Convolution(
         row.kernel_shape[-1],
         row.layer.kernel,
         stride=row.layer.stride,
@@ -95,7 +104,7 @@ def _conv(x, row: Row, config: NetworkConfig, seed: int, policy: str):
 
 def _local(x, row: Row, config: NetworkConfig, seed: int, policy: str):
     """Convolution with kernels of its own at every place."""
-    return places.LocallyConnected(
+    return locally_connected.LocallyConnected(
         row.kernel_shape[-1],
         row.layer.kernel,
         stride=row.layer.stride,
@@ -124,7 +133,7 @@ def _sparse(x, row: Row, config: NetworkConfig, seed: int, policy: str):
 def _lrn(x, row: Row, config: NetworkConfig, seed: int, policy: str):
     """Local response normalisation, inside each tower unless the config says across."""
     layer = row.layer
-    return layers.LocalResponseNorm(
+    return response_norm.LocalResponseNorm(
         layer.radius,
         layer.bias,
         layer.alpha,
@@ -138,7 +147,7 @@ def _lrn(x, row: Row, config: NetworkConfig, seed: int, policy: str):
 def _spatial_norm(x, row: Row, config: NetworkConfig, seed: int, policy: str):
     """Response normalisation over a square."""
     layer = row.layer
-    return norms.SpatialResponseNorm(
+    return spatial_norm.SpatialResponseNorm(
         layer.size, layer.bias, layer.alpha, layer.beta, dtype=policy, name=row.name
     )(x)
 
@@ -146,13 +155,13 @@ def _spatial_norm(x, row: Row, config: NetworkConfig, seed: int, policy: str):
 def _batch_norm(x, row: Row, config: NetworkConfig, seed: int, policy: str):
     """Batch normalisation."""
     layer = row.layer
-    return norms.BatchNorm(layer.momentum, layer.epsilon, dtype=policy, name=row.name)(x)
+    return batch_norm.BatchNorm(layer.momentum, layer.epsilon, dtype=policy, name=row.name)(x)
 
 
 def _pool(x, row: Row, config: NetworkConfig, seed: int, policy: str):
     """Maximum or mean."""
     layer = row.layer
-    return layers.Pooling(
+    return pooling.Pooling(
         layer.size, layer.stride, layer.is_mean, layer.round_up, dtype=policy, name=row.name
     )(x)
 
@@ -164,7 +173,7 @@ def _subsample(x, row: Row, config: NetworkConfig, seed: int, policy: str):
 
 def _pyramid(x, row: Row, config: NetworkConfig, seed: int, policy: str):
     """Maxima over parts of the picture."""
-    return places.SpatialPyramid(row.layer.levels, dtype=policy, name=row.name)(x)
+    return spatial_pyramid.SpatialPyramid(row.layer.levels, dtype=policy, name=row.name)(x)
 
 
 def _activate(x, row: Row, config: NetworkConfig, seed: int, policy: str):

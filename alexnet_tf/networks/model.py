@@ -2,8 +2,8 @@
 
 import keras
 
-from alexnet_tf import settings_json
-from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.config import json_form
+from alexnet_tf.config.network import NetworkConfig
 
 
 @keras.saving.register_keras_serializable("alexnet_tf")
@@ -23,7 +23,7 @@ class Network(keras.Model):
     def get_config(self):
         """Adds both attributes to what Keras stores."""
         mine = {
-            "network": self.network and settings_json.to_dict(self.network),
+            "network": self.network and json_form.to_dict(self.network),
             "classes": list(self.classes),
             "policy": self.dtype_policy.name,
         }
@@ -35,6 +35,6 @@ class Network(keras.Model):
         config = dict(config)
         network, classes, policy = (config.pop(name) for name in ("network", "classes", "policy"))
         model = super().from_config(config, custom_objects=custom_objects)
-        model.network = network and settings_json.from_dict(NetworkConfig, network, "network")
+        model.network = network and json_form.from_dict(NetworkConfig, network, "network")
         model.classes, model.dtype_policy = tuple(classes), policy
         return model

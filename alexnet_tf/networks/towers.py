@@ -13,11 +13,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.networks import alexnet
-from alexnet_tf.networks.dropout import Dropout
-from alexnet_tf.networks.halves import towers_table
-from alexnet_tf.networks.table import Row
+from alexnet_tf.networks.layers.dropout import Dropout
+from alexnet_tf.networks.tables.resolved import Row
+from alexnet_tf.networks.tables.two_towers import towers_table
 
 Weights = dict[str, list[keras.Variable]]
 

@@ -11,10 +11,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from alexnet_tf.network_config import NetworkConfig
+from alexnet_tf.config.network import NetworkConfig
+from alexnet_tf.networks import named_weights
 from alexnet_tf.networks.alexnet import alexnet
-from alexnet_tf.training import state
-from pipelines import augment
+from pipelines import augment, preprocess
 from pipelines.config import InputConfig
 from pipelines.parallelism import EXPORTED, Decoding
 from pipelines.squares import Rows, decoded
@@ -105,7 +105,7 @@ def trained(
       max_pixels: that a picture may have.
     """
     model = alexnet(network)
-    state.assign(state.named_weights(model), dict(weights))
+    named_weights.assign(named_weights.named_weights(model), dict(weights))
     return Classifier(model, network.input, classes, max_pixels)
 
 
@@ -116,7 +116,7 @@ def logits_of(model: keras.Model, images: tf.Tensor, inputs: InputConfig) -> tf.
     num_added = tf.cast(num_images == 0, tf.int32)
     images = tf.pad(images, [[0, num_added], [0, 0], [0, 0], [0, 0]])
     images = tf.ensure_shape(images, [None, inputs.size, inputs.size, 3])
-    return model(augment.preprocess(images, inputs), training=False)[:num_images]
+    return model(preprocess.preprocess(images, inputs), training=False)[:num_images]
 
 
 def windows(

@@ -20,8 +20,9 @@ import shutil
 
 import numpy as np
 
-from alexnet_tf import files, settings_json
-from alexnet_tf.config import Config
+from alexnet_tf import files
+from alexnet_tf.config import json_form
+from alexnet_tf.config.run import Config
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.training import converted
 from alexnet_tf.training.stored import Checkpoint, damaged
@@ -72,7 +73,7 @@ def save(
     unfinished = directory / f"{_UNFINISHED}{target.name}"
     state = {
         "format_version": FORMAT_VERSION,
-        "config": settings_json.to_json(config),
+        "config": json_form.to_json(config),
         "classes": list(classes),
         "progress": progress,
         "versions": versions,
@@ -221,7 +222,7 @@ def _read(path: pathlib.Path) -> Checkpoint:
             raise ValueError("classes are no list of names")
         return Checkpoint(
             path=path,
-            config=settings_json.from_json(state["config"]),
+            config=json_form.from_json(state["config"]),
             classes=tuple(state["classes"]),
             progress=progress,
             versions=state["versions"],

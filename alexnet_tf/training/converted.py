@@ -16,9 +16,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from alexnet_tf import files, settings_json
+from alexnet_tf import files
+from alexnet_tf.config import json_form
+from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.errors import RunFailed, UserError
-from alexnet_tf.network_config import NetworkConfig
 from alexnet_tf.recipes import recipe
 from alexnet_tf.training.stored import Checkpoint, damaged
 
@@ -57,8 +58,8 @@ def write(
     unfinished = directory / f".{FOLDER}.unfinished"
     state = {
         "format_version": FORMAT_VERSION,
-        "schema_version": settings_json.SCHEMA_VERSION,
-        "network": settings_json.to_dict(network),
+        "schema_version": json_form.SCHEMA_VERSION,
+        "network": json_form.to_dict(network),
         "classes": list(classes),
         "source": source,
         "versions": versions,
@@ -96,7 +97,7 @@ def load(directory: pathlib.Path) -> Checkpoint:
                 "alexnet_tf that wrote it."
             )
         settings = {name: state[name] for name in ("schema_version", "network")}
-        network = settings_json.from_json(settings).network
+        network = json_form.from_json(settings).network
         return Checkpoint(
             path=path,
             config=dataclasses.replace(recipe("paper"), recipe=RECIPE, network=network),

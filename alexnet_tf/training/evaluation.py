@@ -8,11 +8,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from alexnet_tf.config import Config
+from alexnet_tf.config.run import Config
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.networks.alexnet import alexnet
+from alexnet_tf.networks.named_weights import assign, compute_dtype, named_weights
 from alexnet_tf.training import checkpoint, counts, steps
-from alexnet_tf.training.state import assign, compute_dtype, named_weights
 from alexnet_tf.training.strategy import distribute, make_strategy
 from pipelines import decode
 from pipelines.config import OnError, Split, Views

@@ -6,8 +6,8 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from alexnet_tf.training import lifecycle
-from alexnet_tf.training.heat_map import heat_map
+from alexnet_tf.figures.confusion import heat_map
+from alexnet_tf.training import run_directory
 
 NUM_SHOWN = 20
 """Rows of the table on standard error, those of lowest recall; the file has all."""
@@ -56,9 +56,9 @@ def write(directory: pathlib.Path, about: dict, confusion: np.ndarray, classes) 
     recalls = [each["recall"] for each in found if each["recall"] is not None]
     mean = {"balanced_accuracy": sum(recalls) / len(recalls) if recalls else None}
     whole = about | mean | {"classes": found, "confusion": confusion.tolist()}
-    lifecycle.write_text(directory / "per_class.json", json.dumps(whole))
+    run_directory.write_text(directory / "per_class.json", json.dumps(whole))
     picture = tf.io.encode_png(heat_map(confusion, classes)).numpy()
-    lifecycle.write_bytes(directory / "confusion.png", picture)
+    run_directory.write_bytes(directory / "confusion.png", picture)
     return found
 
 

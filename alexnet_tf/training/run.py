@@ -1,6 +1,5 @@
 """From a Config to a finished run directory: what `python -m alexnet_tf.train` does."""
 
-import contextlib
 import dataclasses
 import json
 import pathlib
@@ -9,19 +8,20 @@ from typing import Any
 
 import keras
 
-from alexnet_tf.config import Config
+from alexnet_tf.config.run import Config
 from alexnet_tf.errors import RunFailed, UserError
-from alexnet_tf.networks.table import table
-from alexnet_tf.training import checkpoint, lifecycle, schedules, selection, start
-from alexnet_tf.training.events import Events
-from alexnet_tf.training.monitoring import Console, MetricsFile
-from alexnet_tf.training.state import Progress, assign, named_weights
+from alexnet_tf.networks.named_weights import assign, named_weights
+from alexnet_tf.networks.tables.resolved import table
+from alexnet_tf.training import checkpoint, run_directory, schedules, selection, start
+from alexnet_tf.training.signals import Signals
+from alexnet_tf.training.sinks.sinks import Sinks
+from alexnet_tf.training.state import Progress
 from alexnet_tf.training.strategy import describe, make_strategy
 from alexnet_tf.training.trainer import Trainer
+from pipelines.cache import check_memory, in_memory
 from pipelines.config import Cache, is_color
 from pipelines.dataset import dataset_mean
 from pipelines.sources import Source, open_source
-from pipelines.sources.memory import check_memory, in_memory
 
 
 def run(config: Config, callbacks=()) -> tuple[int, dict]:
@@ -44,11 +44,11 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
     is_measured = config.network.input.mean == "dataset"
     run_dir = pathlib.Path(config.run_dir)
     train, val = _open_sources(config)
-    lock = lifecycle.Lock(run_dir)
+    lock = run_directory.Lock(run_dir)
     try:
         checkpoint.clean(run_dir / "checkpoints")
         last = checkpoint.read_last(run_dir / "checkpoints")
-        stored_data = lifecycle.read_json(run_dir / "data.json") if last else {}
+        stored_data = run_directory.read_json(run_dir / "data.json") if last else {}
         config = _with_classes(config, train.classes)
         # A run that has begun never looks there again.
         first = start.load(config, train.classes) if config.run.start_from and not last else None
@@ -58,12 +58,12 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
             data["measured_mean"] = list(config.network.input.mean)
         if last:  # a start that failed before the first checkpoint binds nobody
             _check_length(run_dir, config, last.config, train.num_examples)
-            lifecycle.check_same_classes(run_dir, last.classes, train.classes)
-            lifecycle.check_same_run(run_dir, config, data, stored_data)
+            run_directory.check_same_classes(run_dir, last.classes, train.classes)
+            run_directory.check_same_run(run_dir, config, data, stored_data)
         else:
             _set_aside(run_dir)
-        lifecycle.describe_run(run_dir, config, data)
-        lifecycle.write_text(run_dir / "classes.txt", "\n".join(train.classes))
+        run_directory.describe_run(run_dir, config, data)
+        run_directory.write_text(run_dir / "classes.txt", "\n".join(train.classes))
         return _train(config, strategy, (train, val), run_dir, callbacks, first)
     finally:
         lock.release()
@@ -71,7 +71,7 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
 
 def _set_aside(run_dir: pathlib.Path) -> None:
     """Keeps the metrics of a run whose checkpoints are gone, and says where."""
-    aside = lifecycle.set_aside(run_dir)
+    aside = run_directory.set_aside(run_dir)
     if aside:
         print(
             f"run_dir={str(run_dir)!r} holds no checkpoint, so a new run begins; what an earlier "
@@ -93,7 +93,7 @@ def _train(config, strategy, sources, run_dir, callbacks, first) -> tuple[int, d
     _announce(trainer, strategy, run_dir, first)
     sinks = Sinks(trainer)
     try:
-        with lifecycle.Signals() as signals:
+        with Signals() as signals:
             exit_code = trainer.run(sinks, signals)
     finally:
         sinks.close()
@@ -101,55 +101,8 @@ def _train(config, strategy, sources, run_dir, callbacks, first) -> tuple[int, d
     if exit_code == 0:
         if trainer.has_stalled():
             print(_end(trainer, run_dir), file=sys.stderr)
-        lifecycle.write_text(run_dir / "result.json", json.dumps(result))
+        run_directory.write_text(run_dir / "result.json", json.dumps(result))
     return exit_code, result
-
-
-class Sinks:
-    """Everything that is written about a run while it goes on.
-
-    Args:
-      trainer: with its progress restored; what was written after that point is cut away.
-    """
-
-    def __init__(self, trainer: Trainer):
-        """Opens the files."""
-        config, progress = trainer.config, trainer.state.progress
-        self._metrics = MetricsFile(trainer.run_dir / "metrics.jsonl", progress.metrics_bytes)
-        console = Console(trainer.num_steps, 1 / trainer.epoch_of(1), progress.step)
-        self._sinks = [self._metrics, console]
-        self._events = None
-        if config.run.tensorboard:
-            self._events = Events(trainer.run_dir, progress.step, progress.evaluated_step)
-            self._sinks.append(self._events)
-            self._events.introduce(config, trainer.state.model, trainer.train_source)
-
-    def write(self, line: dict) -> None:
-        """Writes one line everywhere."""
-        for sink in self._sinks:
-            sink.write(line)
-
-    def progress(self, step: int, images_per_second: float, loss: float) -> None:
-        """Says how far the run is, between two lines."""
-        for sink in self._sinks:
-            sink.progress(step, images_per_second, loss)
-
-    def show_weights(self, model: keras.Model, step: int) -> None:
-        """Draws filters and histograms for TensorBoard."""
-        if self._events:
-            self._events.weights(named_weights(model), step)
-
-    def flush(self) -> int:
-        """Brings everything to the disk; returns the length of metrics.jsonl in bytes."""
-        if self._events:
-            self._events.flush()
-        return self._metrics.flush()
-
-    def close(self) -> None:
-        """Closes the files, all of them even if one fails."""
-        with contextlib.ExitStack() as stack:
-            for sink in self._sinks:
-                stack.callback(sink.close)
 
 
 def _open_sources(config: Config) -> tuple[Source, Source]:
@@ -271,11 +224,11 @@ def _end(trainer: Trainer, run_dir: pathlib.Path) -> str:
 def _finished(trainer: Trainer, run_dir: pathlib.Path) -> dict:
     """The result of a run that was finished before; it may have been killed while writing it."""
     path = run_dir / "result.json"
-    stored = lifecycle.read_json(path)
+    stored = run_directory.read_json(path)
     if stored.get("step") == trainer.state.progress.step:
         return stored
     result = _result(trainer, run_dir)
-    lifecycle.write_text(path, json.dumps(result))
+    run_directory.write_text(path, json.dumps(result))
     return result
 
 

@@ -6,10 +6,10 @@ Imports no TensorFlow, so that a misspelt layer is found before anything starts.
 import dataclasses
 from collections.abc import Iterable
 
-from alexnet_tf.config import ALL_BUT_LAST, Config
+from alexnet_tf.config.network import NetworkConfig
+from alexnet_tf.config.run import ALL_BUT_LAST, Config
 from alexnet_tf.errors import UserError, expected_one_of
-from alexnet_tf.network_config import NetworkConfig
-from alexnet_tf.networks.table import table
+from alexnet_tf.networks.tables.resolved import table
 
 ANY_CLASSES = 10
 """Stands for a number of classes that the data will bring; names do not depend on it."""

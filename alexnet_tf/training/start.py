@@ -11,10 +11,10 @@ import sys
 
 import numpy as np
 
-from alexnet_tf.config import Config
+from alexnet_tf.config.network import NetworkConfig
+from alexnet_tf.config.run import Config
 from alexnet_tf.errors import UserError, listed
-from alexnet_tf.network_config import NetworkConfig
-from alexnet_tf.networks.table import Row, table
+from alexnet_tf.networks.tables.resolved import Row, table
 from alexnet_tf.training import checkpoint, converted
 from alexnet_tf.training.selection import frozen_layers
 from alexnet_tf.weights import formats, layouts, partial

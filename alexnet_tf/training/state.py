@@ -2,24 +2,20 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterable
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from alexnet_tf.config import Config, Precision
+from alexnet_tf.config.run import Config
 from alexnet_tf.networks.alexnet import alexnet
-from alexnet_tf.networks.towers import Joined, TwoTowers, layers_of, named_parts
+from alexnet_tf.networks.named_weights import Weight, assign, compute_dtype, freeze, named_weights
+from alexnet_tf.networks.towers import Joined, TwoTowers
 from alexnet_tf.training import counts, optimizer
 from alexnet_tf.training.schedules import Plateau
 from alexnet_tf.training.selection import frozen_layers
 from alexnet_tf.training.strategy import tower_devices
-from pipelines.typed import Typed, choice
-
-Weight = keras.Variable | Joined
-"""One weight as files know it."""
+from pipelines.typed import Typed
 
 FIRST_LOSS_SCALE = 2.0**15
 """Of float16 training; it doubles after 2,000 good steps and halves after a bad one."""
@@ -124,53 +120,3 @@ class TrainState:
             else slots[id(weight)]
             for name, weight in trained.items()
         }
-
-
-def compute_dtype(precision: Precision) -> str:
-    """The dtype of the network's arithmetic; tf32 is a mode of the device, not a dtype."""
-    precision = choice("precision", Precision, precision)
-    return "float32" if precision == Precision.TF32 else str(precision)
-
-
-def freeze(model: keras.Model, names: Iterable[str]) -> None:
-    """Takes layers out of the training, before the optimizer makes its slots."""
-    for layer in layers_of(model) if isinstance(model, TwoTowers) else model.layers:
-        if layer.name in names:
-            layer.trainable = False
-
-
-def named_weights(model: keras.Model, is_trained: bool = False) -> dict[str, Weight]:
-    """The weights of a network by the names that files use: `conv1/kernel`, `conv1/bias`, ...
-
-    Args:
-      model: the network.
-      is_trained: leave out what no gradient moves: `norm1/moving_mean`, and frozen layers.
-    """
-    if isinstance(model, TwoTowers):
-        return {name: Joined(parts) for name, parts in named_parts(model, is_trained).items()}
-    return {
-        f"{layer.name}/{variable.name}": variable
-        for layer in model.layers
-        for variable in (layer.trainable_weights if is_trained else layer.weights)
-    }
-
-
-def assign(variables: dict[str, Weight], arrays: dict[str, np.ndarray]) -> None:
-    """Sets variables from arrays of the same names and shapes, all of them or none.
-
-    Raises:
-      ValueError: a name or a shape does not match.
-    """
-    missing, unknown = variables.keys() - arrays.keys(), arrays.keys() - variables.keys()
-    if missing or unknown:
-        raise ValueError(
-            f"weights do not fit: missing {sorted(missing)}, unknown {sorted(unknown)}. "
-            "Expected those of the same network."
-        )
-    for name, variable in variables.items():
-        if tuple(variable.shape) != arrays[name].shape:
-            raise ValueError(
-                f"{name} has shape {arrays[name].shape}, expected {tuple(variable.shape)}."
-            )
-    for name, variable in variables.items():
-        variable.assign(arrays[name])

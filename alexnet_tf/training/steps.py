@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from alexnet_tf.config import Config, Precision
-from alexnet_tf.networks.dropout import DropPosition, drop_position
+from alexnet_tf.config.run import Config, Precision
+from alexnet_tf.networks.layers.dropout import DropPosition, drop_position
 from alexnet_tf.training.counts import Counts, count
 from alexnet_tf.training.state import TrainState
-from pipelines.augment import preprocess, ten_views
 from pipelines.config import Views
 from pipelines.dataset import Batch
+from pipelines.preprocess import preprocess, ten_views
 from pipelines.typed import choice
 
 

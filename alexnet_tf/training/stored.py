@@ -7,9 +7,9 @@ import weakref
 
 import numpy as np
 
-from alexnet_tf.config import Config
+from alexnet_tf.config.run import Config
 from alexnet_tf.errors import RunFailed
-from alexnet_tf.networks.table import table
+from alexnet_tf.networks.tables.resolved import table
 
 
 @dataclasses.dataclass(frozen=True)

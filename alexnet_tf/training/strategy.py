@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from alexnet_tf.config import Precision, RunConfig, StrategyName
+from alexnet_tf.config.run import Precision, RunConfig, StrategyName
 from alexnet_tf.errors import UserError
 from pipelines import parallelism
 

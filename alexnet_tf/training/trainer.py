@@ -10,11 +10,11 @@ import time
 
 import keras
 
-from alexnet_tf.config import Config, Schedule
+from alexnet_tf.config.run import Config, Schedule
 from alexnet_tf.errors import RunFailed, UserError
-from alexnet_tf.training import checkpoint, counts, lifecycle, schedules
+from alexnet_tf.training import checkpoint, counts, run_directory, schedules, signals, versions
+from alexnet_tf.training.device_loop import Launcher, carried
 from alexnet_tf.training.evaluation import Evaluator, report
-from alexnet_tf.training.launch import Launcher, carried
 from alexnet_tf.training.state import Progress, TrainState
 from alexnet_tf.training.strategy import device_names
 from alexnet_tf.training.timer import Timer
@@ -50,7 +50,7 @@ class Trainer:
                 f"global_batch_size={batch_size}: expected a multiple of {replicas}, the number "
                 "of replicas. Change it, or --devices."
             )
-        self._versions = lifecycle.versions(device_names(strategy))
+        self._versions = versions.versions(device_names(strategy))
         self.state = TrainState(config, strategy)
         self._saved_step: int | None = None
         self.remark = self._restore()
@@ -60,11 +60,11 @@ class Trainer:
         self._training: dict = {}
         self.timer = Timer()
 
-    def run(self, sinks, signals: lifecycle.Signals) -> int:
+    def run(self, sinks, signals: signals.Signals) -> int:
         """Trains until the end, or until a signal comes.
 
         Args:
-          sinks: a monitoring.Sinks: where lines and pictures go.
+          sinks: a sinks.Sinks: where lines and pictures go.
           signals: read between launches.
 
         Returns:
@@ -84,7 +84,7 @@ class Trainer:
         )
         checkpoints = self.run_dir / "checkpoints"
         needed = checkpoint.needed_bytes(checkpoints, self.state.arrays())
-        lifecycle.check_space(self.run_dir, needed)
+        run_directory.check_space(self.run_dir, needed)
         self.timer.start()
         if self._saved_step is None and self.config.run.start_from:
             self._save()  # from here on the run needs nothing of what it started from
@@ -218,7 +218,7 @@ class Trainer:
         line = {f"train/{name}": value for name, value in values.items()}
         self._write(line | {"train/learning_rate": rate} | self.timer.lap(values["seen"]))
 
-    def _evaluate(self, signals: lifecycle.Signals) -> None:
+    def _evaluate(self, signals: signals.Signals) -> None:
         """Evaluates, unless a signal comes; lets the plateau schedule know, marks the best."""
         progress = self.state.progress
         began = time.monotonic()
@@ -278,7 +278,7 @@ class Trainer:
         last = checkpoint.read_last(self.run_dir / "checkpoints")
         if last is None:
             return None
-        remark = lifecycle.check_versions(last.versions, self._versions)
+        remark = versions.check_versions(last.versions, self._versions)
         try:
             self.state.progress = Progress.from_json(last.progress)
             self.state.assign(last.arrays())

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.errors import RunFailed, UserError
-from alexnet_tf.network_config import NetworkConfig
 from alexnet_tf.weights import caffe, layouts, numpy_files, pytorch, safetensors, writers
 from alexnet_tf.weights.layouts import Layout
 from alexnet_tf.weights.stored import Stored

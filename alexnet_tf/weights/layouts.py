@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.errors import UserError
-from alexnet_tf.network_config import NetworkConfig
-from alexnet_tf.networks.family import NETWORKS
-from alexnet_tf.networks.options import layers_of
-from alexnet_tf.networks.table import Row, table
+from alexnet_tf.networks.family.names import NETWORKS
+from alexnet_tf.networks.tables.options import layers_of
+from alexnet_tf.networks.tables.resolved import Row, table
 from alexnet_tf.weights import names
 from alexnet_tf.weights.stored import NUMBERS, Stored
 from pipelines.config import ChannelOrder

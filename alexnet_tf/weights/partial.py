@@ -5,9 +5,9 @@ from collections.abc import Container
 
 import numpy as np
 
+from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.errors import UserError
-from alexnet_tf.network_config import NetworkConfig
-from alexnet_tf.networks.table import table
+from alexnet_tf.networks.tables.resolved import table
 from alexnet_tf.weights import formats, layouts
 from alexnet_tf.weights.layouts import Layout
 

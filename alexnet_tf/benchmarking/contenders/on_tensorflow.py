@@ -1,0 +1,63 @@
+"""What every contender on TensorFlow needs: a device, a batch on it, an end to wait for."""
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from alexnet_tf.benchmarking.timing import Work, synthetic
+from alexnet_tf.config.run import Config
+
+
+def device_of(strategy: tf.distribute.Strategy) -> str:
+    """The one device of a strategy."""
+    return strategy.extended.worker_devices[0]
+
+
+def batch_on(device: str, config: Config) -> tuple[tf.Tensor, tf.Tensor]:
+    """The batch that all contenders see, on a device: uint8 [N, H, W, 3] and int32 [N]."""
+    images, labels = synthetic(config)
+    with tf.device(device):
+        return tf.constant(images), tf.constant(labels)
+
+
+def work(device: str, units: float, run: Callable[[int], None], least_steps: int = 1) -> Work:
+    """Makes Work out of steps that may come back before the device is done.
+
+    Args:
+      device: that does them.
+      units: of one step.
+      run: does so many steps.
+      least_steps: in a round.
+    """
+
+    def run_to_the_end(num_steps: int) -> None:
+        run(num_steps)
+        tf.test.experimental.sync_devices()
+
+    return Work(
+        run=run_to_the_end,
+        units_per_step=units,
+        least_steps=least_steps,
+        versions={"TensorFlow": tf.__version__, "Keras": keras.__version__},
+        accelerator=_model_of(device),
+    )
+
+
+def repeated(device: str, units: float, do: Callable[[], object], least_steps: int = 1) -> Work:
+    """The same for one step that is called over and over."""
+
+    def run(num_steps: int) -> None:
+        for _ in range(num_steps):
+            do()
+
+    return work(device, units, run, least_steps)
+
+
+def _model_of(device: str) -> str | None:
+    """The model of a GPU; None for a CPU."""
+    place = tf.DeviceSpec.from_string(device)
+    gpus = tf.config.get_visible_devices("GPU")
+    if place.device_type != "GPU" or not gpus:
+        return None
+    return tf.config.experimental.get_device_details(gpus[place.device_index]).get("device_name")

@@ -1,0 +1,123 @@
+"""What this project does, as work to be measured."""
+
+import tensorflow as tf
+
+from alexnet_tf.benchmarking.contenders import on_tensorflow
+from alexnet_tf.benchmarking.sources import pictures
+from alexnet_tf.benchmarking.spec import Spec
+from alexnet_tf.benchmarking.timing import Work
+from alexnet_tf.errors import UserError
+from alexnet_tf.training import device_loop, steps
+from alexnet_tf.training.state import Progress, TrainState
+from alexnet_tf.training.strategy import make_strategy
+from alexnet_tf.training.trainer import LAUNCH_SECONDS
+from pipelines.cache import in_memory
+from pipelines.dataset import Batch, train_dataset
+from pipelines.preprocess import preprocess
+from pipelines.sources import Source
+
+LEAST_LOOP_STEPS = 4
+"""Of a round that reads data: a batch more or less that is ready in advance changes little."""
+
+
+def step(spec: Spec) -> Work:
+    """The step of `train`, on a batch that is on the device; like there, many in one launch."""
+    config, strategy = spec.config, make_strategy(spec.config.run)
+    device = on_tensorflow.device_of(strategy)
+    state, start = TrainState(config, strategy), _start()
+    images, labels = on_tensorflow.batch_on(device, config)
+    rows = config.run.global_batch_size
+    with tf.device(device):
+        shift, mask = tf.zeros([rows, 3]), tf.ones([rows], tf.bool)
+        batch = Batch(images, shift, labels, mask, tf.range(rows, dtype=tf.int64))
+
+    def one_step(number):
+        return steps.train_step(state, config, batch, number, start.scale)[0].loss
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.int64)] * 2)
+    def many(first, last):
+        loss = tf.zeros([], tf.float64)
+        for number in tf.range(first, last):
+            loss += strategy.run(one_step, (number,))
+        return loss
+
+    done = 0
+
+    def run(num_steps: int) -> None:
+        nonlocal done
+        many(done + 1, done + 1 + num_steps)
+        done += num_steps
+
+    return on_tensorflow.work(device, rows, run)
+
+
+def inference(spec: Spec) -> Work:
+    """The forward pass, as `evaluate` and an exported model make it."""
+    config, strategy = spec.config, make_strategy(spec.config.run)
+    device = on_tensorflow.device_of(strategy)
+    model = TrainState(config, strategy).model
+    images, _ = on_tensorflow.batch_on(device, config)
+
+    @tf.function
+    def forward():
+        def on_replica():
+            return model(preprocess(images, config.network.input), training=False)
+
+        return strategy.run(on_replica)
+
+    return on_tensorflow.repeated(device, config.run.global_batch_size, forward)
+
+
+def loop_in_memory(spec: Spec) -> Work:
+    """The loop of `train` over decoded squares in memory."""
+    strategy = make_strategy(spec.config.run)
+    return _loop(spec, strategy, in_memory(_source(spec), spec.config.network.input))
+
+
+def loop_encoded(spec: Spec) -> Work:
+    """The loop of `train` over encoded pictures."""
+    strategy = make_strategy(spec.config.run)
+    return _loop(spec, strategy, _source(spec))
+
+
+def decoder(spec: Spec) -> Work:
+    """What makes the batches of the loop over encoded pictures, with nothing beside it."""
+    config, strategy = spec.config, make_strategy(spec.config.run)
+    rows = config.run.global_batch_size
+    ds = train_dataset(_source(spec), config.data, config.network.input, config.run.seed, 0, rows)
+    batches = iter(ds)
+    device = on_tensorflow.device_of(strategy)
+    return on_tensorflow.repeated(device, rows, lambda: next(batches), LEAST_LOOP_STEPS)
+
+
+def _loop(spec: Spec, strategy: tf.distribute.Strategy, source: Source) -> Work:
+    """Launches of about a second at most, as the Trainer makes them."""
+    config, rate = spec.config, spec.config.optimizer.learning_rate
+    launcher = device_loop.Launcher(TrainState(config, strategy), config, strategy, source, 0)
+    done, seconds_per_step, sums = 0, LAUNCH_SECONDS, _start()
+
+    def run(num_steps: int) -> None:
+        nonlocal done, seconds_per_step, sums
+        end = done + num_steps
+        while done < end:
+            fitting = max(1, int(LAUNCH_SECONDS / seconds_per_step))
+            now = min(fitting, end - done)
+            sums, said = launcher(done + 1, [rate] * now, sums)
+            done, seconds_per_step = done + now, said.seconds / now
+
+    device, rows = on_tensorflow.device_of(strategy), config.run.global_batch_size
+    return on_tensorflow.work(device, rows, run, LEAST_LOOP_STEPS)
+
+
+def _start() -> device_loop.Carried:
+    """What a launch of a new run starts from."""
+    progress = Progress()
+    return device_loop.carried(progress.sums, progress.loss_scale, progress.good_steps)
+
+
+def _source(spec: Spec) -> Source:
+    """The pictures that the loop reads."""
+    try:
+        return pictures(spec.pictures, spec.config.data, spec.config.run.seed)
+    except ValueError as error:
+        raise UserError(str(error)) from error

@@ -1,0 +1,229 @@
+"""The same network in PyTorch; it is no requirement of ours and imported only when it is asked for.
+
+Of the two layouts of memory, channels first and channels last, the faster one takes part.
+"""
+
+import contextlib
+import time
+
+from alexnet_tf.benchmarking.spec import Spec
+from alexnet_tf.benchmarking.timing import Work, check_is_stock, synthetic
+from alexnet_tf.config.layer_rows import Activation, Layer, Lrn
+from alexnet_tf.config.network import DropoutMode, NetworkConfig
+from alexnet_tf.config.run import Config, Precision
+from alexnet_tf.errors import UserError
+from alexnet_tf.networks.tables.resolved import Row, table
+
+
+def network(config: NetworkConfig):
+    """Any network of the family as a torch.nn.Sequential, from uint8 [N, 3, H, W] to logits.
+
+    Dropout doubles what it keeps in training (`network.dropout=inverted`), as PyTorch's own does.
+
+    Args:
+      config: what to build; `num_classes` is known.
+    """
+    from torch import nn
+
+    check_is_stock(config)
+    parts = [_normalize(config)]
+    for row in table(config):
+        layer = row.layer
+        if layer.kind == "conv":
+            parts += _convolution(row)
+        elif layer.kind == "lrn":
+            parts.append(_lrn(layer, row.groups))
+        elif layer.kind == "pool":
+            parts.append(nn.MaxPool2d(layer.size, layer.stride))
+        elif layer.kind == "activate":
+            parts += _activation(layer)
+        elif layer.kind == "drop":
+            rate = 0.0 if config.dropout == DropoutMode.NONE else config.dropout_rate
+            parts.append(nn.Dropout(rate))
+        else:
+            parts += [nn.Flatten()] if len(row.input_shape) > 1 else []
+            parts.append(nn.Linear(*row.kernel_shape))
+            parts += _activation(layer)
+    return nn.Sequential(*parts)
+
+
+def step(spec: Spec) -> Work:
+    """A training step."""
+    return _faster_layout(spec.config, _step)
+
+
+def inference(spec: Spec) -> Work:
+    """The forward pass in inference mode."""
+    return _faster_layout(spec.config, _forward)
+
+
+def _step(config: Config, device, layout):
+    """One training step as a function."""
+    import torch
+
+    model, images, labels = _on(config, device, layout)
+    rates = config.optimizer
+    kernels = [weight for weight in model.parameters() if weight.dim() > 1]
+    biases = [weight for weight in model.parameters() if weight.dim() == 1]
+    optimizer = torch.optim.SGD(
+        [{"params": kernels, "weight_decay": rates.weight_decay}, {"params": biases}],
+        lr=rates.learning_rate,
+        momentum=rates.momentum,
+    )
+
+    def one_step():
+        optimizer.zero_grad(set_to_none=True)
+        with _arithmetic(config, device):
+            logits = model(images)
+        torch.nn.functional.cross_entropy(logits.float(), labels).backward()
+        optimizer.step()
+
+    return one_step
+
+
+def _forward(config: Config, device, layout):
+    """One forward pass as a function."""
+    import torch
+
+    model, images, _ = _on(config, device, layout)
+    model.eval()
+
+    def forward():
+        with torch.inference_mode(), _arithmetic(config, device):
+            model(images)
+
+    return forward
+
+
+def _faster_layout(config: Config, make) -> Work:
+    """Makes Work out of the faster of two layouts."""
+    import torch
+
+    device = _device(config)
+
+    def sync() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    layouts = (torch.contiguous_format, torch.channels_last)
+    steps = {layout: make(config, device, layout) for layout in layouts}
+    seconds = dict.fromkeys(layouts, float("inf"))
+    for layout in layouts * 3:  # the best of three, which leaves the warm-up out
+        began = time.perf_counter()
+        steps[layout]()
+        sync()
+        seconds[layout] = min(seconds[layout], time.perf_counter() - began)
+    one_step = steps[min(layouts, key=seconds.get)]
+
+    def run(num_steps: int) -> None:
+        for _ in range(num_steps):
+            one_step()
+        sync()
+
+    is_gpu = device.type == "cuda"
+    return Work(
+        run=run,
+        units_per_step=config.run.global_batch_size,
+        versions={"PyTorch": torch.__version__},
+        accelerator=torch.cuda.get_device_name(device) if is_gpu else None,
+    )
+
+
+def _device(config: Config):
+    """The device of the other contenders, by PyTorch's name for it."""
+    import torch
+
+    kind, _, index = (*config.run.devices, "gpu:0" if torch.cuda.is_available() else "cpu:0")[
+        0
+    ].partition(":")
+    if kind == "cpu":
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise UserError("this PyTorch sees no GPU")
+    is_tf32 = config.run.precision == Precision.TF32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = is_tf32
+    torch.backends.cudnn.benchmark = True
+    return torch.device("cuda", int(index))
+
+
+def _on(config: Config, device, layout):
+    """Network and batch on a device."""
+    import torch
+
+    images, labels = synthetic(config)
+    images = torch.from_numpy(images).permute(0, 3, 1, 2).to(device)
+    model = network(config.network).to(device, memory_format=layout)
+    labels = torch.from_numpy(labels).long().to(device)
+    return model, images.contiguous(memory_format=layout), labels
+
+
+def _arithmetic(config: Config, device):
+    """Casts as the precision says."""
+    import torch
+
+    name = str(config.run.precision)
+    if name in ("float32", "tf32"):
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, getattr(torch, name))
+
+
+def _normalize(config: NetworkConfig):
+    """Subtracts the mean and scales."""
+    import torch
+
+    class Normalize(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("mean", torch.tensor(config.input.mean).view(3, 1, 1))
+            self.register_buffer("stdev", torch.tensor(config.input.stdev).view(3, 1, 1))
+
+        def forward(self, x):
+            return (x - self.mean) * config.input.scale / self.stdev
+
+    return Normalize()
+
+
+def _convolution(row: Row) -> list:
+    """Zeros around the picture, the convolution, and ReLU."""
+    from torch import nn
+
+    (before, after), layer = row.layer.pad, row.layer
+    inputs, filters = row.kernel_shape[2] * row.groups, row.kernel_shape[3]
+    is_even = before == after
+    pads = [] if is_even else [nn.ZeroPad2d((before, after, before, after))]
+    convolution = nn.Conv2d(
+        inputs, filters, layer.kernel, layer.stride, before * is_even, groups=row.groups
+    )
+    return [*pads, convolution, *_activation(layer)]
+
+
+def _activation(layer: Layer) -> list:
+    """What follows a layer."""
+    from torch import nn
+
+    modules = {
+        Activation.LINEAR: [],
+        Activation.RELU: [nn.ReLU(inplace=True)],
+        Activation.TANH: [nn.Tanh()],
+        Activation.SIGMOID: [nn.Sigmoid()],
+    }
+    return modules[layer.activation]
+
+
+def _lrn(layer: Lrn, groups: int):
+    """Local response normalisation tower by tower; PyTorch divides alpha by the window."""
+    from torch import nn
+
+    window = 2 * layer.radius + 1
+
+    class TowerLrn(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.LocalResponseNorm(window, layer.alpha * window, layer.beta, layer.bias)
+
+        def forward(self, x):
+            n, c, h, w = x.shape
+            towers = x.reshape(n * groups, c // groups, h, w)
+            return self.norm(towers).reshape(n, c, h, w)
+
+    return TowerLrn()

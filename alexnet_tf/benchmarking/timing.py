@@ -1,0 +1,96 @@
+"""Work that can be done any number of times, and how it is timed. No TensorFlow here."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from alexnet_tf.benchmarking.spec import Sample
+from alexnet_tf.config.network import NetworkConfig
+from alexnet_tf.config.run import Config
+from alexnet_tf.errors import UserError
+from alexnet_tf.networks.tables.options import layers_of
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a contender does over and over."""
+
+    run: Callable[[int], None]
+    """Does so many steps one after the other and returns when the device has done them."""
+    units_per_step: float
+    """Images, or floating-point operations of a matrix product."""
+    least_steps: int = 1
+    """Steps in a round at least."""
+    versions: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Of the libraries that do it."""
+    accelerator: str | None = None
+    """Model of the GPU that does it; None for a CPU."""
+
+
+Clock = Callable[[], float]
+"""Tells the time in seconds."""
+
+
+def steps_for(work: Work, seconds: float, clock: Clock = time.perf_counter) -> int:
+    """Warms up, and finds how many steps last at least about so long.
+
+    Args:
+      work: what to measure.
+      seconds: much shorter than a round.
+      clock: tells the time.
+    """
+    work.run(1)  # builds graphs
+    work.run(1)  # takes the memory that stays
+    steps = work.least_steps
+    while True:
+        began = clock()
+        work.run(steps)
+        if clock() - began >= seconds:
+            return steps
+        steps *= 2
+
+
+def timed(
+    work: Work, num_steps: int, seconds: float = 0.0, clock: Clock = time.perf_counter
+) -> Sample:
+    """Does one round.
+
+    Args:
+      work: what to measure.
+      num_steps: to do without looking at the clock; as often as the time takes, at least once.
+      seconds: how long a round lasts at least.
+      clock: tells the time.
+    """
+    units, began, cpu_began = 0.0, clock(), time.process_time()
+    while not units or clock() - began < seconds:
+        work.run(num_steps)
+        units += num_steps * work.units_per_step
+    return Sample(units, clock() - began, time.process_time() - cpu_began)
+
+
+def synthetic(config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """Draws the one batch that all contenders see: uint8 [N, H, W, 3] and int32 [N]."""
+    draw = np.random.default_rng(0)
+    size, rows = config.network.input.size, config.run.global_batch_size
+    images = draw.integers(0, 256, (rows, size, size, 3), np.uint8)
+    return images, draw.integers(0, config.network.num_classes, rows, np.int32)
+
+
+STOCK_KINDS = ("conv", "lrn", "pool", "activate", "drop", "dense")
+"""Rows that plain Keras and PyTorch have layers for."""
+
+
+def check_is_stock(config: NetworkConfig) -> None:
+    """Refuses a network that plain Keras and PyTorch have no layers for.
+
+    Raises:
+      UserError: a row is not among `STOCK_KINDS`, or pools upwards, or the picture is gray.
+    """
+    for layer in layers_of(config):
+        is_odd = layer.kind not in STOCK_KINDS or getattr(layer, "round_up", False)
+        if is_odd or getattr(layer, "is_mean", False):
+            raise UserError(f"{layer.name} of network.name={config.name} is no stock layer")
+    if config.input.num_channels != 3:
+        raise UserError(f"network.name={config.name} sees gray pictures")

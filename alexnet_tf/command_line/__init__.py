@@ -1,0 +1,1 @@
+"""What all commands share: flags, help, exit codes, the environment."""

@@ -1,0 +1,63 @@
+"""Settings as flags of absl, which takes words apart; what it says of mistakes is ours."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from absl import flags as absl_flags
+
+from alexnet_tf.config.fields import Setting, from_text
+from alexnet_tf.errors import UserError
+
+
+class Parser(absl_flags.ArgumentParser):
+    """Turns the text of one flag into its setting's value."""
+
+    def __init__(self, setting: Setting):
+        """Keeps the setting."""
+        self._setting = setting
+
+    def parse(self, argument: str) -> Any:
+        """Refuses a flag in the place of a value, which absl would take as text."""
+        if argument.startswith("--"):
+            raise ValueError(
+                f"{self._setting.name}={argument}: expected a value before {argument}."
+            )
+        return from_text(self._setting.name, self._setting.kind, argument)
+
+
+class Flag(absl_flags.Flag):
+    """A flag that names itself in its errors as one types it."""
+
+    def _parse(self, argument: str) -> Any:
+        try:
+            return self.parser.parse(argument)
+        except ValueError as error:
+            raise UserError(str(error)) from error
+
+
+class Flags(absl_flags.FlagValues):
+    """The flags of one command line; absl's own two, --flagfile and --undefok, are not among them.
+
+    --undefok would let a misspelt flag pass in silence.
+    """
+
+    def __init__(self, settings: Iterable[Setting]):
+        """Makes a flag for each setting."""
+        super().__init__()
+        self.set_gnu_getopt(True)  # flags may follow what has no name
+        for setting in settings:
+            parser, is_bool = Parser(setting), setting.kind is bool
+            self[setting.name] = Flag(
+                parser,
+                None,
+                setting.name,
+                None,
+                setting.name,
+                None,
+                is_bool,
+                allow_using_method_names=True,
+            )
+
+    def read_flags_from_files(self, argv: Sequence[str], force_gnu: bool = True) -> list[str]:
+        """Leaves --flagfile where it is, unknown."""
+        return list(argv)

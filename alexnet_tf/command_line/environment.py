@@ -1,0 +1,51 @@
+"""The environment that every command runs in: variables that TensorFlow reads, the processor."""
+
+import os
+import sys
+from typing import NoReturn
+
+from alexnet_tf.command_line import quiet
+
+QUIET = {quiet.LEVEL: "3"}
+"""Our own sentences should be seen."""
+
+FAST = {
+    "TF_ENABLE_ONEDNN_OPTS": "1",  # off by default on AMD CPUs (TF 2.21)
+    # Large tensors on a CPU come and go with each step; in pages of 4 KB the kernel's work with
+    # them takes a twelfth of the step.
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+}
+"""What makes steps on a CPU fast; a user's own values stay."""
+
+
+def prepare() -> None:
+    """Sets the variables, and starts a command once more if the C library has to read one.
+
+    In a command, TensorFlow's log lines are hidden from then on unless they are asked for.
+    """
+    is_late = sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ
+    for name, value in (QUIET | FAST).items():
+        os.environ.setdefault(name, value)
+    if is_late and _is_command():  # glibc reads its tunables when a process starts
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    if _is_command():
+        quiet.watch_import()
+
+
+def leave(code: int) -> NoReturn:
+    """Ends a command, whose files are closed by now.
+
+    Without Python's last tidying up: TensorFlow's iterators over several devices were seen to hang
+    in it (TF 2.21).
+    """
+    if not _is_command():
+        sys.exit(code)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _is_command() -> bool:
+    """Whether this process was started as `python -m alexnet_tf....`."""
+    spec = sys.modules["__main__"].__spec__
+    return spec is not None and spec.name.startswith("alexnet_tf.")

@@ -1,0 +1,260 @@
+"""Settings from the command line: flags, --help, exit codes. Imports neither TensorFlow nor Keras.
+
+`train` resolves a whole Config (`parse_config`). Every other command declares a frozen dataclass of
+its own arguments, and the settings it shares with a run (`parse`):
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Arguments:
+        '''What the command does: the first words of its --help.'''
+        run_dir: str
+        '''A field without a default has to be given.'''
+
+    def main(argv):
+        call = flags.parse(argv, Arguments, shared=["data.source", "devices"])
+        config = call.override(stored_config)   # what was typed wins over what the run stored
+        import tensorflow as tf                 # only now: a mistake above answers at once
+        return 0                                # the file ends with flags.run_command(main)
+"""
+
+import dataclasses
+import difflib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, NoReturn, TypeVar
+
+from absl import flags as absl_flags
+
+from alexnet_tf.command_line import environment
+from alexnet_tf.command_line.absl_flags import Flags
+from alexnet_tf.command_line.help import help_text
+from alexnet_tf.command_line.keras_backend import check_keras
+from alexnet_tf.config.fields import Setting, replaced, settings_of, to_text, value_at
+from alexnet_tf.config.run import Config
+from alexnet_tf.errors import RunFailed, UserError
+from alexnet_tf.networks.family.names import network
+from alexnet_tf.recipes import recipe
+from alexnet_tf.training import selection
+
+EXIT_FAILED = 1
+EXIT_MISTAKE = 2
+EXIT_INTERRUPTED = 130
+
+Arguments = TypeVar("Arguments")
+
+CONFIG_FLAGS = {setting.name: setting for setting in settings_of(Config) if setting.is_flag}
+"""Every setting of a run that can be typed, by name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Call(Generic[Arguments]):
+    """A command line, understood."""
+
+    arguments: Arguments
+    """The command's own arguments."""
+    typed: Mapping[str, Any]
+    """The shared settings that were typed, by name; nothing that was left out."""
+
+    def override(self, config: Config) -> Config:
+        """Copies a Config with the shared settings that were typed."""
+        return override(config, self.typed)
+
+
+def parse(
+    argv: Sequence[str], owner: type[Arguments], shared: Iterable[str] = ()
+) -> Call[Arguments]:
+    """Reads the command line of a command that has arguments of its own.
+
+    Prints the help and exits with 0 if it is asked for.
+
+    Args:
+      argv: what was typed after the command's name.
+      owner: frozen dataclass of the arguments; its docstring and the strings under its fields are
+        the help. A field with POSITIONAL metadata takes what is given without a name.
+      shared: names of settings of Config, or of whole sections ("data"), that the command takes.
+
+    Raises:
+      UserError: the command line has a mistake.
+    """
+    own = settings_of(owner)
+    parts = tuple(shared)
+    others = [x for x in CONFIG_FLAGS.values() if any(_is_within(x, part) for part in parts)]
+    _show_help_if_asked(argv, [*own, *others], inspect.getdoc(owner) or "", default_of=_own_default)
+    typed = _scan(argv, [*own, *others])
+    for setting in own:
+        if setting.default is dataclasses.MISSING and typed.get(setting.name, "") in ("", ()):
+            raise UserError(_missing(setting))
+    try:
+        values = {x.path[-1]: typed[x.name] for x in own if x.name in typed}
+        arguments = owner(**values)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    names = {x.name for x in own}
+    return Call(arguments, {name: x for name, x in typed.items() if name not in names})
+
+
+def parse_config(argv: Sequence[str], description: str) -> Config:
+    """Reads the command line of `train`: a whole Config.
+
+    Precedence: the recipe; then network and input of a directory in --start_from; then
+    --network.name, which replaces the whole network but for num_classes; then single fields. Prints
+    the help and exits with 0 if it is asked for.
+
+    Args:
+      argv: what was typed after the command's name.
+      description: the first words of --help.
+
+    Raises:
+      UserError: the command line has a mistake.
+    """
+    every = list(CONFIG_FLAGS.values())
+    _show_help_if_asked(argv, every, description, default_of=_default_in(argv))
+    typed = _scan(argv, every)
+    config = recipe(typed.pop("recipe", Config().recipe))
+    if typed.get("start_from"):
+        typed["start_from"] = os.path.normpath(typed["start_from"])
+        if "network.name" not in typed:
+            from alexnet_tf.training import start  # with NumPy, which other calls do not wait for
+
+            run_dir = typed.get("run_dir") or config.run_dir
+            config = start.with_network(config, typed["start_from"], run_dir)
+    config = override(config, typed)
+    selection.check(config)
+    return config
+
+
+def override(config: Config, typed: Mapping[str, Any]) -> Config:
+    """Copies a Config with typed settings, the network's name first.
+
+    Args:
+      config: where to start from.
+      typed: values by setting name. --steps takes the place of epochs and --epochs that of steps.
+
+    Raises:
+      UserError: the values are refused, alone or together.
+    """
+    if "steps" in typed and "epochs" in typed:
+        raise UserError(
+            f"steps={typed['steps']}, epochs={to_text(typed['epochs'])}: expected one of the two, "
+            "since each says how long to train. Leave one out."
+        )
+    values = {CONFIG_FLAGS[name].path: value for name, value in typed.items()}
+    if typed.get("steps"):
+        values["run", "epochs"] = 0.0
+    elif "epochs" in typed:
+        values["run", "steps"] = 0
+    if "network.name" in typed:
+        named = network(typed["network.name"])
+        named = dataclasses.replace(named, num_classes=config.network.num_classes)
+        config = dataclasses.replace(config, network=named)
+    try:
+        return replaced(config, values)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def run_command(main: Callable[[Sequence[str]], int]) -> NoReturn:
+    """Runs a command and exits: 0 done, 1 failed, 2 a mistake in the call, 130 interrupted.
+
+    Only our own two errors become one sentence on standard error; any other keeps its traceback.
+
+    Args:
+      main: takes what was typed after the command's name, returns an exit code.
+    """
+    environment.prepare()
+    try:
+        code = main(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_FAILED
+    except UserError as error:
+        print(error, file=sys.stderr)
+        code = EXIT_MISTAKE
+    except RunFailed as error:
+        print(error, file=sys.stderr)
+        code = EXIT_FAILED
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        code = EXIT_INTERRUPTED
+    environment.leave(code)
+
+
+def _scan(argv: Sequence[str], settings: Sequence[Setting]) -> dict[str, Any]:
+    """Finds the typed value of each setting; settings that were not typed are left out."""
+    known = Flags(setting for setting in settings if not setting.is_positional)
+    names = list(known)
+    for word in argv:
+        if word.lstrip("-").partition("=")[0] == "undefok":
+            raise UserError(_unknown(word, names))
+    try:
+        _, *rest = known(["", *argv])
+    except absl_flags.UnrecognizedFlagError as error:
+        raise UserError(_unknown(error.flagvalue, names)) from error
+    except (absl_flags.Error, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{error}. Write --name=value.") from error
+    typed = {name: known[name].value for name in names if known[name].present}
+    place = next((setting for setting in settings if setting.is_positional), None)
+    if place and rest:
+        typed[place.name] = tuple(rest)
+    elif rest:
+        raise UserError(_leftover(rest[0], names))
+    check_keras()
+    return typed
+
+
+def _unknown(word: str, names: Sequence[str]) -> str:
+    """Says that there is no such flag, and which ones come near."""
+    name = word.lstrip("-").partition("=")[0]
+    last = name.rpartition(".")[2]
+    close = [known for known in names if known.rpartition(".")[2] == last]
+    close = close or difflib.get_close_matches(name, names, n=1)
+    hint = f"Did you mean --{' or --'.join(close)}?" if close else "--help lists all of them."
+    return f"{word}: expected one of this command's flags. {hint}"
+
+
+def _leftover(word: str, names: Sequence[str]) -> str:
+    """Says that nothing without dashes is expected."""
+    name = word.partition("=")[0]
+    hint = f"Write --{word}." if name in names and name != word else "Write --name=value."
+    return f"{word}: expected nothing but flags. {hint}"
+
+
+def _missing(setting: Setting) -> str:
+    if setting.is_positional:
+        return f"{setting.name}: expected at least one. Give them after the flags; see --help."
+    return f"{setting.name}: expected a value. Add --{setting.name}=VALUE; see --help."
+
+
+def _is_within(setting: Setting, part: str) -> bool:
+    return setting.name == part or setting.name.startswith(part + ".")
+
+
+def _show_help_if_asked(
+    argv: Sequence[str],
+    settings: Sequence[Setting],
+    description: str,
+    default_of: Callable[[Setting], Any],
+) -> None:
+    if not {"--help", "-h", "-help"} & set(argv):
+        return
+    try:
+        print(help_text(settings, description, default_of), flush=True)
+    except BrokenPipeError:  # `--help | head`: what was read was enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(0)
+
+
+def _own_default(setting: Setting) -> Any:
+    """Gives the default of a command's own argument; shared settings are the run's own."""
+    return "the run's own" if CONFIG_FLAGS.get(setting.name) == setting else setting.default
+
+
+def _default_in(argv: Sequence[str]) -> Callable[[Setting], Any]:
+    """Gives the defaults that hold under the recipe that stands on the command line."""
+    typed = [word.partition("=")[2] for word in argv if word.startswith("--recipe=")]
+    config = recipe((typed or [Config().recipe])[-1])
+    return lambda setting: value_at(config, setting.path)

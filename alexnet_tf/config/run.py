@@ -1,0 +1,266 @@
+"""Every setting of a run, frozen and checked. Imports neither TensorFlow nor Keras.
+
+Flags, JSON files, checkpoints and tests all read these objects. The string under a field is its
+help text on the command line.
+"""
+
+import dataclasses
+import enum
+import math
+
+from alexnet_tf.config.network import NetworkConfig
+from pipelines.config import FREE, DataConfig
+from pipelines.typed import Typed
+
+ALL_BUT_LAST = "all_but_last"
+"""In `RunConfig.freeze`: every layer but the output layer."""
+
+
+class Schedule(enum.StrEnum):
+    """How the learning rate changes during a run."""
+
+    STEP = "step"
+    PLATEAU = "plateau"
+    AUTO2012 = "auto2012"
+    COSINE = "cosine"
+    CONSTANT = "constant"
+
+
+class StrategyName(enum.StrEnum):
+    """How a step is spread over devices."""
+
+    SINGLE = "single"
+    MIRRORED = "mirrored"
+
+
+class Precision(enum.StrEnum):
+    """The arithmetic of the network; weights are float32 always."""
+
+    FLOAT32 = "float32"
+    TF32 = "tf32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OptimizerConfig(Typed, section="optimizer"):
+    """The update rule of the paper's section 5, and the learning rate by step."""
+
+    learning_rate: float = 0.01
+    """Before the first drop."""
+    momentum: float = 0.9
+    """Part of the last update that is made again."""
+    weight_decay: float = 5e-4
+    """Added to a kernel's gradient as weight_decay * w, so that momentum sees it."""
+    bias_rate: float = 1.0
+    """Learning rate of the biases as a multiple of the kernels'; the 2012 program used 2."""
+    bias_decay: float = 0.0
+    """Weight decay of the biases; the 2012 program used none."""
+    schedule: Schedule = Schedule.STEP
+    """step divides at `drop_epochs`; plateau divides when the validation error stalls (the
+    paper's); auto2012 divides by 6.3 at 25, 50 and 75 % of the run; cosine falls to 0; constant."""
+    drop_epochs: tuple[float, ...] = (25, 50, 80)
+    """Epochs after which the step schedule divides the learning rate."""
+    drop_factor: float = 10.0
+    """What step and plateau divide the learning rate by."""
+    max_drops: int = dataclasses.field(default=3)
+    """How often plateau divides at most; the paper's run divided three times."""
+    patience_epochs: int = 5
+    """Evaluations without a new best that plateau waits for."""
+    label_smoothing: float = 0.0
+    """Part of each training target that is shared by all classes, 0 to below 1; the validation
+    loss is not smoothed."""
+    warmup_epochs: float = 0.0
+    """The learning rate rises linearly from 0 during so many epochs, whatever the schedule."""
+    rates: tuple[str, ...] = ()
+    """Learning rates of single layers, kernel and bias, as multiples of what they would be:
+    fc8=10,conv1=0.1. For 0 use --freeze."""
+
+    def __post_init__(self):
+        """Refuses rates that cannot train."""
+        super().__post_init__()
+        for name in ("learning_rate", "drop_factor", "bias_rate"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"optimizer.{name}={value}: expected a positive number.")
+        for name in ("weight_decay", "bias_decay", "warmup_epochs"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"optimizer.{name}={value}: expected 0 or a positive number.")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"optimizer.momentum={self.momentum}: expected 0 to below 1.")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(
+                f"optimizer.label_smoothing={self.label_smoothing}: expected 0 to below 1."
+            )
+        if list(self.drop_epochs) != sorted(set(self.drop_epochs)):
+            raise ValueError(
+                f"optimizer.drop_epochs={self.drop_epochs}: expected rising epochs, as 25,50,80."
+            )
+        for name in ("max_drops", "patience_epochs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"optimizer.{name}={getattr(self, name)}: expected at least 1.")
+        names = [layer for layer, _ in map(_rate, self.rates)]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(
+                    f"optimizer.rates={','.join(self.rates)}: expected one rate for {name}."
+                )
+
+    @property
+    def rate_by_layer(self) -> dict[str, float]:
+        """The numbers in `rates`, by the name of the layer."""
+        return dict(map(_rate, self.rates))
+
+
+def _rate(text: str) -> tuple[str, float]:
+    """Reads one of `OptimizerConfig.rates`, such as fc8=10."""
+    layer, _, number = (part.strip() for part in text.partition("="))
+    try:
+        factor = float(number)
+    except ValueError:
+        factor = math.nan
+    if factor == 0:
+        raise ValueError(
+            f"optimizer.rates={text}: expected a positive number. For a layer that stays as it is "
+            f"use --freeze={layer}."
+        )
+    if not (layer and math.isfinite(factor) and factor > 0):
+        raise ValueError(
+            f"optimizer.rates={text}: expected a layer and a positive number, such as fc8=10."
+        )
+    return layer, factor
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunConfig(Typed):
+    """How long, where, and what is written down. Its flags have no section name."""
+
+    strategy: StrategyName = dataclasses.field(default=StrategyName.SINGLE, metadata=FREE)
+    """single trains on one device; mirrored shares each batch among several devices."""
+    devices: tuple[str, ...] = dataclasses.field(default=(), metadata=FREE)
+    """Devices to use, such as gpu:0,gpu:1 or cpu:0,cpu:1 (logical ones are made); by default the
+    first GPU (single) or all GPUs (mirrored), and the CPU where there is none."""
+    run_dir: str = dataclasses.field(default="", metadata=FREE)
+    """Where the run lives: settings, metrics, events, checkpoints. Default: runs/<recipe>."""
+    start_from: str = ""
+    """Take the first weights from here, layer by layer: a run or a converted directory, whose best
+    checkpoint is used and whose network and input the run gets; or a file with weights (.pth, .pt,
+    .safetensors, .caffemodel, .npy, .npz), where --network.name says what it holds. A layer that
+    is not there starts anew, and so does the last one for another number of classes."""
+    start_from_layers: tuple[str, ...] = ()
+    """Take these layers alone from --start_from, such as conv1,conv2; by default all there are."""
+    freeze: tuple[str, ...] = ()
+    """Layers that stay as they are, such as conv1,conv2, or all_but_last: no gradient, no decay; a
+    batch normalisation keeps its statistics too. Dropout stays on."""
+    steps: int = dataclasses.field(default=0, metadata=FREE)
+    """Train for so many steps (updates of the weights); instead of --epochs."""
+    epochs: float = dataclasses.field(default=90, metadata=FREE)
+    """Train for so many passes over the training set; the paper made about 90."""
+    global_batch_size: int = 128
+    """Examples per step, over all devices together."""
+    seed: int = 0
+    """Decides initial weights, order, augmentation and dropout; 0 to 4294967295."""
+    deterministic: bool = False
+    """Only use operations that repeat bit for bit; slower on GPUs."""
+    precision: Precision = Precision.FLOAT32
+    """float32 (exact), tf32, bfloat16 or float16 arithmetic; weights stay float32."""
+    steps_per_launch: int = dataclasses.field(default=0, metadata=FREE)
+    """Steps that the device makes without the host; 0 finds what lasts about a second. Changes
+    no result."""
+    log_every_steps: int = 20
+    """Steps between two lines of training metrics."""
+    evaluate_every_epochs: int = 1
+    """Epochs between two evaluations; the end of the run is always evaluated."""
+    stop_after_stalled_epochs: int = dataclasses.field(default=0, metadata=FREE)
+    """End the run when no evaluation was better for so many epochs, by top-1 error; 0 never. Drops
+    of the plateau schedule do not start the count anew: give it more than patience_epochs."""
+    save_every_seconds: float = dataclasses.field(default=600.0, metadata=FREE)
+    """Longest time between two checkpoints; each evaluation writes one as well."""
+    tensorboard: bool = dataclasses.field(default=True, metadata=FREE)
+    """Write events for TensorBoard into <run_dir>/events."""
+
+    def __post_init__(self):
+        """Refuses counts that are none."""
+        super().__post_init__()
+        for name in ("global_batch_size", "log_every_steps", "evaluate_every_epochs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: expected at least 1.")
+        if self.stop_after_stalled_epochs < 0:
+            raise ValueError(
+                f"stop_after_stalled_epochs={self.stop_after_stalled_epochs}: expected 0 or more."
+            )
+        if self.steps < 0 or self.steps_per_launch < 0:
+            raise ValueError(
+                f"steps={self.steps}, steps_per_launch={self.steps_per_launch}: expected 0 or more."
+            )
+        if not (self.steps or self.epochs > 0):
+            raise ValueError(f"epochs={self.epochs}: expected a positive number, or --steps=N.")
+        if self.save_every_seconds <= 0:
+            raise ValueError(f"save_every_seconds={self.save_every_seconds}: expected more than 0.")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed={self.seed}: expected 0 to {2**32 - 1}.")
+        if self.start_from_layers and not self.start_from:
+            raise ValueError(
+                f"start_from_layers={','.join(self.start_from_layers)}: expected --start_from=... "
+                "beside it, which says where the layers come from."
+            )
+        if ALL_BUT_LAST in self.freeze and len(self.freeze) > 1:
+            raise ValueError(
+                f"freeze={','.join(self.freeze)}: expected {ALL_BUT_LAST} alone, or layers by name."
+            )
+        if len(set(self.devices)) != len(self.devices):
+            raise ValueError(f"devices={','.join(self.devices)}: expected each device once.")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(Typed):
+    """One run, whole: this is what a run directory stores as config.json."""
+
+    recipe: str = "quickstart"
+    """Named settings to start from."""
+    network: NetworkConfig = NetworkConfig()
+    data: DataConfig = DataConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    run: RunConfig = RunConfig()
+
+    def __post_init__(self):
+        """Refuses strategies that the number of devices and towers does not fit."""
+        super().__post_init__()
+        devices, strategy = ",".join(self.run.devices), self.run.strategy
+        if self.network.towers == 2:
+            if strategy != StrategyName.SINGLE:
+                raise ValueError(
+                    f"network.towers=2 with strategy={strategy}: expected strategy=single, since "
+                    "two towers spread one replica over two devices. Use --strategy=single; for "
+                    "data parallelism --network.towers=1."
+                )
+            if len(self.run.devices) != 2:
+                raise ValueError(
+                    f"network.towers=2 with devices={devices}: expected two devices, one for each "
+                    "tower. Set --devices=gpu:0,gpu:1, or cpu:0,cpu:1 for two logical CPU devices."
+                )
+        elif strategy == StrategyName.SINGLE and len(self.run.devices) > 1:
+            raise ValueError(
+                f"devices={devices} with strategy=single: expected one device. To train on several "
+                "use --strategy=mirrored, or --network.towers=2 for the paper's two towers."
+            )
+
+    def on_one_device(self) -> "Config":
+        """The same network and data where it is not trained: no towers, no devices named."""
+        return dataclasses.replace(
+            self,
+            network=dataclasses.replace(self.network, towers=1),
+            run=dataclasses.replace(self.run, devices=(), strategy=StrategyName.SINGLE),
+        )
+
+    @property
+    def run_dir(self) -> str:
+        """Where the run lives."""
+        return self.run.run_dir or f"runs/{self.recipe}"
+
+    def num_steps(self, num_examples: int) -> int:
+        """Steps of the whole run over a training set of `num_examples`."""
+        if self.run.steps:
+            return self.run.steps
+        return max(1, math.ceil(self.run.epochs * num_examples / self.run.global_batch_size))

@@ -1,0 +1,1 @@
+"""Networks with a name, each a value with its source. Imports no TensorFlow."""

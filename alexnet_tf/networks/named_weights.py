@@ -1,0 +1,63 @@
+"""The weights of a network by the names that files use, whichever form it has."""
+
+from collections.abc import Iterable
+
+import keras
+import numpy as np
+
+from alexnet_tf.config.run import Precision
+from alexnet_tf.networks.towers import Joined, TwoTowers, layers_of, named_parts
+from pipelines.typed import choice
+
+Weight = keras.Variable | Joined
+"""One weight as files know it."""
+
+
+def compute_dtype(precision: Precision) -> str:
+    """The dtype of the network's arithmetic; tf32 is a mode of the device, not a dtype."""
+    precision = choice("precision", Precision, precision)
+    return "float32" if precision == Precision.TF32 else str(precision)
+
+
+def freeze(model: keras.Model, names: Iterable[str]) -> None:
+    """Takes layers out of the training, before the optimizer makes its slots."""
+    for layer in layers_of(model) if isinstance(model, TwoTowers) else model.layers:
+        if layer.name in names:
+            layer.trainable = False
+
+
+def named_weights(model: keras.Model, is_trained: bool = False) -> dict[str, Weight]:
+    """The weights of a network by the names that files use: `conv1/kernel`, `conv1/bias`, ...
+
+    Args:
+      model: the network.
+      is_trained: leave out what no gradient moves: `norm1/moving_mean`, and frozen layers.
+    """
+    if isinstance(model, TwoTowers):
+        return {name: Joined(parts) for name, parts in named_parts(model, is_trained).items()}
+    return {
+        f"{layer.name}/{variable.name}": variable
+        for layer in model.layers
+        for variable in (layer.trainable_weights if is_trained else layer.weights)
+    }
+
+
+def assign(variables: dict[str, Weight], arrays: dict[str, np.ndarray]) -> None:
+    """Sets variables from arrays of the same names and shapes, all of them or none.
+
+    Raises:
+      ValueError: a name or a shape does not match.
+    """
+    missing, unknown = variables.keys() - arrays.keys(), arrays.keys() - variables.keys()
+    if missing or unknown:
+        raise ValueError(
+            f"weights do not fit: missing {sorted(missing)}, unknown {sorted(unknown)}. "
+            "Expected those of the same network."
+        )
+    for name, variable in variables.items():
+        if tuple(variable.shape) != arrays[name].shape:
+            raise ValueError(
+                f"{name} has shape {arrays[name].shape}, expected {tuple(variable.shape)}."
+            )
+    for name, variable in variables.items():
+        variable.assign(arrays[name])

@@ -1,0 +1,96 @@
+"""A network as convolutions alone: larger pictures give a map of logits. No TensorFlow.
+
+    wide = dense(config, size=320)             # another NetworkConfig; build it as any other
+    weights = dense_weights(config, weights)   # by name, as checkpoints have them
+
+Each place of the map is what the network's fully connected layers say of one window of the last
+pooled map. It is what the network would say of a window of pixels only where no layer below pads or
+normalises over places: zeros stand around a window, but not inside a larger picture.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from alexnet_tf.config.layer_rows import Conv, Layer
+from alexnet_tf.config.network import Activations, Head, NetworkConfig, Normalization, Pooling
+from alexnet_tf.networks.tables.resolved import Row, table
+
+FIXED = ("local", "pyramid", "rbf")
+"""Kinds of rows that fit one place of a picture, or give no map."""
+
+
+def dense(config: NetworkConfig, size: int) -> NetworkConfig:
+    """Turns fully connected layers into convolutions.
+
+    Args:
+      config: a network whose head is fully connected layers on a picture; `num_classes` is known.
+      size: side of the pictures that the result sees; at least the network's own.
+
+    Returns:
+      a network from [N, size, size, C] to logits [N, h, w, K], with all options applied.
+
+    Raises:
+      ValueError: the network has no such form, or the size is below its own.
+    """
+    if size < config.input.size:
+        raise ValueError(f"size={size}: expected network.input.size={config.input.size} or more.")
+    rows = table(config)
+    fixed = [row.name for row in rows if row.layer.kind in FIXED]
+    if fixed:
+        raise ValueError(
+            f"network.name={config.name}: {fixed[0]} fits one size alone; expected convolutions, "
+            "pooling and fully connected layers."
+        )
+    return dataclasses.replace(
+        config,
+        layers=tuple(map(_resolved, rows)),
+        input=dataclasses.replace(config.input, size=size, resize=max(size, config.input.resize)),
+        width=1.0,
+        fc_width=0,
+        towers=1,
+        activation=Activations.TABLE,
+        normalization=Normalization.TABLE,
+        pooling=Pooling.TABLE,
+        head=Head.TABLE,
+        without=(),
+    )
+
+
+def dense_weights(
+    config: NetworkConfig, weights: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Gives the weights of a network the shapes of its dense form; their values stay.
+
+    Args:
+      config: what the weights are of.
+      weights: by name, such as `fc6/kernel`.
+    """
+    kernels = {f"{row.name}/kernel": row for row in table(config) if row.layer.kind == "dense"}
+    return {
+        name: array.reshape(*_window(kernels[name]), array.shape[1]) if name in kernels else array
+        for name, array in weights.items()
+    }
+
+
+def _resolved(row: Row) -> Layer:
+    """The same row without anything left to the settings; a dense one as a convolution."""
+    layer = row.layer
+    if layer.kind == "dense":
+        return Conv(
+            name=layer.name,
+            filters=row.output_shape[0],
+            kernel=_window(row)[0],
+            std=layer.std,
+            bias=layer.bias,
+            activation=layer.activation,
+        )
+    if layer.kind == "conv":
+        return dataclasses.replace(layer, filters=row.output_shape[2])
+    return layer
+
+
+def _window(row: Row) -> tuple[int, int, int]:
+    """Height, width and channels of what a fully connected layer sees."""
+    return row.input_shape if len(row.input_shape) == 3 else (1, 1, row.input_shape[0])

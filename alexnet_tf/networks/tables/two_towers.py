@@ -1,0 +1,71 @@
+"""A table of layers cut in halves for two towers, and what these send each other. No TensorFlow."""
+
+import dataclasses
+import math
+
+from alexnet_tf.config.network import NetworkConfig
+from alexnet_tf.networks.tables.resolved import Row, Shape, table
+
+HALVED = ("conv", "lrn", "spatial_norm", "pool", "activate", "drop", "dense")
+"""Kinds of rows whose channels two towers can share."""
+
+
+def towers_table(config: NetworkConfig) -> list[list[Row]]:
+    """Cuts a network in halves: the rows of one tower, in stages between two crossings.
+
+    The last stage is the output layer alone, whole; it stands on the first device.
+
+    Raises:
+      ValueError: a layer sees or joins both towers in another way than by its weights.
+    """
+    rows = table(config)
+    stages: list[list[Row]] = [[]]
+    for row in rows[:-1]:
+        crosses = row.layer.kind == "dense" or (row.layer.kind == "conv" and row.groups == 1)
+        if row.layer.kind not in HALVED or (row.layer.kind == "lrn" and row.groups != 2):
+            raise ValueError(
+                f"network.towers=2: expected layers that two devices can halve, but {row.name} "
+                "needs both towers. Set --network.towers=1."
+            )
+        if row.output_shape[-1] % 2:
+            raise ValueError(
+                f"network.towers=2: {row.name} has {row.output_shape[-1]} outputs, which two "
+                "towers cannot share. Change network.width or network.fc_width."
+            )
+        if crosses and stages[-1]:
+            stages.append([])
+        stages[-1].append(_half(row, is_whole=crosses))
+    if rows[-1].layer.kind != "dense":
+        raise ValueError(
+            f"network.towers=2: expected a fully connected layer at the top, found {rows[-1].name}."
+            " Set --network.towers=1."
+        )
+    return [*stages, [rows[-1]]]
+
+
+def crossings(config: NetworkConfig) -> dict[str, int]:
+    """Counts what two towers send each other for one picture, forward; backward it is as much.
+
+    Returns:
+      numbers by the layer that sends them: both halves, and of the last hidden layer the half
+      that the first device lacks.
+    """
+    *stages, _ = towers_table(config)
+    halves = {stage[-1].name: math.prod(stage[-1].output_shape) for stage in stages}
+    last = stages[-1][-1].name
+    return {name: half if name == last else 2 * half for name, half in halves.items()}
+
+
+def _half(row: Row, is_whole: bool) -> Row:
+    """One tower's half of a row; `is_whole` where it sees the outputs of both towers."""
+
+    def halved(shape: Shape) -> Shape:
+        return (*shape[:-1], shape[-1] // 2)
+
+    return dataclasses.replace(
+        row,
+        input_shape=row.input_shape if is_whole else halved(row.input_shape),
+        output_shape=halved(row.output_shape),
+        weights={name: halved(shape) for name, shape in row.weights.items()},
+        groups=1,
+    )

@@ -1,0 +1,148 @@
+"""Several steps in one call of one graph, for every strategy."""
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from alexnet_tf.config.run import Config
+from alexnet_tf.training import counts, evaluation, steps
+from alexnet_tf.training.counts import Counts
+from alexnet_tf.training.state import TrainState
+from alexnet_tf.training.steps import Scale
+from alexnet_tf.training.strategy import device_names, distribute
+from pipelines.config import ClassWeights
+from pipelines.dataset import Batch, train_dataset
+
+
+class Carried(NamedTuple):
+    """What one launch hands to the next; a checkpoint keeps it, so launches leave no trace."""
+
+    sums: Counts
+    """Since the last line of training metrics."""
+    scale: Scale
+    """The loss scale of float16."""
+
+
+class Report(NamedTuple):
+    """What a launch has to say about its steps, beside what it carries on."""
+
+    bad_step: int
+    """The first step whose loss was not finite; 0 where all were."""
+    lost: np.ndarray
+    """int64 [any]; examples that could not be decoded."""
+    seconds: float
+    """Of the whole launch."""
+    waited_seconds: float | None
+    """Of it, spent with nothing to do because no batch was there; measured in the graph. None on a
+    GPU, which would have to stop at each step for the host's clock, and for a deterministic run,
+    whose graphs may not look at one (TF 2.21)."""
+
+
+class Launcher:
+    """Makes steps without the host in between.
+
+    Args:
+      state: network and optimizer, built inside the strategy's scope.
+      config: of the run.
+      strategy: who computes.
+      source: the training Source.
+      first_position: of the first example to come (step - 1 times the batch size).
+    """
+
+    def __init__(self, state: TrainState, config: Config, strategy, source, first_position: int):
+        """Starts reading, and builds the graph when it is first called."""
+        rows = config.run.global_batch_size // strategy.num_replicas_in_sync
+        dataset = distribute(
+            strategy,
+            lambda: train_dataset(
+                source, config.data, config.network.input, config.run.seed, first_position, rows
+            ),
+        )
+        are_cpus = all(name.startswith("CPU") for name in device_names(strategy))
+        self._has_clock = are_cpus and not config.run.deterministic
+        is_balanced = config.data.class_weights == ClassWeights.BALANCED
+        weights = counts.balanced_weights(source.class_counts) if is_balanced else ()
+        self._graph = _graph(state, config, strategy, iter(dataset), weights, self._has_clock)
+
+    def __call__(
+        self, first_step: int, rates: list[float], carried: Carried
+    ) -> tuple[Carried, Report]:
+        """Makes one step for each learning rate.
+
+        Args:
+          first_step: from 1.
+          rates: learning rates of the steps.
+          carried: what the last launch returned.
+        """
+        began = time.monotonic()
+        carried, bad_step, lost, waited = self._graph(
+            tf.constant(first_step, tf.int64), tf.constant(rates, tf.float32), carried
+        )
+        lost = lost.numpy()  # waits for the device
+        seconds = time.monotonic() - began
+        waited = float(waited) if self._has_clock else None
+        return carried, Report(int(bad_step), lost, seconds, waited)
+
+
+def _graph(state: TrainState, config: Config, strategy, iterator, class_weights, has_clock: bool):
+    """The tf.function behind a Launcher; one graph for any number of steps."""
+    signature = Carried(
+        Counts(*[tf.TensorSpec([], tf.float64)] * len(Counts._fields)),
+        Scale(tf.TensorSpec([], tf.float32), tf.TensorSpec([], tf.int64)),
+    )
+
+    def one_step(batch, step, scale, arrived):
+        if has_clock:
+            with tf.control_dependencies([arrived]):  # beside the step it may be read after it
+                batch = Batch(*[tf.identity(part) for part in batch])
+        return steps.train_step(state, config, batch, step, scale, class_weights)
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([], tf.int64), tf.TensorSpec([None], tf.float32), signature]
+    )
+    def launch(first_step, rates, carried):
+        waited = tf.zeros([], tf.float64)
+        bad_step = tf.zeros([], tf.int64)
+        lost = tf.zeros([0], tf.int64)
+        for i in tf.range(tf.shape(rates)[0]):
+            tf.autograph.experimental.set_loop_options(
+                shape_invariants=[(lost, tf.TensorShape([None]))]
+            )
+            # What an iteration hands to the next is there when all its work is done, the weights'
+            # last update too.
+            asked = _time_after([carried.sums.loss], has_clock)
+            with tf.control_dependencies([asked]):
+                batch = next(iterator)
+            arrived = _time_after(strategy.experimental_local_results(batch.mask), has_clock)
+            waited += arrived - asked
+            step = first_step + tf.cast(i, tf.int64)
+            state.optimizer.learning_rate.assign(rates[i])
+            parts, scales = strategy.run(one_step, (batch, step, carried.scale, arrived))
+            new = [strategy.reduce("sum", part, axis=None) for part in parts]
+            sums = Counts(*[a + b for a, b in zip(carried.sums, new, strict=True)])
+            scale = Scale(*[strategy.experimental_local_results(part)[0] for part in scales])
+            carried = Carried(sums, scale)
+            if bad_step == 0 and not tf.math.is_finite(sums.loss):
+                bad_step = step
+            lost = tf.concat([lost, evaluation.undecoded(strategy, batch)], axis=0)
+        return carried, bad_step, lost, waited
+
+    return launch
+
+
+def _time_after(tensors, has_clock: bool) -> tf.Tensor:
+    """Reads the clock once these are there; 0 without one."""
+    if not has_clock:
+        return tf.zeros([], tf.float64)
+    with tf.control_dependencies([tf.identity(tensor) for tensor in tensors]):
+        return tf.timestamp()
+
+
+def carried(sums: tuple[float, ...], loss_scale: float, good_steps: int) -> Carried:
+    """What stands in a checkpoint, as tensors."""
+    return Carried(
+        counts.Counts(*[tf.constant(x, tf.float64) for x in sums]),
+        Scale(tf.constant(loss_scale, tf.float32), tf.constant(good_steps, tf.int64)),
+    )

@@ -1,0 +1,192 @@
+"""What happens to a run from outside: two processes, signals, other settings, a full disk."""
+
+import fcntl
+import itertools
+import json
+import pathlib
+import shutil
+
+from alexnet_tf import files
+from alexnet_tf.config import json_form
+from alexnet_tf.config.fields import differences
+from alexnet_tf.config.run import Config
+from alexnet_tf.errors import RunFailed, UserError, listed
+
+LISTED = 3
+"""Differences that a message names, at most."""
+
+
+class Lock:
+    """Keeps a second process out of a run directory; the system releases it when we die."""
+
+    def __init__(self, run_dir: pathlib.Path):
+        """Takes the lock.
+
+        Raises:
+          UserError: another process has it, or the directory cannot be written.
+        """
+        try:
+            run_dir.mkdir(parents=True, exist_ok=True)
+            self._file = open(run_dir / "lock", "a", encoding="utf-8")  # noqa: SIM115
+        except OSError as error:
+            raise UserError(
+                f"run_dir={str(run_dir)!r} cannot be written: {error.strerror}. Expected a "
+                "directory that this user may write; name another with --run_dir."
+            ) from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise UserError(
+                f"run_dir={str(run_dir)!r} is in use by another process; expected one run in a "
+                "directory. Wait for it, or name another with --run_dir."
+            ) from None
+        except OSError as error:
+            self._file.close()
+            raise UserError(
+                f"run_dir={str(run_dir)!r} cannot be locked: {error.strerror}. Expected a file "
+                "system that has locks; name a directory on another with --run_dir."
+            ) from error
+
+    def release(self) -> None:
+        """Lets another process in."""
+        self._file.close()
+
+
+def check_same_run(run_dir: pathlib.Path, config: Config, data: dict, stored_data: dict) -> None:
+    """Compares a run that is to go on with what its directory says it is about.
+
+    Args:
+      run_dir: its directory.
+      config: resolved.
+      data: what data.json would hold.
+      stored_data: what it holds.
+
+    Raises:
+      UserError: it has other settings or other data.
+    """
+    settings = read_json(run_dir / "config.json")
+    if settings:
+        try:
+            before = json_form.from_json(settings)
+        except UserError as error:
+            raise UserError(f"{str(run_dir / 'config.json')!r}: {error}") from error
+        changed = differences(before, config)
+        if changed:
+            raise UserError(
+                f"run_dir={str(run_dir)!r} holds a run with other settings: {'; '.join(changed)}. "
+                "Expected the same. Use them, or name another --run_dir."
+            )
+    if stored_data:
+        changed = [
+            f"{name}: {stored_data.get(name)} -> {data[name]}"
+            for name in data
+            if stored_data.get(name) != data[name]
+        ]
+        if changed:
+            raise UserError(
+                f"data.source={config.data.source!r} has changed since the run in "
+                f"{str(run_dir)!r} began: {'; '.join(changed)}. Expected the same. Restore them, "
+                "or name another --run_dir."
+            )
+
+
+def check_same_classes(
+    run_dir: pathlib.Path, stored: tuple[str, ...], now: tuple[str, ...]
+) -> None:
+    """Compares the names of the classes of a run that is to go on with those of the data.
+
+    Raises:
+      UserError: with the first that differ, and how many do.
+    """
+    pairs = list(itertools.zip_longest(stored, now, fillvalue="none"))
+    changed = [f"{old} -> {new}" for old, new in pairs if old != new]
+    if changed:
+        raise UserError(
+            f"run_dir={str(run_dir)!r} holds a run of other classes: "
+            f"{listed(changed, LISTED)} ({len(changed)} of {len(pairs)} differ). "
+            "Expected the same names in the same order. Restore them, or begin another --run_dir "
+            f"with --start_from={run_dir}."
+        )
+
+
+def describe_run(run_dir: pathlib.Path, config: Config, data: dict) -> None:
+    """Writes what a run is about into its directory."""
+    write_text(run_dir / "config.json", json.dumps(json_form.to_json(config), indent=1))
+    write_text(run_dir / "data.json", json.dumps(data, indent=1))
+
+
+def read_json(path: pathlib.Path) -> dict:
+    """Reads one of the small files of a run directory; {} where it is missing."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if not isinstance(found, dict):
+            raise ValueError("it holds no object")
+        return found
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunFailed(
+            f"{str(path)!r} cannot be read: {error}. Expected it as it was written; put it back, "
+            "or remove it to go on without it."
+        ) from error
+
+
+def set_aside(run_dir: pathlib.Path) -> pathlib.Path | None:
+    """Moves what a run has written that has no checkpoint any more, before a new one begins there.
+
+    Returns:
+      The folder that holds it now, such as run_dir/aside-1; None where nothing was written.
+    """
+    if not any(path.stat().st_size for path in run_dir.glob("metrics.jsonl")):
+        return None
+    numbers = (path.name.removeprefix("aside-") for path in run_dir.glob("aside-*"))
+    aside = run_dir / f"aside-{1 + max((int(x) for x in numbers if x.isdecimal()), default=0)}"
+    try:
+        aside.mkdir()
+        names = ("events", "per_class", "result.json", "config.json", "data.json", "metrics.jsonl")
+        for name in names:  # the last is what a start looks for
+            if (run_dir / name).exists():
+                (run_dir / name).rename(aside / name)
+    except OSError as error:
+        raise _unwritten(aside, error) from error
+    return aside
+
+
+def check_space(run_dir: pathlib.Path, needed: int) -> None:
+    """Refuses to start a run whose checkpoints would not fit.
+
+    Raises:
+      UserError: with both figures.
+    """
+    free = shutil.disk_usage(run_dir).free
+    if free < needed:
+        raise UserError(
+            f"run_dir={str(run_dir)!r} has {free / 1e6:.0f} MB free, expected {needed / 1e6:.0f} "
+            "MB for the checkpoints. Make room, or name a --run_dir on another disk."
+        )
+
+
+def write_text(path: pathlib.Path, text: str) -> None:
+    """Replaces a small file whole.
+
+    Raises:
+      RunFailed: the disk does not take it.
+    """
+    try:
+        files.write_text(path, text)
+    except OSError as error:
+        raise _unwritten(path, error) from error
+
+
+def write_bytes(path: pathlib.Path, contents: bytes) -> None:
+    """Replaces a small file whole, as `write_text` does."""
+    try:
+        files.write_bytes(path, contents)
+    except OSError as error:
+        raise _unwritten(path, error) from error
+
+
+def _unwritten(path: pathlib.Path, error: OSError) -> RunFailed:
+    return RunFailed(
+        f"{str(path)!r} could not be written: {error.strerror}. Make room or permit writing, "
+        "and run the same command again."
+    )

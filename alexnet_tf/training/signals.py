@@ -1,0 +1,34 @@
+"""SIGTERM and Ctrl-C as a stop request."""
+
+import signal
+import threading
+
+
+class Signals:
+    """Turns SIGTERM and Ctrl-C into a stop request that the loop reads between two launches.
+
+    A second signal acts at once, as if nobody listened.
+    """
+
+    CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
+
+    def __init__(self):
+        """No request yet."""
+        self.exit_code: int | None = None
+
+    def __enter__(self) -> "Signals":
+        """Listens, where Python permits it: in the main thread."""
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._note) for number in self.CODES}
+        else:
+            self._before = {}
+        return self
+
+    def __exit__(self, *unused) -> None:
+        """Gives the signals back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame) -> None:
+        self.exit_code = self.CODES[number]
+        self.__exit__()

@@ -1,0 +1,75 @@
+"""metrics.jsonl: one JSON object for each log event."""
+
+import contextlib
+import json
+import math
+import os
+from pathlib import Path
+
+from alexnet_tf.errors import RunFailed, UserError
+
+
+class MetricsFile:
+    """Appends one JSON object a line; equal values give equal text.
+
+    Args:
+      path: of metrics.jsonl; made if missing.
+      keep_bytes: the file is cut to this length first: what the checkpoint that the run goes on
+        from had seen of it, 0 for a new run.
+
+    Raises (each method):
+      RunFailed: the disk does not take it.
+    """
+
+    def __init__(self, path: str | os.PathLike, keep_bytes: int):
+        """Cuts the file and opens its end."""
+        self._path = Path(path)
+        size = self._path.stat().st_size if self._path.exists() else 0
+        if size < keep_bytes:
+            raise UserError(
+                f"{path} has {size} bytes, expected keep_bytes={keep_bytes} or more: it was cut or "
+                "removed after the checkpoint. Put it back, or start again in a new run directory."
+            )
+        with _failing_clearly(self._path):
+            self._file = self._path.open("ab")
+            self._file.truncate(keep_bytes)
+
+    def write(self, line: dict) -> None:
+        """Appends the line; NaN and infinities, which JSON cannot hold, become null."""
+        text = json.dumps({key: _plain(value) for key, value in line.items()}, allow_nan=False)
+        with _failing_clearly(self._path):
+            self._file.write(text.encode() + b"\n")
+            self._file.flush()
+
+    def progress(self, step: int, images_per_second: float, loss: float) -> None:
+        """Nothing: the file holds log events only."""
+
+    def flush(self) -> int:
+        """Makes what was written survive a crash of the machine; returns its length in bytes."""
+        with _failing_clearly(self._path):
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            return os.fstat(self._file.fileno()).st_size
+
+    def close(self) -> None:
+        """Ends the file."""
+        with _failing_clearly(self._path):
+            self._file.close()
+
+
+@contextlib.contextmanager
+def _failing_clearly(path: Path):
+    """Turns what the system says about a file into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise RunFailed(
+            f"{str(path)!r} could not be written: {error.strerror}. Make room or permit writing, "
+            "and run the same command again."
+        ) from error
+
+
+def _plain(value: object) -> object:
+    """A NumPy scalar as Python's; a float that JSON cannot hold as None."""
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

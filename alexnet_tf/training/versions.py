@@ -1,0 +1,63 @@
+"""What decides whether two runs are bit-identical, beside their settings."""
+
+import os
+import platform
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from alexnet_tf import __version__
+from alexnet_tf.errors import UserError
+from alexnet_tf.machine import processor
+from alexnet_tf.networks.alexnet import INIT_VERSION
+from pipelines.augment import AUGMENTATION_VERSION
+from pipelines.machine import this_machine
+from pipelines.order import ORDER_VERSION
+
+
+def versions(devices: Sequence[str] = ()) -> dict[str, str | int]:
+    """What decides whether two runs are bit-identical; stored in every checkpoint.
+
+    Args:
+      devices: of the strategy, one for each replica.
+    """
+    return {
+        "devices": ", ".join(devices),
+        "alexnet_tf": __version__,
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "processor": processor(),
+        "cores": this_machine().cpus,
+        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+        "order_version": ORDER_VERSION,
+        "augmentation_version": AUGMENTATION_VERSION,
+        "init_version": INIT_VERSION,
+    }
+
+
+def check_versions(stored: dict, now: dict) -> str | None:
+    """A remark on a run that goes on under other versions, None where they are the same.
+
+    Args:
+      stored: `versions` as the checkpoint has them.
+      now: as they are.
+
+    Raises:
+      UserError: the order or the augmentation was another one then.
+    """
+    for name in ("order_version", "augmentation_version"):
+        if stored.get(name) != now[name]:
+            raise UserError(
+                f"{name}={stored.get(name)} in the checkpoint, expected {now[name]}. Go on with "
+                f"alexnet_tf {stored.get('alexnet_tf')}, or start anew in another --run_dir."
+            )
+    others = [name for name in now if name != "init_version"]  # the weights are there already
+    changed = [f"{k} {stored.get(k)} -> {now[k]}" for k in others if stored.get(k) != now[k]]
+    if changed:
+        return f"the end will not be bit-identical to an undisturbed run: {', '.join(changed)}"
+    return None

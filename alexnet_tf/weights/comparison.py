@@ -1,0 +1,187 @@
+"""Compares a network, layer by layer, with activations that another program has stored.
+
+Keys of the .npz, all in Caffe's layout:
+
+    input              float [C, H, W], as the network sees it: BGR, mean-subtracted, 227 x 227
+    conv1_w, conv1_b   kernel [out, in / groups, h, w] and bias [out] of conv1; of conv2,... alike
+    relu1              what comes out of conv1 and its ReLU: [C, H, W]; relu2,... alike
+    pool1, norm1       what comes out of these layers; pool2, norm2, pool5 alike
+
+An axis of one picture may stand before each [C, H, W].
+"""
+
+import dataclasses
+import itertools
+import math
+import sys
+
+import numpy as np
+
+from alexnet_tf.config.layer_rows import Activation, Layer
+from alexnet_tf.config.network import NetworkConfig
+from alexnet_tf.errors import UserError, listed
+from alexnet_tf.networks import alexnet
+from alexnet_tf.networks.family.names import network
+from alexnet_tf.networks.named_weights import assign, named_weights
+from alexnet_tf.networks.tables.options import layers_of
+from alexnet_tf.networks.tables.resolved import row_of
+from alexnet_tf.weights import formats, layouts
+from alexnet_tf.weights.stored import NUMBERS
+
+CANDIDATES = ("caffenet", "caffe")
+"""Networks to try where none is named: one normalises after pooling, the other before."""
+KINDS = ("conv", "lrn", "pool")
+"""Layers that are compared: all up to the first of another kind."""
+
+MOST_BYTES = 2**28
+"""Of all arrays together; those of Caffe's networks have 20 MB."""
+
+Arrays = dict[str, np.ndarray]
+Compared = tuple[list[dict], list[str]]
+"""What was found of each layer (layer, largest_difference, largest_value); who could not run."""
+
+
+def check(path: str, config: NetworkConfig | None) -> dict:
+    """Runs each layer on the stored output of the one before, and prints how far they are apart.
+
+    A layer whose input is not stored runs on what the layer before gave. One whose weights are not
+    stored is skipped, and so are those after it up to the next stored input.
+
+    Args:
+      path: the .npz.
+      config: the network; None takes the one of CANDIDATES that fits best.
+
+    Returns:
+      check, network, layers (a list of layer, largest_difference, largest_value), skipped.
+
+    Raises:
+      UserError: the file cannot be read, has other keys, or an array has another shape.
+    """
+    try:
+        arrays = _pictures_last(_read(path))
+        name, (layers, skipped) = _best(arrays, config)
+    except ValueError as error:
+        raise UserError(f"check={path!r}: {formats.one_line(error)}") from error
+    for found in layers:
+        print(
+            f"{found['layer']}: largest difference {found['largest_difference']:.3g}, "
+            f"of values up to {found['largest_value']:.3g}",
+            file=sys.stderr,
+        )
+    return {"check": path, "network": name, "layers": layers, "skipped": skipped}
+
+
+def _read(path: str) -> Arrays:
+    """Reads all arrays, where they are not too large."""
+    stored = formats.read(path, formats.FORMATS[".npz"])
+    num_bytes = sum(math.prod(x.shape) * NUMBERS.get(x.dtype, 0) for x in stored.values())
+    if num_bytes > MOST_BYTES:
+        raise UserError(f"its arrays are of {num_bytes:,} bytes; expected up to {MOST_BYTES:,}.")
+    for name, array in stored.items():
+        if array.dtype not in NUMBERS:
+            raise UserError(f"{name} is of type {array.dtype}; expected numbers.")
+    return {name: array.read() for name, array in stored.items()}
+
+
+def _best(arrays: Arrays, config: NetworkConfig | None) -> tuple[str, Compared]:
+    """Compares with the network, or with each of CANDIDATES whose shapes fit; names the best."""
+    if config:
+        return config.name, compare(arrays, config)
+    fitting: dict[str, Compared] = {}
+    for name in CANDIDATES:
+        try:
+            fitting[name] = compare(arrays, network(name))
+        except ValueError:
+            if not fitting and name == CANDIDATES[-1]:
+                raise
+    return min(fitting.items(), key=lambda item: sum(x["largest_difference"] for x in item[1][0]))
+
+
+def compare(arrays: Arrays, config: NetworkConfig) -> Compared:
+    """Compares all layers that can run with what is stored of them.
+
+    Args:
+      arrays: pictures [1, H, W, C], weights as they are stored.
+      config: the network; the numbers of filters and the size of the input are the file's.
+
+    Raises:
+      ValueError: an array is of another shape, or is no layer's.
+    """
+    config = dataclasses.replace(config, width=1.0)
+    layers = list(itertools.takewhile(lambda layer: layer.kind in KINDS, layers_of(config)))
+    _refuse_unknown(arrays, layers)
+    found, skipped, x = [], [], arrays["input"]
+    for layer in layers:
+        name = _output_name(layer)
+        x = None if x is None else _run(layer, x, arrays, config)
+        if x is None:
+            skipped.append(name)
+        elif name in arrays:
+            found.append(_difference(name, x, arrays[name], config))
+        x = arrays.get(name, x)
+    return found, skipped
+
+
+def _pictures_last(arrays: Arrays) -> Arrays:
+    """Turns pictures, [C, H, W] or [1, C, H, W], into [1, H, W, C]; weights stay as they are."""
+    result = {}
+    for name, array in arrays.items():
+        result[name] = array.astype(np.float32)
+        if not np.isfinite(result[name]).all():
+            raise UserError(f"{name} has values that are not finite; expected numbers.")
+        if not name.endswith(("_w", "_b")):
+            if array.ndim not in (3, 4) or array.shape[:-3] not in ((), (1,)):
+                raise UserError(f"{name} has shape {array.shape}, expected (C, H, W).")
+            result[name] = np.moveaxis(result[name].reshape(1, *array.shape[-3:]), 1, -1)
+    if "input" not in result:
+        raise UserError("no array has the name input; BUILD.md has all names.")
+    return result
+
+
+def _output_name(layer: Layer) -> str:
+    """A convolution's output is stored under the name of its ReLU."""
+    is_relu = getattr(layer, "activation", None) == Activation.RELU
+    return layer.name.replace("conv", "relu") if is_relu else layer.name
+
+
+def _refuse_unknown(arrays: Arrays, layers: list[Layer]) -> None:
+    known = ["input", *map(_output_name, layers)]
+    known += [f"{x.name}_{part}" for x in layers if x.kind == "conv" for part in "wb"]
+    unknown = [name for name in arrays if name not in known]
+    if unknown:
+        raise UserError(f"unknown {listed(unknown)}; expected some of {', '.join(known)}.")
+
+
+def _run(layer: Layer, x: np.ndarray, arrays: Arrays, config: NetworkConfig) -> np.ndarray | None:
+    """Gives a layer's output for one picture; None where its weights are not stored."""
+    names = {}
+    if layer.kind == "conv":
+        names = {"kernel": f"{layer.name}_w", "bias": f"{layer.name}_b"}
+        if not all(name in arrays for name in names.values()):
+            return None
+        filters = arrays[names["bias"]].size // config.groups * config.groups
+        layer = dataclasses.replace(layer, filters=filters)
+    row = row_of(config, layer, x.shape[1:])
+    if min(row.output_shape) < 1:
+        raise UserError(f"{layer.name} sees {x.shape[1:3]} pixels; expected enough for a window.")
+    weights = {
+        f"{layer.name}/{part}": layouts.fitted(arrays[name], name, row, part, layouts.CAFFE)
+        for part, name in names.items()
+    }
+    model = alexnet.one_layer(row, config)
+    assign(named_weights(model), weights)
+    return model(x).numpy()
+
+
+def _difference(name: str, x: np.ndarray, stored: np.ndarray, config: NetworkConfig) -> dict:
+    if stored.shape != x.shape:
+        shapes = [tuple(np.moveaxis(array, -1, 1).shape[1:]) for array in (stored, x)]
+        raise UserError(
+            f"{name} has shape {shapes[0]}, expected {shapes[1]} in network.name={config.name}. "
+            "Name the network that it comes from with --network.name."
+        )
+    return {
+        "layer": name,
+        "largest_difference": float(np.abs(x - stored).max()),
+        "largest_value": float(np.abs(stored).max()),
+    }
