@@ -65,7 +65,7 @@ class Arguments:
     nothing."""
 
     def __post_init__(self):
-        """Refuses half a call."""
+        """Refuses incomplete arguments."""
         if self.check and (self.from_ or self.output or self.classes or self.rename):
             raise ValueError(
                 f"check={self.check}: expected neither from, output, classes nor rename beside it, "
@@ -153,7 +153,7 @@ def _of_file(call: flags.Call) -> Converted:
     network = call.override(Config()).network
     if network.input.mean == "dataset":
         raise UserError(
-            "network.input.mean=dataset: expected the mean colour that these weights were trained "
+            "network.input.mean=dataset: expected the mean color that these weights were trained "
             "with. Add --network.input.mean=RED,GREEN,BLUE."
         )
     network, arrays = formats.load(path, network, call.arguments.rename)

@@ -6,7 +6,7 @@ and their probabilities.
 
 A picture that cannot be read or decoded gets a line of its own on standard error, the others are
 answered all the same, and the exit code is 1. A mistake in the call (no model, no picture, a
-directory in the place of a picture) is exit code 2, and nothing is printed but a sentence.
+directory instead of a picture) is exit code 2, and nothing is printed but a sentence.
 
 With --json standard output is one line, one JSON object: model, step (null where the model does
 not say), num_failed, and images, a list of objects in the order of the call: image, error (null,
@@ -48,7 +48,7 @@ class Arguments:
     model: str
     """An export (a SavedModel), or a run directory, whose best checkpoint is used."""
     json: bool = False
-    """Print one JSON object in the place of text."""
+    """Print one JSON object instead of text."""
     image: tuple[str, ...] = dataclasses.field(metadata=POSITIONAL)
     """Files to look at: JPEG, PNG or BMP of any size."""
 

@@ -29,7 +29,7 @@ def quickstart() -> Config:
 def imagenette() -> Config:
     """The whole network on ten classes of photographs, from random weights.
 
-    The 2012 initialisation stays flat for long on so few pictures: He's with zero biases and
+    The 2012 initialization stays flat for long on so few pictures: He's with zero biases and
     inputs scaled to about -2..2 learns from the first epoch.
 
     python -m alexnet_tf.train --recipe=imagenette --data.source=folder:imagenette-224

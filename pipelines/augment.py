@@ -11,9 +11,9 @@ import tensorflow as tf
 AUGMENTATION_VERSION = 1
 """Stored in checkpoints; rises when the same seed gives other windows or noise."""
 
-# Principal components of ImageNet's colours, 0-255 RGB (Krizhevsky's, as stored in cuda-convnet2's
+# Principal components of ImageNet's colors, 0-255 RGB (Krizhevsky's, as stored in cuda-convnet2's
 # input_meta). The paper's lambda are eigenvalues in the text, standard deviations in his program;
-# eigenvalues of such levels would shift colours by thousands.
+# eigenvalues of such levels would shift colors by thousands.
 COLOR_STDEVS = (121.7801, 37.0939, 19.7208)
 COLOR_AXES = (  # rows are components, columns R, G, B
     (-0.56351, -0.57618, -0.59200),
@@ -96,7 +96,7 @@ def random_mirror(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def color_shift(stdev: float, seed: tf.Tensor) -> tf.Tensor:
-    """Draws the colour noise of one picture, the same for all its pixels (paper, section 4.1).
+    """Draws the color noise of one picture, the same for all its pixels (paper, section 4.1).
 
     Args:
       stdev: of the noise along each principal axis, in units of that axis's own.

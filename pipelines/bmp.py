@@ -12,13 +12,13 @@ from typing import NamedTuple
 import tensorflow as tf
 
 _FILE_HEADER_BYTES = 14
-_FIRST_BYTES = 12  # header of the first OS/2: shorter numbers, colours of 3 bytes
+_FIRST_BYTES = 12  # header of the first OS/2: shorter numbers, colors of 3 bytes
 _WINDOWS_BYTES = 40  # headers of Windows have these, 52, 56, 108 or 124; of later OS/2 16 to 64
 _MOST_BYTES = 124
 
 _PLACES = (10, 14, 18, 22, 26, 30, 46, 54, 58, 62)
 """Where in a file 4 bytes each say: first pixel, size of the header, width, height, bits and
-planes, compression, colours in the palette, masks of red, green and blue."""
+planes, compression, colors in the palette, masks of red, green and blue."""
 
 _PLAIN, _MASKED = 0, (3, 6)
 _COMPRESSED = {1: "by RLE8", 2: "by RLE4", 4: "as a JPEG within", 5: "as a PNG within"}
@@ -135,7 +135,7 @@ def _reasons(encoded: tf.Tensor, header: Header) -> list[tuple[tf.Tensor, str]]:
         (~is_known, "with an unknown header of {num_bytes} bytes"),
         ((header.compression != _PLAIN) & ~is_masked, "compressed {how}"),
         (~_is_any(header.bits, _BITS), "of {bits} bits a pixel"),
-        (is_masked & ~_are_colors(header), "with masks that are not colours'"),
+        (is_masked & ~_are_colors(header), "with masks that are not colors'"),
         (is_damaged, "with a damaged header"),
         (
             header.end > tf.cast(tf.strings.length(encoded), tf.int64),

@@ -135,7 +135,7 @@ class InputConfig(Typed, section="network.input"):
     """center: evaluation sees the middle window of the square. The only rule so far."""
 
     def __post_init__(self):
-        """Refuses sizes and colours that no picture can have."""
+        """Refuses sizes and colors that no picture can have."""
         super().__post_init__()
         if self.size < 1:
             raise ValueError(f"network.input.size={self.size}: expected at least 1 pixel.")
@@ -193,7 +193,7 @@ class DataConfig(Typed, section="data"):
     random_crop: bool = True
     """Cut the training window at a random place; otherwise at the center."""
     color_noise: float = 0.1
-    """Standard deviation of the noise along the principal colour axes, in units of each axis's own
+    """Standard deviation of the noise along the principal color axes, in units of each axis's own
     standard deviation (paper, section 4.1); 0 turns it off."""
     color_rescale: bool = True
     """Divide by 1 + color_noise after adding the noise, as the 2012 program did."""

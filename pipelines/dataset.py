@@ -28,7 +28,7 @@ class Batch(NamedTuple):
     """
 
     image: tf.Tensor  # uint8 [N, h, w, 3], RGB
-    shift: tf.Tensor  # float32 [N, 3], colour noise to add, in levels of 0 to 255
+    shift: tf.Tensor  # float32 [N, 3], color noise to add, in levels of 0 to 255
     label: tf.Tensor  # int32 [N]
     mask: tf.Tensor  # bool [N], whether the row counts
     index: tf.Tensor  # int64 [N], example; PADDING in padding

@@ -1,6 +1,6 @@
 """Encoded bytes -> a uint8 square, inside the graph: what a network's windows are cut from.
 
-Takes JPEG (RGB, greyscale, CMYK), PNG and BMP, whatever the file is called. The header is read
+Takes JPEG (RGB, grayscale, CMYK), PNG and BMP, whatever the file is called. The header is read
 first, so that a picture that claims an absurd size is refused before memory is taken.
 """
 

@@ -39,7 +39,7 @@ def preprocess(
     Args:
       images: uint8 [N, H, W, 3], RGB.
       config: mean, scale, standard deviations and channel order.
-      shift: float32 [N, 3], colour noise to add to each picture in RGB; none if omitted.
+      shift: float32 [N, 3], color noise to add to each picture in RGB; none if omitted.
       divide_by: the 2012 program divided by 1.1 after it had added noise of 0.1, in training
         only, so that training and test keep the same spread.
 

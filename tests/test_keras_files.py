@@ -8,7 +8,7 @@ import keras
 import keras_files
 import numpy as np
 import pytest
-from test_family import small
+from narrow import small
 
 import alexnet_tf
 from alexnet_tf.networks.family.names import FAMILY

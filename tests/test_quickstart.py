@@ -29,7 +29,7 @@ def test_the_quickstart_tells_nine_of_ten_held_out_forms_apart(tmp_path, seed):
     assert evaluated["top1_error"] == pytest.approx(trained["top1_error"], abs=1e-3)
     assert evaluated["seen"] == 1000
     assert command("export", f"--run_dir={run_dir}", f"--output={export}")[0] == 0
-    picture = tmp_path / "grey.png"
+    picture = tmp_path / "gray.png"
     picture.write_bytes(tf.io.encode_png(tf.fill([100, 130, 3], tf.constant(90, tf.uint8))).numpy())
     code, predicted, errors = command("predict", f"--model={export}", "--json", picture)
     assert code == 0, errors

@@ -19,7 +19,7 @@ CLASSES = ("bright", "dark", "red")
 def write_pictures(
     root: pathlib.Path, train: int = 10, val: int = 5, classes: tuple[str, ...] = CLASSES
 ) -> pathlib.Path:
-    """Writes JPEGs of up to three classes that a network tells apart; returns `root`."""
+    """Writes JPEGs of up to three classes that a network can learn; returns `root`."""
     draw = np.random.default_rng(0)
     for split, count in (("train", train), ("val", val)):
         for name, color in zip(classes, ([220] * 3, [30] * 3, [200, 30, 30]), strict=False):

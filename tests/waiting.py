@@ -64,7 +64,7 @@ def main(devices: list[str]) -> None:
     sources = {"memory": memory, "sleeping": Sleeping()}
     parts = {name: part_waited(strategy, one) for name, one in sources.items()}
     print(json.dumps(parts), flush=True)
-    os._exit(0)  # Python's last tidying up may hang (environment.leave)
+    os._exit(0)  # the shutdown of the interpreter may hang (environment.leave)
 
 
 if __name__ == "__main__":

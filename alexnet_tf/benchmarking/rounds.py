@@ -60,7 +60,7 @@ class Worker:
         for name in (name for name, x in one.environment.items() if x is None):
             del environment[name]
         self._complaints = tempfile.TemporaryFile("w+")
-        # In a group of its own: when we are killed, the kernel hangs up on a stopped orphan.
+        # In a group of its own: when we are killed, the kernel sends SIGHUP to stopped orphans.
         self._process = subprocess.Popen(
             [
                 sys.executable,

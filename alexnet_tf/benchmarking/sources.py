@@ -13,7 +13,7 @@ NUM_PICTURES = 512
 """Enough that neither files nor squares stay in a processor's cache."""
 
 _SIDES = (224, 257)  # of a drawn picture, from and below
-_SPOTS = 12  # coarse colours along a side
+_SPOTS = 12  # coarse colors along a side
 _GRAIN = 10.0  # standard deviation of the levels of a pixel; makes JPEGs of about 20 kB
 _QUALITY = 90
 
@@ -50,7 +50,7 @@ class Some:
 
 @dataclasses.dataclass(frozen=True)
 class Noise:
-    """Colour JPEGs of coarse noise under fine noise, as large as Imagenette's photographs."""
+    """Color JPEGs of coarse noise under fine noise, as large as Imagenette's photographs."""
 
     num_examples: int = NUM_PICTURES
     classes: tuple[str, ...] = ("noise", "more noise")

@@ -17,7 +17,7 @@ class Parser(absl_flags.ArgumentParser):
         self._setting = setting
 
     def parse(self, argument: str) -> Any:
-        """Refuses a flag in the place of a value, which absl would take as text."""
+        """Refuses a flag instead of a value, which absl would take as text."""
         if argument.startswith("--"):
             raise ValueError(
                 f"{self._setting.name}={argument}: expected a value before {argument}."

@@ -35,8 +35,8 @@ def prepare() -> None:
 def leave(code: int) -> NoReturn:
     """Ends a command, whose files are closed by now.
 
-    Without Python's last tidying up: TensorFlow's iterators over several devices were seen to hang
-    in it (TF 2.21).
+    Skips the shutdown of the interpreter, in which TensorFlow's iterators over several devices
+    were seen to hang (TF 2.21).
     """
     if not _is_command():
         sys.exit(code)

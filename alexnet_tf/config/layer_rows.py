@@ -86,7 +86,7 @@ class Sparse(Conv):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Lrn(_Row):
-    """Local response normalisation (paper, section 3.3); alpha meets the raw sum of squares."""
+    """Local response normalization (paper, section 3.3); alpha meets the raw sum of squares."""
 
     name: str
     """Such as norm1."""
@@ -109,7 +109,7 @@ class Lrn(_Row):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SpatialNorm(_Row):
-    """Response normalisation over a square of the same channel."""
+    """Response normalization over a square of the same channel."""
 
     name: str
     """Such as rnorm2."""
@@ -132,7 +132,7 @@ class SpatialNorm(_Row):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BatchNorm(_Row):
-    """Batch normalisation (Ioffe & Szegedy 2015) of each channel, with scale and offset."""
+    """Batch normalization (Ioffe & Szegedy 2015) of each channel, with scale and offset."""
 
     name: str
     """Such as norm1."""

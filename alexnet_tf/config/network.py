@@ -36,7 +36,7 @@ class Activations(enum.StrEnum):
 
 
 class Normalization(enum.StrEnum):
-    """What to put instead of the table's normalisation."""
+    """What to put instead of the table's normalization."""
 
     TABLE = "table"
     LRN = "lrn"
@@ -66,7 +66,7 @@ class NetworkConfig(Typed, section="network"):
     name: str = "paper"
     """Which network of the family; it brings its own values for all of network.*."""
     num_classes: int = 0
-    """Classes to tell apart; 0 takes the number from the data."""
+    """Number of classes; 0 takes the number from the data."""
     input: InputConfig = InputConfig()
     layers: tuple[Layer, ...] = PAPER_LAYERS
     """The table of layers, bottom to top; not a flag."""
@@ -77,7 +77,7 @@ class NetworkConfig(Typed, section="network"):
     groups: int = 2
     """Towers of the paper's figure 2, as connectivity: 2, or 1 for dense convolutions."""
     lrn_across_towers: bool = False
-    """Normalise across all channels, the letter of section 3.3; the program's towers were apart."""
+    """Normalize across all channels, the letter of section 3.3; the program's towers were apart."""
     towers: int = dataclasses.field(default=1, metadata=FREE)
     """Devices that hold one replica; 2 puts each of the two groups on a device of its own, as in
     2012 (--devices=gpu:0,gpu:1, or cpu:0,cpu:1)."""
@@ -94,7 +94,7 @@ class NetworkConfig(Typed, section="network"):
     """pyramid puts a spatial pyramid (6, 3, 2 and 1 parts a side) instead of the last pooling,
     so that the weights fit inputs of any size; table takes the network's own."""
     without: tuple[str, ...] = ()
-    """Layers to leave out, with their normalisation and dropout, such as conv3,conv4 or fc7."""
+    """Layers to leave out, with their normalization and dropout, such as conv3,conv4 or fc7."""
     init: Init = Init.PROGRAM
     """program (the table's standard deviations, .03 in conv3-5), text (.01 everywhere: stays flat
     for long), he (He et al. 2015 with zero biases, for scaled inputs and small data) or torch

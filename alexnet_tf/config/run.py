@@ -152,7 +152,7 @@ class RunConfig(Typed):
     """Take these layers alone from --start_from, such as conv1,conv2; by default all there are."""
     freeze: tuple[str, ...] = ()
     """Layers that stay as they are, such as conv1,conv2, or all_but_last: no gradient, no decay; a
-    batch normalisation keeps its statistics too. Dropout stays on."""
+    batch normalization keeps its statistics too. Dropout stays on."""
     steps: int = dataclasses.field(default=0, metadata=FREE)
     """Train for so many steps (updates of the weights); instead of --epochs."""
     epochs: float = dataclasses.field(default=90, metadata=FREE)
@@ -181,7 +181,7 @@ class RunConfig(Typed):
     """Write events for TensorBoard into <run_dir>/events."""
 
     def __post_init__(self):
-        """Refuses counts that are none."""
+        """Refuses counts below 1."""
         super().__post_init__()
         for name in ("global_batch_size", "log_every_steps", "evaluate_every_epochs"):
             if getattr(self, name) < 1:

@@ -34,11 +34,11 @@ def grid(images: np.ndarray, columns: int) -> np.ndarray:
 def filters(kernel: np.ndarray) -> np.ndarray:
     """Draws the first layer's filters as the paper's figure 3 does.
 
-    Each filter is stretched to the full range on its own, its three colours together: a gray
+    Each filter is stretched to the full range on its own, its three colors together: a gray
     filter stays gray. A constant one is black.
 
     Args:
-      kernel: float [k, k, 3, N], colours in RGB order, or [k, k, 1, N].
+      kernel: float [k, k, 3, N], colors in RGB order, or [k, k, 1, N].
 
     Returns:
       uint8 [H, W, 3], in equally full rows of at most 16 filters, channel 0 at the top left.

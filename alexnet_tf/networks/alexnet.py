@@ -131,7 +131,7 @@ def _sparse(x, row: Row, config: NetworkConfig, seed: int, policy: str):
 
 
 def _lrn(x, row: Row, config: NetworkConfig, seed: int, policy: str):
-    """Local response normalisation, inside each tower unless the config says across."""
+    """Local response normalization, inside each tower unless the config says across."""
     layer = row.layer
     return response_norm.LocalResponseNorm(
         layer.radius,
@@ -145,7 +145,7 @@ def _lrn(x, row: Row, config: NetworkConfig, seed: int, policy: str):
 
 
 def _spatial_norm(x, row: Row, config: NetworkConfig, seed: int, policy: str):
-    """Response normalisation over a square."""
+    """Response normalization over a square."""
     layer = row.layer
     return spatial_norm.SpatialResponseNorm(
         layer.size, layer.bias, layer.alpha, layer.beta, dtype=policy, name=row.name
@@ -153,7 +153,7 @@ def _spatial_norm(x, row: Row, config: NetworkConfig, seed: int, policy: str):
 
 
 def _batch_norm(x, row: Row, config: NetworkConfig, seed: int, policy: str):
-    """Batch normalisation."""
+    """Batch normalization."""
     layer = row.layer
     return batch_norm.BatchNorm(layer.momentum, layer.epsilon, dtype=policy, name=row.name)(x)
 

@@ -147,7 +147,7 @@ def windows(
 
 
 class Given:
-    """Pictures that are at hand, as something that the decoder reads from (`pipelines.sources`).
+    """Pictures in memory, as something that the decoder reads from (`pipelines.sources`).
 
     Args:
       image_bytes: string [N], encoded pictures.
@@ -158,7 +158,7 @@ class Given:
         self._image_bytes = image_bytes
 
     def read(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns one of them, and 0 in the place of the label."""
+        """Returns one of them, and 0 instead of the label."""
         return self._image_bytes[index], tf.constant(0)
 
 

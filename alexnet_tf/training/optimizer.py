@@ -24,7 +24,7 @@ class PaperSGD(keras.optimizers.Optimizer):
       momentum: 0 to below 1.
       decay: of the kernels.
       bias_rate: learning rate of the biases as a multiple of the kernels'; 2 in the 2012 program.
-      bias_decay: of the biases. Gains and offsets of a normalisation count as biases.
+      bias_decay: of the biases. Gains and offsets of a normalization count as biases.
       rates: by the name of a layer, what multiplies the learning rates of its kernel and bias.
     """
 

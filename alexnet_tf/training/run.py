@@ -56,7 +56,7 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
         data = _identity(train, val)
         if is_measured:
             data["measured_mean"] = list(config.network.input.mean)
-        if last:  # a start that failed before the first checkpoint binds nobody
+        if last:  # a start that failed before the first checkpoint is not compared
             _check_length(run_dir, config, last.config, train.num_examples)
             run_directory.check_same_classes(run_dir, last.classes, train.classes)
             run_directory.check_same_run(run_dir, config, data, stored_data)

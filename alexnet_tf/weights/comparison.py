@@ -29,7 +29,7 @@ from alexnet_tf.weights import formats, layouts
 from alexnet_tf.weights.stored import NUMBERS
 
 CANDIDATES = ("caffenet", "caffe")
-"""Networks to try where none is named: one normalises after pooling, the other before."""
+"""Networks to try where none is named: one normalizes after pooling, the other before."""
 KINDS = ("conv", "lrn", "pool")
 """Layers that are compared: all up to the first of another kind."""
 

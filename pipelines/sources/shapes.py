@@ -1,6 +1,6 @@
 """The embedded data set: pictures of ten forms, drawn by the program itself.
 
-A class is a form. All else is random: place, size, rotation and stretch of the form, its colour
+A class is a form. All else is random: place, size, rotation and stretch of the form, its color
 and the ground's (lighter or darker), shading and waves of the ground, strokes strewn over it,
 grain, and the picture's own size, aspect and file format. It needs no file and no network.
 
@@ -66,7 +66,7 @@ _STROKE = {
 _NUM_STROKES = 6
 _FORM_LEVELS = (8, 247)  # a form that would leave them lies on the other side of its ground
 _REACH = 0.47  # from the center to about the farthest place that a form covers
-_PNG_BELOW, _GREY_BELOW = 0.03, 0.08  # of "format"; above are JPEGs in colour
+_PNG_BELOW, _GREY_BELOW = 0.03, 0.08  # of "format"; above are JPEGs in color
 _JPEG_QUALITY = 90
 _FIRST_STREAM = 16  # below are those of pipelines/augment.py
 
@@ -173,7 +173,7 @@ def encode(image: tf.Tensor, choice: tf.Tensor) -> tf.Tensor:
 
     Args:
       image: uint8 [H, W, 3].
-      choice: float32 scalar from 0 to 1: 3 % PNG, 5 % greyscale JPEG, the rest JPEG in colour.
+      choice: float32 scalar from 0 to 1: 3 % PNG, 5 % grayscale JPEG, the rest JPEG in color.
 
     Returns:
       string scalar, a whole file.
@@ -276,7 +276,7 @@ def _form_level(looks: SimpleNamespace) -> tf.Tensor:
 
 
 def _tint(*levels: tf.Tensor) -> tf.Tensor:
-    """Makes a colour that adds no brightness: float32 [3], of sum 0."""
+    """Makes a color that adds no brightness: float32 [3], of sum 0."""
     levels = tf.stack(levels)
     return levels - tf.reduce_mean(levels)
 

@@ -1,6 +1,6 @@
 """The same network as one writes it with what Keras and TensorFlow bring along.
 
-`Conv2D(groups=2)`, TensorFlow's own gradient of local response normalisation, Keras' SGD.
+`Conv2D(groups=2)`, TensorFlow's own gradient of local response normalization, Keras' SGD.
 """
 
 import keras
@@ -18,7 +18,7 @@ from alexnet_tf.training.strategy import make_strategy
 
 
 class StockLrn(keras.layers.Layer):
-    """TensorFlow's local response normalisation with its own gradient, tower by tower.
+    """TensorFlow's local response normalization with its own gradient, tower by tower.
 
     Args:
       row: of the table of layers.

@@ -211,7 +211,7 @@ def _activation(layer: Layer) -> list:
 
 
 def _lrn(layer: Lrn, groups: int):
-    """Local response normalisation tower by tower; PyTorch divides alpha by the window."""
+    """Local response normalization tower by tower; PyTorch divides alpha by the window."""
     from torch import nn
 
     window = 2 * layer.radius + 1

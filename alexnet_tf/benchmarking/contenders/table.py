@@ -35,7 +35,7 @@ class Contender:
     environment: Mapping[str, str | None]
     """Variables to set for its process, or with None to take away."""
     adapt: Callable[[Spec], Spec] = lambda spec: spec
-    """What it measures in the place of the network that was asked for."""
+    """What it measures instead of the network that was asked for."""
     can_be_missed: bool = False
     """Whether the benchmark goes on without it, by choice or because it cannot run."""
     needs: str = ""
@@ -64,7 +64,7 @@ def _on_first_device(spec: Spec) -> Spec:
 
 
 def _of_paper(spec: Spec) -> Spec:
-    """The paper's network in the place of another."""
+    """The paper's network instead of another."""
     spec = _on_first_device(spec)
     return dataclasses.replace(spec, config=dataclasses.replace(spec.config, network=paper()))
 
@@ -106,7 +106,7 @@ def _rivals(function: str) -> tuple[Contender, ...]:
             function=function,
             environment=STOCK,
             can_be_missed=True,
-            note="Conv2D(groups=2), TensorFlow's own gradient of local response normalisation, "
+            note="Conv2D(groups=2), TensorFlow's own gradient of local response normalization, "
             "TensorFlow's default environment (commands of ours set oneDNN and huge pages on)",
         ),
         Contender(

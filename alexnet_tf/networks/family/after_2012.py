@@ -156,7 +156,7 @@ LATER = (
             init=Init.HE,
             dropout=DropoutMode.INVERTED,
         ),
-        source="ours: paper with batch normalisation (Ioffe & Szegedy 2015) instead of LRN",
+        source="ours: paper with batch normalization (Ioffe & Szegedy 2015) instead of LRN",
     ),
     Member(
         config=_zeiler("zfnet", (384, 384, 256)),

@@ -10,7 +10,7 @@ LINEAR = {"activation": Activation.LINEAR}
 PROGRAM_LRN = {"alpha": 2e-5}
 """1e-4, which the program divided by n = 5."""
 
-# Layers 1 and 5 are linear up to their pooling; layer 2 has a second, spatial normalisation.
+# Layers 1 and 5 are linear up to their pooling; layer 2 has a second, spatial normalization.
 PROGRAM_LAYERS = changed(
     conv1=LINEAR,
     norm1=PROGRAM_LRN,
@@ -64,7 +64,7 @@ CAFFE_LAYERS = changed(
 
 
 def _swapped(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
-    """Each pooling before the normalisation of its number."""
+    """Each pooling before the normalization of its number."""
     result = list(layers)
     for number in (1, 2):
         place = [layer.name for layer in result].index(f"norm{number}")
@@ -122,7 +122,7 @@ IMAGENET = (
     ),
     Member(
         config=_program("no_lrn", changed(PROGRAM_LAYERS, without=("norm1", "norm2", "rnorm2"))),
-        source="#148 of the 2012 program: no normalisation at all",
+        source="#148 of the 2012 program: no normalization at all",
         published=(Published(top1_error=0.42034, top5_error=0.19362, views=10, by=LOG),),
     ),
     Member(

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable("alexnet_tf")
 class BatchNorm(keras.layers.Layer):
-    """Normalises each channel by its mean and variance over the global batch, all replicas'.
+    """Normalizes each channel by its mean and variance over the global batch, all replicas'.
 
     Keras' own is several times slower on CPU, and by default sees one replica's rows alone.
 
@@ -14,7 +14,7 @@ class BatchNorm(keras.layers.Layer):
       momentum: part of the moving statistics that a step keeps.
       epsilon: added to the variance.
 
-    Where `trainable` is False it keeps its statistics, and normalises by them in training too.
+    Where `trainable` is False it keeps its statistics, and normalizes by them in training too.
 
     Call: float [N, ..., C] -> the same shape.
     """
@@ -37,7 +37,7 @@ class BatchNorm(keras.layers.Layer):
         self.moving_variance = self.add_weight(shape, "ones", name="moving_variance", **fixed)
 
     def call(self, x, training=False):
-        """Normalises in float32, by the batch in training and by what it has seen otherwise."""
+        """Normalizes in float32, by the batch in training and by what it has seen otherwise."""
         wide = tf.cast(x, tf.float32)
         gamma, beta = self.gamma.value, self.beta.value
         seen_mean, seen_variance = self.moving_mean.value, self.moving_variance.value

@@ -1,4 +1,4 @@
-"""What LeNet-5 of 1998 had and later networks have not (LeCun et al. 1998)."""
+"""Layers that only LeNet-5 uses (LeCun et al. 1998)."""
 
 import keras
 import numpy as np

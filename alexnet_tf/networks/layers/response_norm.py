@@ -1,4 +1,4 @@
-"""Local response normalisation (paper, section 3.3), with a gradient that is fast.
+"""Local response normalization (paper, section 3.3), with a gradient that is fast.
 
 All of it is bound by memory, so the fewest passes win: XLA makes one of a whole formula.
 """
@@ -113,7 +113,7 @@ class LocalResponseNorm(keras.layers.Layer):
       radius: channels counted to each side; the paper's n = 5 is radius 2.
       bias, alpha, beta: the paper's k, alpha, beta. alpha meets the raw sum; the 2012 program
         divided it by n, so its run is alpha=2e-5.
-      groups: parts of the channels (the towers) that are normalised apart.
+      groups: parts of the channels (the towers) that are normalized apart.
 
     Call: float [N, H, W, C] -> the same shape.
     """
@@ -133,7 +133,7 @@ class LocalResponseNorm(keras.layers.Layer):
         check_divides(self.groups, "channels", input_shape[-1])
 
     def call(self, x, training=False):
-        """Normalises in float32: there is no bfloat16 kernel, and XLA has no other (xla#43450)."""
+        """Normalizes in float32: there is no bfloat16 kernel, and XLA has no other (xla#43450)."""
         constants = (self.radius, self.bias, self.alpha, self.beta)
 
         def normalize(x, groups):

@@ -1,4 +1,4 @@
-"""Normalisation beside the paper's own: over a square of one channel, and over a batch."""
+"""Normalization beside the paper's own: over a square of one channel, and over a batch."""
 
 import functools
 
@@ -30,7 +30,7 @@ class SpatialResponseNorm(keras.layers.Layer):
         self.size, self.bias, self.alpha, self.beta = size, bias, alpha, beta
 
     def call(self, x, training=False):
-        """Normalises in float32."""
+        """Normalizes in float32."""
         wide = tf.cast(x, tf.float32)
         y = _spatial(wide, (self.size, self.bias, self.alpha, self.beta), training)
         return tf.cast(y, x.dtype)

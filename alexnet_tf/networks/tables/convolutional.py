@@ -5,7 +5,7 @@
 
 Each place of the map is what the network's fully connected layers say of one window of the last
 pooled map. It is what the network would say of a window of pixels only where no layer below pads or
-normalises over places: zeros stand around a window, but not inside a larger picture.
+normalizes over places: zeros stand around a window, but not inside a larger picture.
 """
 
 import dataclasses

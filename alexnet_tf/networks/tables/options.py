@@ -20,7 +20,7 @@ from alexnet_tf.config.network import (
 Layers = tuple[Layer, ...]
 
 NORMS = ("lrn", "spatial_norm", "batch_norm")
-"""Kinds of rows that normalise."""
+"""Kinds of rows that normalize."""
 
 WEIGHTED = ("conv", "local", "sparse", "dense")
 """Kinds of rows with a kernel and an activation."""
@@ -90,7 +90,7 @@ def _pooled(layers: Layers, pooling: Pooling) -> Layers:
 
 
 def _normalized(layers: Layers, normalization: Normalization) -> Layers:
-    """Changes what normalises."""
+    """Changes what normalizes."""
     if normalization == Normalization.TABLE:
         return layers
     bare = tuple(layer for layer in layers if layer.kind not in NORMS)
@@ -100,7 +100,7 @@ def _normalized(layers: Layers, normalization: Normalization) -> Layers:
 
 
 def _with_lrn(layers: Layers) -> Iterator[Layer]:
-    """Puts the paper's normalisation after the first two convolutions (section 3.3)."""
+    """Puts the paper's normalization after the first two convolutions (section 3.3)."""
     convolutions = [layer.name for layer in layers if layer.kind in WEIGHTED[:3]]
     for layer in layers:
         yield layer
@@ -109,7 +109,7 @@ def _with_lrn(layers: Layers) -> Iterator[Layer]:
 
 
 def _with_batch(layers: Layers) -> Iterator[Layer]:
-    """Puts batch normalisation before every hidden activation; its offset is the bias."""
+    """Puts batch normalization before every hidden activation; its offset is the bias."""
     numbers = [_number(layer) for layer in layers if layer.kind in WEIGHTED]
     for layer in layers[:-1]:
         if layer.kind not in WEIGHTED:

@@ -178,7 +178,7 @@ def _write_batch(tag: str, images: np.ndarray) -> None:
 
 
 def _first(config: Config, source: Source) -> np.ndarray:
-    """The first augmented pictures of a run, with their colour noise: uint8 [16, H, W, 3]."""
+    """The first augmented pictures of a run, with their color noise: uint8 [16, H, W, 3]."""
     ds = train_dataset(
         source, config.data, config.network.input, config.run.seed, 0, BATCH_EXAMPLES
     )

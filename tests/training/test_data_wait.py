@@ -1,0 +1,32 @@
+"""The part of the time in which the device has nothing to do because no batch is there."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = pathlib.Path(__file__).parents[1] / "waiting.py"
+ROOT = PROGRAM.parents[1]
+
+
+@pytest.mark.parametrize(
+    "threads, devices",
+    [
+        ("1", ["cpu:0"]),
+        ("2", ["cpu:0"]),
+        pytest.param("1", ["cpu:0", "cpu:1"], marks=pytest.mark.slow),
+        pytest.param("2", ["cpu:0", "cpu:1"], marks=pytest.mark.slow),
+    ],
+)
+def test_only_steps_without_a_batch_wait(threads, devices):
+    environment = {"TF_NUM_INTEROP_THREADS": threads, "PYTHONPATH": str(ROOT)}
+    environment = os.environ | environment | {"TF_CPP_MIN_LOG_LEVEL": "2"}
+    command = [sys.executable, str(PROGRAM), *devices]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    waited = json.loads(done.stdout.splitlines()[-1])
+    assert waited["memory"] < 0.05
+    assert waited["sleeping"] > 0.5

@@ -1,0 +1,86 @@
+"""What happens to a run from outside."""
+
+import os
+import pathlib
+import signal
+
+import pytest
+
+from alexnet_tf.errors import RunFailed, UserError
+from alexnet_tf.training import run_directory, versions
+from alexnet_tf.training.signals import Signals
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_becomes_a_stop_request_and_its_exit_code(number, code):
+    before = signal.getsignal(number)
+    with Signals() as signals:
+        assert signals.exit_code is None
+        os.kill(os.getpid(), number)
+        assert signals.exit_code == code
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_ctrl_c_interrupts_at_once():
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's & makes us ignore it
+    with Signals(), pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_lock_keeps_others_out_until_it_is_released(tmp_path):
+    lock = run_directory.Lock(tmp_path / "run")
+    with pytest.raises(UserError, match="is in use by another process"):
+        run_directory.Lock(tmp_path / "run")
+    lock.release()
+    run_directory.Lock(tmp_path / "run").release()
+
+
+def test_a_lock_in_a_place_that_is_no_directory_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written: Not a directory"):
+        run_directory.Lock(tmp_path / "file" / "run")
+
+
+def test_too_little_space_is_refused_with_both_figures(tmp_path):
+    run_directory.check_space(tmp_path, 1)
+    with pytest.raises(UserError, match="MB free, expected 1000000000000 MB"):
+        run_directory.check_space(tmp_path, 10**18)
+
+
+def test_a_small_file_is_replaced_whole_or_the_reason_is_told(tmp_path):
+    run_directory.write_text(tmp_path / "result.json", "{}")
+    assert (tmp_path / "result.json").read_text() == "{}\n"
+    assert len(list(tmp_path.iterdir())) == 1
+    with pytest.raises(RunFailed, match="could not be written: No such file"):
+        run_directory.write_text(tmp_path / "nowhere" / "result.json", "{}")
+
+
+def test_a_full_disk_is_told_as_such(tmp_path):
+    full = pathlib.Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full")
+    (tmp_path / ".result.json.unfinished").symlink_to(full)
+    with pytest.raises(RunFailed, match="could not be written: No space left on device"):
+        run_directory.write_text(tmp_path / "result.json", "{}")
+
+
+def test_other_versions_are_remarked_on_and_another_order_refused():
+    now = versions.versions()
+    assert versions.check_versions(now, now) is None
+    assert "tensorflow 1.0 ->" in versions.check_versions(now | {"tensorflow": "1.0"}, now)
+    with pytest.raises(UserError, match="order_version=0 in the checkpoint"):
+        versions.check_versions(now | {"order_version": 0}, now)
+
+
+def test_other_names_of_classes_are_refused_with_the_first_differences_and_a_count():
+    names = tuple(f"n{i:04}" for i in range(1000))
+    run_directory.check_same_classes(pathlib.Path("run"), names, names)
+    for now, text in (
+        (("cat", *names[1:]), r"other classes: n0000 -> cat \(1 of 1000 differ\)"),
+        (names[1:], r"n0002 -> n0003 and 997 more \(1000 of 1000 differ\).*--start_from=run"),
+        ((*names, "dog"), r"none -> dog \(1 of 1001 differ\)"),
+    ):
+        with pytest.raises(UserError, match=text) as caught:
+            run_directory.check_same_classes(pathlib.Path("run"), names, now)
+        assert len(str(caught.value)) < 300
