@@ -1,1 +1,1 @@
-"""Weights of other programs; only `blobs` starts TensorFlow, only writing `.pth` needs PyTorch."""
+"""Weights of other programs; only `comparison` starts TensorFlow, only writing `.pth` needs PyTorch."""

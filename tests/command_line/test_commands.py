@@ -125,7 +125,7 @@ def test_other_errors_keep_their_traceback():
 
 def test_a_wrong_flag_answers_with_exit_code_2_before_tensorflow_is_loaded():
     code = (
-        "import sys; from alexnet_tf import flags\n"
+        "import sys; from alexnet_tf.command_line import flags\n"
         "try: flags.run_command(lambda argv: flags.parse_config(argv, 'Trains.'))\n"
         "finally: print(sorted({'tensorflow', 'keras', 'numpy'} & set(sys.modules)))"
     )

@@ -38,7 +38,7 @@ WORDS = [
 
 PROGRAM = """
 import faulthandler, importlib.util, os, signal, subprocess, sys, time
-from alexnet_tf import quiet
+from alexnet_tf.command_line import quiet
 say = lambda text: os.write(2, text.encode())
 say("before\\n")
 quiet.watch_import()

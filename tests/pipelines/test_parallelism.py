@@ -120,7 +120,6 @@ def test_pictures_decoded_side_by_side_have_a_part_of_the_memory(cpus, gigabytes
 USERS_VALUES = """
 import os
 import tensorflow as tf
-from alexnet_tf.config.run import RunConfig
 from alexnet_tf.training import strategy
 from pipelines import parallelism
 pools = tf.config.threading
@@ -130,7 +129,7 @@ for quota, variable, chosen in ((0, "", 0), (7, "", 0), (7, "3", 0), (7, "", 5))
     for name in ("inter_op", "intra_op"):
         os.environ[f"TF_NUM_{name.replace('_', '').upper()}_THREADS"] = variable
         getattr(pools, f"set_{name}_parallelism_threads")(chosen)
-    strategy.make_strategy(RunConfig(devices=("cpu:0",)))
+    strategy._set_threads()
     found += [pools.get_inter_op_parallelism_threads(), pools.get_intra_op_parallelism_threads()]
 print(found)
 """

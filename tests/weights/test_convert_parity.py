@@ -75,8 +75,8 @@ def blobs(request):
 
 
 def check(tmp_path, capsys, blobs, *flags):
-    np.savez(tmp_path / "blobs.npz", **blobs)
-    assert convert.main(["--check", str(tmp_path / "blobs.npz"), *flags]) == 0
+    np.savez(tmp_path / "comparison.npz", **blobs)
+    assert convert.main(["--check", str(tmp_path / "comparison.npz"), *flags]) == 0
     printed = capsys.readouterr()
     return json.loads(printed.out), printed.err
 
@@ -138,13 +138,13 @@ def test_a_check_skips_what_has_no_weights_up_to_the_next_stored_input(blobs, tm
     ],
 )
 def test_a_check_refuses_what_does_not_fit(blobs, tmp_path, change, text):
-    np.savez(tmp_path / "blobs.npz", **blobs | change)
+    np.savez(tmp_path / "comparison.npz", **blobs | change)
     with pytest.raises(UserError, match=f"check=.*{text}"):
-        convert.main([f"--check={tmp_path / 'blobs.npz'}", "--network.name=caffe"])
+        convert.main([f"--check={tmp_path / 'comparison.npz'}", "--network.name=caffe"])
 
 
 def test_activations_to_compare_with_have_a_limit_too(tmp_path, monkeypatch):
-    monkeypatch.setattr("alexnet_tf.weights.blobs.MOST_BYTES", 30_000)
+    monkeypatch.setattr("alexnet_tf.weights.comparison.MOST_BYTES", 30_000)
     np.savez(tmp_path / "a.npz", input=np.zeros((3, 50, 51), np.float32))
     with pytest.raises(UserError, match=r"check=.*of 30,600 bytes; expected up to 30,000\."):
         convert.main([f"--check={tmp_path / 'a.npz'}"])
