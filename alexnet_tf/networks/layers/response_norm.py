@@ -1,6 +1,7 @@
 """Local response normalization (paper, section 3.3), with a gradient that is fast.
 
-All of it is bound by memory, so the fewest passes win: XLA makes one of a whole formula.
+All of it is bound by memory, so the fewest passes win: XLA makes one of a whole formula, with the
+casts around it. Sums and powers are float32 in every precision.
 """
 
 import functools
@@ -31,7 +32,7 @@ def local_response_norm(
     elsewhere, so in an export, TensorFlow's operation stands, which needs no compiler.
 
     Args:
-      x: float32 [N, H, W, C].
+      x: float [N, H, W, C].
       radius: channels counted to each side.
       bias: the paper's k.
       alpha: weight of the raw sum of squares.
@@ -40,7 +41,7 @@ def local_response_norm(
       training: whether a gradient will be asked for.
 
     Returns:
-      float32 [N, H, W, C].
+      The same shape and dtype.
     """
     shape, depth = tf.shape(x), x.shape[-1] // groups
     constants = (radius, bias, alpha, beta)
@@ -54,24 +55,27 @@ def local_response_norm(
     if training:
         y = compiled(pixels)
     else:
-        y = tf.nn.local_response_normalization(pixels, *constants)
+        # It has no bfloat16 kernel, and XLA no other than float32 (xla#43450).
+        y = tf.nn.local_response_normalization(tf.cast(pixels, tf.float32), *constants)
+        y = tf.cast(y, x.dtype)
     return tf.reshape(y, shape)
 
 
 @tf.function(jit_compile=True)
 def _forward(x, radius: int, bias: float, alpha: float, beta: float):
-    """Divides float32 [N, H, W, C]: x / base ** beta."""
-    rows = tf.reshape(x, [-1, x.shape[-1]])
+    """Divides float [N, H, W, C]: x / base ** beta."""
+    rows = tf.cast(tf.reshape(x, [-1, x.shape[-1]]), tf.float32)
     y = normalized(rows, functools.partial(_window_sum, radius=radius), bias, alpha, beta)
-    return tf.reshape(y, tf.shape(x))
+    return tf.cast(tf.reshape(y, tf.shape(x)), x.dtype)
 
 
 @tf.function(jit_compile=True)
 def _backward(x, dy, radius: int, bias: float, alpha: float, beta: float):
-    """Returns dx = dy / base ** beta - 2 alpha beta x sum(dy y / base), float32 [N, H, W, C]."""
-    rows, dy = (tf.reshape(t, [-1, x.shape[-1]]) for t in (x, dy))
+    """Returns dx = dy / base ** beta - 2 alpha beta x sum(dy y / base), as x is."""
+    rows, dy = (tf.cast(tf.reshape(t, [-1, x.shape[-1]]), tf.float32) for t in (x, dy))
     window_sum = functools.partial(_window_sum, radius=radius)
-    return tf.reshape(gradient(rows, dy, window_sum, bias, alpha, beta), tf.shape(x))
+    dx = gradient(rows, dy, window_sum, bias, alpha, beta)
+    return tf.cast(tf.reshape(dx, tf.shape(x)), x.dtype)
 
 
 def normalized(x: tf.Tensor, window_sum: Sum, bias: float, alpha: float, beta: float) -> tf.Tensor:
@@ -133,12 +137,11 @@ class LocalResponseNorm(keras.layers.Layer):
         check_divides(self.groups, "channels", input_shape[-1])
 
     def call(self, x, training=False):
-        """Normalizes in float32: there is no bfloat16 kernel, and XLA has no other (xla#43450)."""
+        """Normalizes each group by itself where `x` has any."""
         constants = (self.radius, self.bias, self.alpha, self.beta)
 
         def normalize(x, groups):
-            y = local_response_norm(tf.cast(x, tf.float32), *constants, groups, training)
-            return tf.cast(y, x.dtype)
+            return local_response_norm(x, *constants, groups, training)
 
         if num_groups(x) == self.groups:
             return join_groups([normalize(part, 1) for part in split_groups(x, self.groups)])
