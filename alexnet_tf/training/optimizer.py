@@ -81,7 +81,7 @@ class PaperSGD(keras.optimizers.Optimizer):
         rate = tf.cast(learning_rate, variable.dtype) * factor
         velocity = _beside(variable, self.momentums[index].value)
         held = tf.convert_to_tensor(self.is_held)
-        gradient = tf.convert_to_tensor(gradient)
+        gradient = _before_cast(tf.convert_to_tensor(gradient))
         with tf.device(variable.device):
             _move(variable.handle, velocity.handle, gradient, rate, decay, self.momentum, held)
 
@@ -123,6 +123,12 @@ def _beside(variable: tf.Variable, slot: tf.Variable) -> tf.Variable:
     return next(part for part in parts if part.device == variable.device)
 
 
+def _before_cast(gradient: tf.Tensor) -> tf.Tensor:
+    """Takes a gradient of 16 bits before it was cast to float32: `_move` casts in its own pass."""
+    is_cast = tf.is_symbolic_tensor(gradient) and gradient.op.type == "Cast"
+    return gradient.op.inputs[0] if is_cast else gradient
+
+
 @tf.function(jit_compile=True)
 def _move(variable, velocity, gradient, rate, decay, momentum, is_held):
     """The two lines of the rule, in one pass over memory and in place, thanks to XLA.
@@ -133,7 +139,8 @@ def _move(variable, velocity, gradient, rate, decay, momentum, is_held):
     It takes the handles of variable and velocity. Given variables, it would hold weak references
     to the first ones, and fail for the next model once they are deleted (TF 2.21).
     """
-    dtype = gradient.dtype
+    dtype = rate.dtype
+    gradient = tf.cast(gradient, dtype)
     w, v = (tf.raw_ops.ReadVariableOp(resource=x, dtype=dtype) for x in (variable, velocity))
     # Factors, since a select over whole tensors makes XLA copy them and takes twice as long.
     moving = tf.cast(~is_held, dtype)

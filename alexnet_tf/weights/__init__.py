@@ -1,1 +1,4 @@
-"""Weights of other programs; only `comparison` starts TensorFlow, only writing `.pth` needs PyTorch."""
+"""Weights of other programs.
+
+Only `comparison` starts TensorFlow, only writing `.pth` needs PyTorch.
+"""
