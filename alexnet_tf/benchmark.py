@@ -1,25 +1,26 @@
 """How fast it is: python -m alexnet_tf.benchmark step|inference|loop [--json].
 
-step measures the training step against plain Keras, against PyTorch where it is installed, and
-against the device's matrix products; inference does so for the forward pass; loop measures what
-reading data costs `train` beside its step. Each contender works in a process of its own, one after
-the other in rounds; the table quotes medians over the rounds. It goes to standard output, progress
-to standard error.
+step measures the training step against plain Keras, against PyTorch where it is installed (eager
+and compiled, channels first and last; the best of them is quoted), and against the device's matrix
+products; inference does so for the forward pass; loop measures what reading data costs `train`
+beside its step. Each contender works in a process of its own, one after the other in rounds; the
+table quotes medians over the rounds. It goes to standard output, progress to standard error.
 
 With --json the last line of standard output is one JSON object: benchmark, network,
 global_batch_size, precision, device, pictures (what the loop read: noise or a data.source; null
-otherwise), rounds, gflop_per_image, multiply_adds, of_predicted (by how much
-the speed is what the multiply-adds predict from that of `paper`; null for `paper` itself and for
-loop), crossing_bytes_per_image (of two towers: layers, forward, backward; null otherwise),
-contenders, left_out (a list of {name, reason}), machine
-(cores, processor, accelerator, system, versions, load_before, date), command. Each contender has
-name, images_per_second (the median), lowest, highest, by_round, cpu_seconds_per_image (of all its
-threads), and
+otherwise), rounds, gflop_per_image, multiply_adds, of_predicted (by how much the speed is what the
+multiply-adds predict from that of `paper`; null for `paper` itself and for loop),
+crossing_bytes_per_image (of two towers: layers, forward, backward; null otherwise), contenders,
+best_pytorch (the form of PyTorch that comes closest: name, ours_times; null where there is none,
+and for loop), left_out (a list of {name, reason}), machine (cores, processor, accelerator, system,
+versions, load_before, date), command. Each contender has name, images_per_second (the median),
+lowest, highest, by_round, cpu_seconds_per_image (of all its threads), and
 
 - of step and inference (alexnet_tf, one_device (of two towers), paper (of other networks),
-  plain_keras, pytorch, matrix_product): gflop_per_second,
-  ours_times (how many times as fast alexnet_tf is; null where there is nothing to compare),
-  share_of_peak (a fraction);
+  plain_keras, pytorch_eager_channels_first, pytorch_eager_channels_last,
+  pytorch_compiled_channels_first, pytorch_compiled_channels_last, matrix_product):
+  gflop_per_second, ours_times (how many times as fast alexnet_tf is; null where there is nothing
+  to compare), share_of_peak (a fraction);
 - of loop (step, loop_in_memory, loop_encoded, decoder): allowed_images_per_second (to
   loop_in_memory the step's speed; to loop_encoded what the decoder's own CPU time leaves of it),
   loss_percent (against that); both are null of the others.
@@ -51,9 +52,9 @@ LEARNING_RATE = 1e-4
 class Arguments:
     """Measures images per second: of the training step, of the forward pass, or of the whole loop.
 
-    step and inference compare with plain Keras, with PyTorch (if it is installed) and with the
-    device's matrix products. loop says what is lost by reading data, from memory and from encoded
-    pictures.
+    step and inference compare with plain Keras, with PyTorch (if it is installed; eager and
+    compiled) and with the device's matrix products. loop says what is lost by reading data, from
+    memory and from encoded pictures.
     """
 
     what: tuple[str, ...] = dataclasses.field(metadata=POSITIONAL)
@@ -65,8 +66,8 @@ class Arguments:
     round_seconds: float = 1.0
     """How long a turn lasts at least, about."""
     beside: tuple[str, ...] = ()
-    """Contenders to measure beside alexnet_tf and the matrix product, such as paper or pytorch;
-    all by default."""
+    """Contenders to measure beside alexnet_tf and the matrix product, such as paper or pytorch (all
+    its forms, or one by its name in --json); all by default."""
     json: bool = False
     """Print one JSON object after the table."""
     precision: Precision = Precision.FLOAT32

@@ -34,7 +34,7 @@ def main(key: str, text: str) -> None:
     try:
         # Only here, so that TensorFlow and PyTorch are never in one process.
         module = importlib.import_module(f"alexnet_tf.benchmarking.contenders.{one.module}")
-        work = getattr(module, one.function)(spec)
+        work = getattr(module, one.function)(spec, **one.options)
         num_steps = steps_for(work, spec.round_seconds / PARTS)
     except UserError as error:
         return answer({"refused": str(error)})

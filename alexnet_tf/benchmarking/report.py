@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from alexnet_tf.benchmarking.contenders.table import PAPER, paper
+from alexnet_tf.benchmarking.contenders.table import PAPER, PYTORCH, contender, paper
 from alexnet_tf.benchmarking.rounds import Measured
 from alexnet_tf.benchmarking.spec import Sample, Spec, What
 from alexnet_tf.config.network import NetworkConfig
@@ -79,9 +79,10 @@ def result(
     is_loop = spec.what == What.LOOP
     samples = measured.samples
     if is_loop:
-        entries = loop_entries(samples, machine)
+        entries, best = loop_entries(samples, machine), None
     else:
         entries = rival_entries(samples, flop, flop_per_image(paper(), spec.what))
+        best = best_pytorch(entries, spec.what)
     return {
         "benchmark": str(spec.what),
         "network": spec.config.network.name,
@@ -95,6 +96,7 @@ def result(
         "of_predicted": None if is_loop else of_predicted(spec.config.network, samples),
         "crossing_bytes_per_image": crossing_bytes(spec.config),
         "contenders": entries,
+        "best_pytorch": best,
         "left_out": [{"name": key, "reason": why} for key, why in measured.left_out.items()],
         "machine": dict(machine),
         "command": command,
@@ -126,6 +128,23 @@ def rival_entries(
             entry | {"gflop_per_second": rate, "ours_times": times, "share_of_peak": share}
         )
     return result
+
+
+def best_pytorch(entries: Sequence[Mapping[str, Any]], what: What) -> dict[str, Any] | None:
+    """The form of PyTorch that comes closest to ours.
+
+    Args:
+      entries: that `rival_entries` made.
+      what: the benchmark.
+
+    Returns:
+      name, ours_times; None where no form of it was measured.
+    """
+    forms = [one for one in entries if contender(what, one["name"]).program == PYTORCH]
+    if not forms:
+        return None
+    best = min(forms, key=lambda one: one["ours_times"])
+    return {"name": best["name"], "ours_times": best["ours_times"]}
 
 
 def loop_entries(

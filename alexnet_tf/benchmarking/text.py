@@ -17,6 +17,11 @@ LOOP_NOTE = (
     "own CPU time leaves of it"
 )
 
+PYTORCH_NOTE = (
+    "PyTorch: the same network, tuned: huge pages as ours, local response normalization written to "
+    "be fast, fused SGD; compiled is torch.compile"
+)
+
 
 def text(result: Mapping[str, Any]) -> str:
     """Writes a result for people.
@@ -109,6 +114,10 @@ def _notes(result: Mapping[str, Any], what: What) -> list[str]:
     """What a reader of the table should know."""
     contenders = [contender(what, one["name"]) for one in result["contenders"]]
     notes = [f"{one.label}: {one.note}" for one in contenders if one.note]
+    if result["best_pytorch"]:
+        best = result["best_pytorch"]
+        form = contender(what, best["name"]).form
+        notes += [PYTORCH_NOTE, f"{best['ours_times']:.2f} x the best PyTorch: {form}"]
     notes.append(f"{result['gflop_per_image']:.3g} GFLOP an image")
     if result["of_predicted"]:
         notes.append(

@@ -1,6 +1,7 @@
 """The benchmark: its arithmetic, its text, and contenders that do the same work."""
 
 import dataclasses
+import itertools
 import json
 
 import numpy as np
@@ -13,6 +14,7 @@ from alexnet_tf.benchmarking.contenders import plain_keras, pytorch, table
 from alexnet_tf.benchmarking.sources import Noise, Some
 from alexnet_tf.benchmarking.spec import Sample, Spec, What
 from alexnet_tf.benchmarking.text import aligned, text
+from alexnet_tf.command_line import environment
 from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.config.run import Config, RunConfig
 from alexnet_tf.errors import RunFailed, UserError
@@ -34,6 +36,7 @@ FLAGS = (
     "--network.width=0.0625 --network.fc_width=16 --network.input.size=67 "
     "--network.num_classes=5 --global_batch_size=2 --rounds=2 --round_seconds=0.01"
 ).split()
+FORMS = list(itertools.product(["eager", "compiled"], ["first", "last"]))
 MACHINE = {"cores": 2, "processor": "P", "accelerator": None, "system": "S"}
 MACHINE |= {"versions": {"TensorFlow": "2"}, "load_before": 0.5, "date": "2026-01-01"}
 
@@ -50,8 +53,11 @@ def samples(*rates: float, cpu_seconds: float = 0.0) -> list[Sample]:
 def rivals() -> dict:
     flop = report.flop_per_image(TINY, What.STEP)
     found = {"alexnet_tf": samples(40, 20, 36), "plain_keras": samples(5, 5, 6)}
+    found["pytorch_eager_channels_last"] = samples(10, 5, 12)
+    found["pytorch_compiled_channels_last"] = samples(20, 8, 24)
     found["matrix_product"] = samples(50 * flop, 50 * flop, 60 * flop)
-    measured = rounds.Measured(found, left_out={"pytorch": "torch is not installed"})
+    absent = {"pytorch_compiled_channels_first": "there is no compiler"}
+    measured = rounds.Measured(found, left_out=absent)
     return report.result(spec(), 3, measured, MACHINE, "python -m alexnet_tf.benchmark step")
 
 
@@ -63,7 +69,7 @@ def test_the_papers_network_takes_4_14_gflop_to_train_and_1_45_to_ask():
 
 
 def test_ratios_are_medians_over_the_rounds_and_not_ratios_of_medians():
-    ours, keras, peak = rivals()["contenders"]
+    ours, keras, *_, peak = rivals()["contenders"]
     assert [one["images_per_second"] for one in (ours, keras, peak)] == [36, 5, 50]
     assert (ours["lowest"], ours["highest"], ours["by_round"]) == (20, 40, [40, 20, 36])
     assert keras["ours_times"] == pytest.approx(6)  # of 8, 4, 6
@@ -98,9 +104,52 @@ def test_the_table_names_everyone_and_says_who_was_left_out():
     said = text(rivals())
     row = next(line for line in said.splitlines() if "plain Keras" in line)
     assert "6.00 x as fast" in row and "5.0 - 6.0" in row
-    assert "PyTorch: left out, torch is not installed" in said
+    assert "PyTorch compiled, channels first: left out, there is no compiler" in said
     assert "2 cores, P, S; TensorFlow 2; load 0.5 before; 2026-01-01" in said
     assert said.endswith("python -m alexnet_tf.benchmark step")
+
+
+def test_the_best_form_of_pytorch_is_quoted_and_all_are_shown():
+    found = rivals()
+    name = "pytorch_compiled_channels_last"
+    assert found["best_pytorch"] == {"name": name, "ours_times": 2}  # of 2, 2.5, 1.5
+    said = text(found)
+    assert "2.00 x the best PyTorch: compiled, channels last" in said
+    assert "| PyTorch eager, channels last " in said
+    assert report.best_pytorch(found["contenders"][:2], What.STEP) is None
+
+
+def test_beside_names_one_form_of_pytorch_or_all():
+    def keys(*beside):
+        return [one.key for one in table.contenders_of(spec(), beside)][1:-1]
+
+    forms = [f"pytorch_{how}_channels_{place}" for how, place in FORMS]
+    assert keys("pytorch") == forms
+    assert keys(forms[3], "plain_keras") == ["plain_keras", forms[3]]
+    variables = [one.environment for one in table.CONTENDERS[What.STEP] if one.key in forms]
+    assert all(one.items() >= environment.FAST.items() for one in variables)
+
+
+def test_where_nothing_can_be_compiled_pytorch_takes_part_uncompiled(tmp_path):
+    pytest.importorskip("torch")
+    no_compiler = {"CXX": str(tmp_path / "none"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
+    compiled = table.contender(What.INFERENCE, "pytorch_compiled_channels_last")
+    compiled = dataclasses.replace(compiled, environment=compiled.environment | no_compiler)
+    eager = table.contender(What.INFERENCE, "pytorch_eager_channels_last")
+    measured = rounds.measure([compiled, eager], spec(What.INFERENCE), 1, lambda line: None)
+    assert list(measured.samples) == [eager.key]
+    assert "torch.compile needs a C++ compiler" in measured.left_out[compiled.key]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_every_form_of_pytorch_trains(precision, capsys):
+    pytest.importorskip("torch")
+    typed = ["step", "--json", "--beside=pytorch", f"--precision={precision}", *FLAGS]
+    assert benchmark.main(typed) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found["left_out"] == []
+    assert len(found["contenders"]) == 2 + len(FORMS)
 
 
 def test_the_columns_of_a_table_stand_under_each_other():
@@ -137,7 +186,8 @@ def test_plain_keras_computes_our_network():
     np.testing.assert_allclose(plain(images), model(preprocess(images, TINY.input)), atol=1e-5)
 
 
-def test_pytorch_computes_our_network():
+@pytest.mark.parametrize("layout", ["contiguous_format", "channels_last"])
+def test_pytorch_computes_our_network(layout):
     torch = pytest.importorskip("torch")
     model, other = alexnet(TINY, seed=1), pytorch.network(TINY).eval()
     ours = [x.numpy() for x in model.trainable_variables]
@@ -148,7 +198,9 @@ def test_pytorch_computes_our_network():
         for theirs, array in zip(other.parameters(), ours, strict=True):
             theirs.copy_(torch.from_numpy(array.transpose(order[array.ndim]).copy()))
         images = np.random.default_rng(0).integers(0, 256, (2, 67, 67, 3), np.uint8)
-        logits = other(torch.from_numpy(images.transpose(0, 3, 1, 2).copy())).numpy()
+        channels_first = torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
+        form = {"memory_format": getattr(torch, layout)}
+        logits = other.to(**form)(channels_first.contiguous(**form)).numpy()
     np.testing.assert_allclose(logits, model(preprocess(images, TINY.input)), atol=1e-5)
 
 
@@ -193,7 +245,7 @@ def test_a_contender_that_dies_is_left_out_where_it_can_be_missed():
 
 def test_the_command_prints_its_table_and_one_json_object_at_the_end(monkeypatch, capsys):
     ours, *_, peak = table.CONTENDERS[What.STEP]
-    absent = dataclasses.replace(peak, key="pytorch", needs="no_such_package")
+    absent = dataclasses.replace(peak, key="paper", needs="no_such_package")
     monkeypatch.setitem(table.CONTENDERS, What.STEP, (ours, absent, peak))
     assert benchmark.main(["step", "--json", *FLAGS]) == 0
     *lines, last = capsys.readouterr().out.splitlines()

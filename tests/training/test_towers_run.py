@@ -110,6 +110,7 @@ def test_towers_need_two_groups(network):
 @pytest.mark.slow
 def test_the_benchmark_counts_what_crosses(capsys):
     flags = ["--network.name=small", "--network.towers=2", "--devices=cpu:0,cpu:1", "--json"]
+    flags += ["--beside=one_device"]
     tiny_rounds = ["--rounds=1", "--round_seconds=0.01", "--global_batch_size=8"]
     assert benchmark(["step", *flags, *tiny_rounds]) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])

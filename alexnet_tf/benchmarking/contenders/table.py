@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from alexnet_tf.benchmarking.spec import Spec, What
 from alexnet_tf.command_line.environment import FAST
@@ -16,8 +17,11 @@ PAPER = "paper"
 STOCK = dict.fromkeys(FAST)
 """TensorFlow as it comes: oneDNN is off on some processors (TF 2.21)."""
 
-PASSIVE = STOCK | {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0"}
-"""PyTorch as it comes, but for threads of OpenMP, which wait without spinning."""
+PASSIVE = FAST | {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0"}
+"""Huge pages as ours, and threads of OpenMP that wait without spinning."""
+
+PYTORCH = "pytorch"
+"""What `beside` calls all forms of PyTorch together."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,12 +38,18 @@ class Contender:
     """The function there that makes the Work."""
     environment: Mapping[str, str | None]
     """Variables to set for its process, or with None to take away."""
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """What else that function is given."""
     adapt: Callable[[Spec], Spec] = lambda spec: spec
     """What it measures instead of the network that was asked for."""
     can_be_missed: bool = False
     """Whether the benchmark goes on without it, by choice or because it cannot run."""
     needs: str = ""
     """A package that we do not require: without it the contender is left out."""
+    program: str = ""
+    """Whose form it is, where one program has several; `beside` takes them all by it."""
+    form: str = ""
+    """Which of them."""
     note: str = ""
     """What a reader of the table should know."""
 
@@ -109,17 +119,7 @@ def _rivals(function: str) -> tuple[Contender, ...]:
             note="Conv2D(groups=2), TensorFlow's own gradient of local response normalization, "
             "TensorFlow's default environment (commands of ours set oneDNN and huge pages on)",
         ),
-        Contender(
-            key="pytorch",
-            label="PyTorch",
-            module="pytorch",
-            function=function,
-            environment=PASSIVE,
-            can_be_missed=True,
-            needs="torch",
-            note="the same network, eager, default environment, the faster one of channels first "
-            "and channels last",
-        ),
+        *_forms_of_pytorch(function),
         Contender(
             key="matrix_product",
             label="matrix product",
@@ -128,6 +128,26 @@ def _rivals(function: str) -> tuple[Contender, ...]:
             environment=FAST,
             note="the peak: square matrices, as if they were pictures",
         ),
+    )
+
+
+def _forms_of_pytorch(function: str) -> tuple[Contender, ...]:
+    """PyTorch as its users tune it: as it comes or compiled, in either layout of memory."""
+    return tuple(
+        Contender(
+            key=f"{PYTORCH}_{how}_channels_{place}",
+            label=f"PyTorch {how}, channels {place}",
+            module="pytorch",
+            function=function,
+            environment=PASSIVE,
+            options={"is_compiled": how == "compiled", "is_channels_last": place == "last"},
+            can_be_missed=True,
+            needs="torch",
+            program=PYTORCH,
+            form=f"{how}, channels {place}",
+        )
+        for how in ("eager", "compiled")
+        for place in ("first", "last")
     )
 
 
@@ -152,7 +172,7 @@ def contenders_of(spec: Spec, beside: Sequence[str] = ()) -> tuple[Contender, ..
 
     Args:
       spec: what is measured.
-      beside: keys of those that can be missed and are wanted; all where empty.
+      beside: keys or programs of those that can be missed and are wanted; all where empty.
 
     Raises:
       UserError: `beside` names none of them.
@@ -161,13 +181,23 @@ def contenders_of(spec: Spec, beside: Sequence[str] = ()) -> tuple[Contender, ..
     is_paper = dataclasses.replace(network, towers=1) == paper()
     idle = {"one_device": network.towers == 1, PAPER: is_paper}
     useful = [one for one in CONTENDERS[spec.what] if not idle.get(one.key, False)]
-    optional = [one.key for one in useful if one.can_be_missed]
+    optional = [one for one in useful if one.can_be_missed]
+    names = list(dict.fromkeys(name for one in optional for name in _names(one)))
     for key in beside:
         if not optional:
             raise UserError(f"beside={key}: loop always measures the same. Leave it out.")
-        if key not in optional:
-            raise UserError(expected_one_of("beside", key, optional))
-    return tuple(one for one in useful if not (beside and one.can_be_missed) or one.key in beside)
+        if key not in names:
+            raise UserError(expected_one_of("beside", key, names))
+    return tuple(
+        one
+        for one in useful
+        if not (beside and one.can_be_missed) or set(_names(one)) & set(beside)
+    )
+
+
+def _names(one: Contender) -> list[str]:
+    """What `beside` may call a contender."""
+    return [one.program, one.key] if one.program else [one.key]
 
 
 def contender(what: What, key: str) -> Contender:
