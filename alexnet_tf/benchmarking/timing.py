@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from alexnet_tf.benchmarking.spec import Sample
+from alexnet_tf.config.layer_rows import Pool
 from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.config.run import Config
 from alexnet_tf.errors import UserError
@@ -78,19 +79,15 @@ def synthetic(config: Config) -> tuple[np.ndarray, np.ndarray]:
     return images, draw.integers(0, config.network.num_classes, rows, np.int32)
 
 
-STOCK_KINDS = ("conv", "lrn", "pool", "activate", "drop", "dense")
-"""Rows that plain Keras and PyTorch have layers for."""
-
-
 def check_is_stock(config: NetworkConfig) -> None:
     """Refuses a network that plain Keras and PyTorch have no layers for.
 
     Raises:
-      UserError: a row is not among `STOCK_KINDS`, or pools upwards, or the picture is gray.
+      UserError: a row is no stock layer, or pools upwards, or the picture is gray.
     """
     for layer in layers_of(config):
-        is_odd = layer.kind not in STOCK_KINDS or getattr(layer, "round_up", False)
-        if is_odd or getattr(layer, "is_mean", False):
+        is_odd_pool = isinstance(layer, Pool) and (layer.round_up or layer.is_mean)
+        if is_odd_pool or not layer.is_stock:
             raise UserError(f"{layer.name} of network.name={config.name} is no stock layer")
     if config.input.num_channels != 3:
         raise UserError(f"network.name={config.name} sees gray pictures")

@@ -1,44 +1,21 @@
 """The rows that a table of layers is made of. No TensorFlow here.
 
-Every row is a value with a `kind`; `networks/alexnet.py` builds each kind by one function, and
-`networks/table.py` counts it.
+Every row is a value with a `kind`. A new kind is a class here, with its traits; a layer in
+`networks/layers/`, its builder in `networks/alexnet.py` and its shapes in
+`networks/tables/resolved.py`.
 """
 
 import dataclasses
-import enum
 
-from pipelines.typed import Typed
-
-
-class Activation(enum.StrEnum):
-    """What each output goes through."""
-
-    LINEAR = "linear"
-    RELU = "relu"
-    TANH = "tanh"
-    SIGMOID = "sigmoid"
-    SCALED_TANH = "scaled_tanh"
-
-
-class _Row(Typed):
-    """Base of the rows; a wrong value is named with its row, such as network.layers.conv1.pad."""
-
-    def __post_init__(self):
-        """Refuses values of other types, and a kind that is not the class's."""
-        super().__post_init__()
-        if not self.name:
-            raise ValueError(f"{self.named('name')}='': expected a name, such as conv1.")
-        if self.kind != type(self).kind:
-            raise ValueError(f"{self.named('kind')}={self.kind}: expected {type(self).kind}.")
-
-    def named(self, field: str) -> str:
-        """What a message calls a field."""
-        return f"network.layers.{self.name or type(self).__name__}.{field}"
+from alexnet_tf.config.layer_traits import Activation, LayerRow
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Conv(_Row):
+class Conv(LayerRow):
     """A convolution with its bias and activation."""
+
+    is_spatial = is_across_channels = is_stock = has_kernel = has_halves = True
+    companions = ("norm", "rnorm", "relu")
 
     name: str
     """The paper's, such as conv1."""
@@ -72,6 +49,9 @@ class Conv(_Row):
 class Local(Conv):
     """A convolution whose kernels differ from place to place (locally connected)."""
 
+    is_of_one_size = has_kernel_for_each_place = True
+    is_stock = has_halves = False
+
     kind: str = "local"
 
 
@@ -79,14 +59,18 @@ class Local(Conv):
 class Sparse(Conv):
     """A convolution whose filters see some of the channels each (LeNet-5's C3)."""
 
+    is_stock = has_halves = False
+
     connections: tuple[tuple[int, ...], ...]
     """For each filter, the input channels that it sees."""
     kind: str = "sparse"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Lrn(_Row):
+class Lrn(LayerRow):
     """Local response normalization (paper, section 3.3); alpha meets the raw sum of squares."""
+
+    is_spatial = is_norm = is_transparent = is_across_channels = is_stock = has_halves = True
 
     name: str
     """Such as norm1."""
@@ -108,8 +92,10 @@ class Lrn(_Row):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SpatialNorm(_Row):
+class SpatialNorm(LayerRow):
     """Response normalization over a square of the same channel."""
+
+    is_spatial = is_norm = is_transparent = has_halves = True
 
     name: str
     """Such as rnorm2."""
@@ -131,8 +117,10 @@ class SpatialNorm(_Row):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BatchNorm(_Row):
+class BatchNorm(LayerRow):
     """Batch normalization (Ioffe & Szegedy 2015) of each channel, with scale and offset."""
+
+    is_norm = is_transparent = True
 
     name: str
     """Such as norm1."""
@@ -151,8 +139,10 @@ class BatchNorm(_Row):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Pool(_Row):
+class Pool(LayerRow):
     """Maximum or mean over windows that may overlap (paper, section 3.4)."""
+
+    is_spatial = is_transparent = is_stock = has_halves = True
 
     name: str
     """Such as pool1."""
@@ -174,8 +164,10 @@ class Pool(_Row):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Subsample(_Row):
+class Subsample(LayerRow):
     """LeNet-5's S2 and S4: mean of 2x2, one gain and one bias for each channel."""
+
+    is_spatial = True
 
     name: str
     """Such as s2."""
@@ -185,8 +177,10 @@ class Subsample(_Row):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Pyramid(_Row):
+class Pyramid(LayerRow):
     """Maxima over 1, 4, 9,... parts of the picture (He et al. 2014): any size gives one length."""
+
+    is_spatial = is_transparent = is_of_one_size = True
 
     name: str
     """Such as pool5."""
@@ -203,8 +197,10 @@ class Pyramid(_Row):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Activate(_Row):
+class Activate(LayerRow):
     """An activation that stands apart from its layer, such as a ReLU after the pooling."""
+
+    is_transparent = is_stock = has_halves = True
 
     name: str
     """Such as relu1."""
@@ -214,8 +210,10 @@ class Activate(_Row):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Drop(_Row):
+class Drop(LayerRow):
     """Dropout (paper, section 4.2), by `network.dropout` and `network.dropout_rate`."""
+
+    is_transparent = is_stock = has_halves = True
 
     name: str
     """Such as drop6, which also decides its masks."""
@@ -223,8 +221,11 @@ class Drop(_Row):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Dense(_Row):
+class Dense(LayerRow):
     """A fully connected layer."""
+
+    is_across_channels = is_stock = has_kernel = has_halves = True
+    companions = ("drop",)
 
     name: str
     """Such as fc6."""
@@ -245,8 +246,10 @@ class Dense(_Row):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Rbf(_Row):
+class Rbf(LayerRow):
     """LeNet-5's output: minus the squared distance to a fixed picture of each digit."""
+
+    is_across_channels = is_of_one_size = True
 
     name: str
     """Such as output."""

@@ -31,7 +31,8 @@ from alexnet_tf.networks.layers import (
 from alexnet_tf.networks.layers.dropout import Dropout
 from alexnet_tf.networks.layers.initializers import NamedNormal, NamedUniform
 from alexnet_tf.networks.model import Network
-from alexnet_tf.networks.tables.resolved import Row, table
+from alexnet_tf.networks.tables.resolved import table
+from alexnet_tf.networks.tables.shapes import Row
 
 INIT_VERSION = 2
 """Stored in checkpoints; rises when the same seed gives other weights (2: `init=he` where the ReLU

@@ -16,7 +16,7 @@ import tensorflow as tf
 from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.networks import alexnet
 from alexnet_tf.networks.layers.dropout import Dropout
-from alexnet_tf.networks.tables.resolved import Row
+from alexnet_tf.networks.tables.shapes import Row
 from alexnet_tf.networks.tables.two_towers import towers_table
 
 Weights = dict[str, list[keras.Variable]]

@@ -11,10 +11,12 @@ import sys
 
 import numpy as np
 
+from alexnet_tf.config.layer_rows import Dense
 from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.config.run import Config
 from alexnet_tf.errors import UserError, listed
-from alexnet_tf.networks.tables.resolved import Row, table
+from alexnet_tf.networks.tables.resolved import table
+from alexnet_tf.networks.tables.shapes import Row
 from alexnet_tf.training import checkpoint, converted
 from alexnet_tf.training.selection import frozen_layers
 from alexnet_tf.weights import formats, layouts, partial
@@ -178,7 +180,7 @@ def _arrays_of(row: Row, found: Found) -> Arrays:
 
 def _has_other_classes(row: Row, arrays: Arrays) -> bool:
     """Whether the output layer differs in the number of classes, and in that alone."""
-    is_output = row.layer.kind == "dense" and not row.layer.units
+    is_output = isinstance(row.layer, Dense) and not row.layer.units
     same = arrays.keys() == row.arrays.keys()
     same = same and all(arrays[part].shape[:-1] == row.arrays[part][:-1] for part in arrays)
     return is_output and same and _shapes(arrays) != row.arrays

@@ -24,14 +24,12 @@ from alexnet_tf.networks import alexnet
 from alexnet_tf.networks.family.names import network
 from alexnet_tf.networks.named_weights import assign, named_weights
 from alexnet_tf.networks.tables.options import layers_of
-from alexnet_tf.networks.tables.resolved import row_of
+from alexnet_tf.networks.tables.shapes import row_of
 from alexnet_tf.weights import formats, layouts
 from alexnet_tf.weights.stored import NUMBERS
 
 CANDIDATES = ("caffenet", "caffe")
 """Networks to try where none is named: one normalizes after pooling, the other before."""
-KINDS = ("conv", "lrn", "pool")
-"""Layers that are compared: all up to the first of another kind."""
 
 MOST_BYTES = 2**28
 """Of all arrays together; those of Caffe's networks have 20 MB."""
@@ -108,7 +106,7 @@ def compare(arrays: Arrays, config: NetworkConfig) -> Compared:
       ValueError: an array is of another shape, or is no layer's.
     """
     config = dataclasses.replace(config, width=1.0)
-    layers = list(itertools.takewhile(lambda layer: layer.kind in KINDS, layers_of(config)))
+    layers = list(itertools.takewhile(_is_compared, layers_of(config)))
     _refuse_unknown(arrays, layers)
     found, skipped, x = [], [], arrays["input"]
     for layer in layers:
@@ -120,6 +118,11 @@ def compare(arrays: Arrays, config: NetworkConfig) -> Compared:
             found.append(_difference(name, x, arrays[name], config))
         x = arrays.get(name, x)
     return found, skipped
+
+
+def _is_compared(layer: Layer) -> bool:
+    """Caffe's outputs are compared up to the first layer that Caffe lacks or that takes vectors."""
+    return layer.is_stock and layer.is_spatial
 
 
 def _pictures_last(arrays: Arrays) -> Arrays:
@@ -140,13 +143,13 @@ def _pictures_last(arrays: Arrays) -> Arrays:
 
 def _output_name(layer: Layer) -> str:
     """A convolution's output is stored under the name of its ReLU."""
-    is_relu = getattr(layer, "activation", None) == Activation.RELU
+    is_relu = layer.activation == Activation.RELU
     return layer.name.replace("conv", "relu") if is_relu else layer.name
 
 
 def _refuse_unknown(arrays: Arrays, layers: list[Layer]) -> None:
     known = ["input", *map(_output_name, layers)]
-    known += [f"{x.name}_{part}" for x in layers if x.kind == "conv" for part in "wb"]
+    known += [f"{x.name}_{part}" for x in layers if x.has_kernel for part in "wb"]
     unknown = [name for name in arrays if name not in known]
     if unknown:
         raise UserError(f"unknown {listed(unknown)}; expected some of {', '.join(known)}.")
@@ -155,7 +158,7 @@ def _refuse_unknown(arrays: Arrays, layers: list[Layer]) -> None:
 def _run(layer: Layer, x: np.ndarray, arrays: Arrays, config: NetworkConfig) -> np.ndarray | None:
     """Gives a layer's output for one picture; None where its weights are not stored."""
     names = {}
-    if layer.kind == "conv":
+    if layer.has_kernel:
         names = {"kernel": f"{layer.name}_w", "bias": f"{layer.name}_b"}
         if not all(name in arrays for name in names.values()):
             return None

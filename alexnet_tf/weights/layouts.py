@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from alexnet_tf.config.layer_rows import Dense, Drop
 from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.errors import UserError
 from alexnet_tf.networks.family.names import NETWORKS
 from alexnet_tf.networks.tables.options import layers_of
-from alexnet_tf.networks.tables.resolved import Row, table
+from alexnet_tf.networks.tables.resolved import table
+from alexnet_tf.networks.tables.shapes import Row
 from alexnet_tf.weights import names
 from alexnet_tf.weights.stored import NUMBERS, Stored
 from pipelines.config import ChannelOrder
@@ -84,7 +86,7 @@ def to_ours(
     """
     arrays = names.renamed(arrays, rename, layout.modules)
     network = with_classes(arrays, layout, network)
-    if not network.num_classes and layers_of(network)[-1].kind == "dense":
+    if not network.num_classes and isinstance(layers_of(network)[-1], Dense):
         network = dataclasses.replace(network, num_classes=1)  # the last layer is missing anyway
     places = {f"{row.name}/{part}": (row, part) for row in table(network) for part in row.arrays}
     theirs = {name: layout.name_of(name) for name in places}
@@ -183,7 +185,8 @@ def _check_is_torchvisions(network: NetworkConfig) -> None:
     """Refuses weights that torchvision's module would take, and use in another way."""
     other = dataclasses.replace(NETWORKS["torchvision"], num_classes=network.num_classes)
     ours, theirs = (
-        [row for row in table(config) if row.layer.kind != "drop"] for config in (network, other)
+        [row for row in table(config) if not isinstance(row.layer, Drop)]
+        for config in (network, other)
     )
     shapes = [[row.kernel_shape for row in rows if row.weights] for rows in (ours, theirs)]
     if shapes[0] != shapes[1]:
@@ -205,7 +208,7 @@ def _geometry(row: Row) -> tuple:
 def with_classes(arrays: Arrays, layout: Layout, network: NetworkConfig) -> NetworkConfig:
     """Takes the number of classes from the last layer, where the network leaves it open."""
     last = layers_of(network)[-1]
-    if network.num_classes or last.kind != "dense":
+    if network.num_classes or not isinstance(last, Dense):
         return network
     kernel, bias = (arrays.get(layout.name_of(f"{last.name}/{x}")) for x in ("kernel", "bias"))
     if isinstance(kernel, Stored) and kernel.grows:  # no other size tells what is right
@@ -223,13 +226,13 @@ def with_classes(arrays: Arrays, layout: Layout, network: NetworkConfig) -> Netw
 
 def _axes(row: Row, part: str, layout: Layout) -> tuple[int, ...]:
     """Their axes of an array as places in ours; of what only we know, its own."""
-    if part == "kernel" and row.layer.kind in ("conv", "dense"):
-        return layout.conv if row.layer.kind == "conv" else layout.dense
+    if part == "kernel" and row.layer.is_stock:
+        return layout.conv if row.layer.is_spatial else layout.dense
     return tuple(range(len(row.arrays[part])))
 
 
 def _sees_picture(row: Row, part: str) -> bool:
-    return part == "kernel" and row.layer.kind == "dense" and len(row.input_shape) == 3
+    return part == "kernel" and not row.layer.is_spatial and len(row.input_shape) == 3
 
 
 def _to_theirs(array: np.ndarray, row: Row, part: str, layout: Layout) -> np.ndarray:

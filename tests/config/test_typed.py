@@ -104,8 +104,9 @@ def test_every_default_has_its_fields_type_and_survives_a_copy(owner):
     one = owner(**needed(owner))
     assert isinstance(one, Typed)
     assert dataclasses.replace(one) == one
-    for field, kind in typing.get_type_hints(owner).items():
-        value = getattr(one, field)
+    kinds = typing.get_type_hints(owner)
+    for field in [field.name for field in dataclasses.fields(owner)]:
+        kind, value = kinds[field], getattr(one, field)
         assert typed(field, kind, value) == value
         if isinstance(kind, type):
             assert isinstance(value, kind) and type(value) is not np.float64

@@ -11,7 +11,8 @@ from alexnet_tf.config.layer_rows import Activation, Layer
 from alexnet_tf.config.network import DropoutMode, NetworkConfig
 from alexnet_tf.config.run import Config, Precision
 from alexnet_tf.errors import UserError
-from alexnet_tf.networks.tables.resolved import Row, table
+from alexnet_tf.networks.tables.resolved import table
+from alexnet_tf.networks.tables.shapes import Row
 
 
 def network(config: NetworkConfig):

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from alexnet_tf.networks.layers.groups import join_groups, num_groups, split_groups
-from alexnet_tf.networks.tables.resolved import windows
+from alexnet_tf.networks.tables.shapes import windows
 
 
 @keras.saving.register_keras_serializable("alexnet_tf")

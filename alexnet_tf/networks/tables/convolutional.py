@@ -13,12 +13,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from alexnet_tf.config.layer_rows import Conv, Layer
+from alexnet_tf.config.layer_rows import Conv, Dense, Layer
 from alexnet_tf.config.network import Activations, Head, NetworkConfig, Normalization, Pooling
-from alexnet_tf.networks.tables.resolved import Row, table
-
-FIXED = ("local", "pyramid", "rbf")
-"""Kinds of rows that fit one place of a picture, or give no map."""
+from alexnet_tf.networks.tables.resolved import table
+from alexnet_tf.networks.tables.shapes import Row
 
 
 def dense(config: NetworkConfig, size: int) -> NetworkConfig:
@@ -37,7 +35,7 @@ def dense(config: NetworkConfig, size: int) -> NetworkConfig:
     if size < config.input.size:
         raise ValueError(f"size={size}: expected network.input.size={config.input.size} or more.")
     rows = table(config)
-    fixed = [row.name for row in rows if row.layer.kind in FIXED]
+    fixed = [row.name for row in rows if row.layer.is_of_one_size]
     if fixed:
         raise ValueError(
             f"network.name={config.name}: {fixed[0]} fits one size alone; expected convolutions, "
@@ -67,7 +65,7 @@ def dense_weights(
       config: what the weights are of.
       weights: by name, such as `fc6/kernel`.
     """
-    kernels = {f"{row.name}/kernel": row for row in table(config) if row.layer.kind == "dense"}
+    kernels = {f"{row.name}/kernel": row for row in table(config) if isinstance(row.layer, Dense)}
     return {
         name: array.reshape(*_window(kernels[name]), array.shape[1]) if name in kernels else array
         for name, array in weights.items()
@@ -77,7 +75,7 @@ def dense_weights(
 def _resolved(row: Row) -> Layer:
     """The same row without anything left to the settings; a dense one as a convolution."""
     layer = row.layer
-    if layer.kind == "dense":
+    if isinstance(layer, Dense):
         return Conv(
             name=layer.name,
             filters=row.output_shape[0],
@@ -86,7 +84,7 @@ def _resolved(row: Row) -> Layer:
             bias=layer.bias,
             activation=layer.activation,
         )
-    if layer.kind == "conv":
+    if isinstance(layer, Conv):
         return dataclasses.replace(layer, filters=row.output_shape[2])
     return layer
 

@@ -7,7 +7,17 @@ import dataclasses
 import itertools
 from collections.abc import Iterator
 
-from alexnet_tf.config.layer_rows import Activate, Activation, BatchNorm, Layer, Lrn, Pool, Pyramid
+from alexnet_tf.config.layer_rows import (
+    Activate,
+    Activation,
+    BatchNorm,
+    Conv,
+    Drop,
+    Layer,
+    Lrn,
+    Pool,
+    Pyramid,
+)
 from alexnet_tf.config.network import (
     Activations,
     DropoutMode,
@@ -19,18 +29,6 @@ from alexnet_tf.config.network import (
 
 Layers = tuple[Layer, ...]
 
-NORMS = ("lrn", "spatial_norm", "batch_norm")
-"""Kinds of rows that normalize."""
-
-WEIGHTED = ("conv", "local", "sparse", "dense")
-"""Kinds of rows with a kernel and an activation."""
-
-PASSING = ("lrn", "spatial_norm", "batch_norm", "pool", "pyramid", "drop", "activate")
-"""Kinds of rows that may stand between a layer with a kernel and its activation."""
-
-COMPANIONS = {kind: ("norm", "rnorm", "relu") for kind in WEIGHTED} | {"dense": ("drop",)}
-"""Beginnings of the names of rows that go with the layer of the same number, by its kind."""
-
 
 def layers_of(config: NetworkConfig) -> Layers:
     """Applies the options of a network to its table.
@@ -40,7 +38,7 @@ def layers_of(config: NetworkConfig) -> Layers:
     """
     layers = _without(config.layers, config.without)
     if config.dropout == DropoutMode.NONE:
-        layers = tuple(layer for layer in layers if layer.kind != "drop")
+        layers = tuple(layer for layer in layers if not isinstance(layer, Drop))
     layers = _pooled(layers, config.pooling)
     layers = _normalized(layers, config.normalization)
     layers = _activated(layers, config.activation)
@@ -50,8 +48,8 @@ def layers_of(config: NetworkConfig) -> Layers:
 def activation_above(layers: Layers) -> Activation:
     """The activation that the outputs of the first of some layers come to, its own or a later."""
     first, *others = layers
-    for layer in (first, *itertools.takewhile(lambda layer: layer.kind in PASSING, others)):
-        if getattr(layer, "activation", Activation.LINEAR) != Activation.LINEAR:
+    for layer in (first, *itertools.takewhile(lambda layer: layer.is_transparent, others)):
+        if layer.activation != Activation.LINEAR:
             return layer.activation
     return Activation.LINEAR
 
@@ -61,8 +59,8 @@ def _without(layers: Layers, names: tuple[str, ...]) -> Layers:
     companions = {
         f"{word}{_number(layer)}"
         for layer in layers
-        if layer.name in names and layer.kind in WEIGHTED
-        for word in COMPANIONS[layer.kind]
+        if layer.name in names
+        for word in layer.companions
     }
     return tuple(x for x in layers if x.name not in names and x.name not in companions)
 
@@ -71,7 +69,7 @@ def _pooled(layers: Layers, pooling: Pooling) -> Layers:
     """Changes the windows of every maximum (paper, section 3.4)."""
     if pooling == Pooling.TABLE:
         return layers
-    pools = [layer for layer in layers if layer.kind == "pool" and not layer.is_mean]
+    pools = [layer for layer in layers if isinstance(layer, Pool) and not layer.is_mean]
     is_widened = pooling == Pooling.OVERLAPPING and any(x.size <= x.stride for x in pools)
 
     def changed(layer: Layer) -> Layer:
@@ -93,7 +91,7 @@ def _normalized(layers: Layers, normalization: Normalization) -> Layers:
     """Changes what normalizes."""
     if normalization == Normalization.TABLE:
         return layers
-    bare = tuple(layer for layer in layers if layer.kind not in NORMS)
+    bare = tuple(layer for layer in layers if not layer.is_norm)
     if normalization == Normalization.LRN:
         return tuple(_with_lrn(bare))
     return tuple(_with_batch(bare)) if normalization == Normalization.BATCH else bare
@@ -101,7 +99,7 @@ def _normalized(layers: Layers, normalization: Normalization) -> Layers:
 
 def _with_lrn(layers: Layers) -> Iterator[Layer]:
     """Puts the paper's normalization after the first two convolutions (section 3.3)."""
-    convolutions = [layer.name for layer in layers if layer.kind in WEIGHTED[:3]]
+    convolutions = [layer.name for layer in layers if isinstance(layer, Conv)]
     for layer in layers:
         yield layer
         if layer.name in convolutions[:2]:
@@ -110,9 +108,9 @@ def _with_lrn(layers: Layers) -> Iterator[Layer]:
 
 def _with_batch(layers: Layers) -> Iterator[Layer]:
     """Puts batch normalization before every hidden activation; its offset is the bias."""
-    numbers = [_number(layer) for layer in layers if layer.kind in WEIGHTED]
+    numbers = [_number(layer) for layer in layers if layer.has_kernel]
     for layer in layers[:-1]:
-        if layer.kind not in WEIGHTED:
+        if not layer.has_kernel:
             yield layer
             continue
         number = _number(layer)
@@ -131,7 +129,7 @@ def _activated(layers: Layers, activation: Activations) -> Layers:
     new = Activation(activation)
     return tuple(
         dataclasses.replace(layer, activation=new)
-        if getattr(layer, "activation", Activation.LINEAR) != Activation.LINEAR
+        if layer.activation != Activation.LINEAR
         else layer
         for layer in layers
     )
@@ -148,7 +146,7 @@ def _headed(layers: Layers, head: Head) -> Layers:
             "pyramid takes. Set --network.head=table."
         )
     place = pools[-1]
-    above = [layer.name for layer in layers[place + 1 :] if layer.kind in WEIGHTED[:3]]
+    above = [layer.name for layer in layers[place + 1 :] if isinstance(layer, Conv)]
     if above:
         raise ValueError(
             f"network.head=pyramid: expected no convolution above the last pooling, found "

@@ -7,7 +7,8 @@ from typing import Any
 from alexnet_tf.config.fields import settings_of, value_at
 from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.networks.family.names import FAMILY
-from alexnet_tf.networks.tables.resolved import Row, table
+from alexnet_tf.networks.tables.resolved import table
+from alexnet_tf.networks.tables.shapes import Row
 
 FLOAT32_BYTES = 4
 TOTALS = ("parameters", "multiply_adds", "neurons")

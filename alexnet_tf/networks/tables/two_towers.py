@@ -3,11 +3,10 @@
 import dataclasses
 import math
 
+from alexnet_tf.config.layer_rows import Dense
 from alexnet_tf.config.network import NetworkConfig
-from alexnet_tf.networks.tables.resolved import Row, Shape, table
-
-HALVED = ("conv", "lrn", "spatial_norm", "pool", "activate", "drop", "dense")
-"""Kinds of rows whose channels two towers can share."""
+from alexnet_tf.networks.tables.resolved import table
+from alexnet_tf.networks.tables.shapes import Row, Shape
 
 
 def towers_table(config: NetworkConfig) -> list[list[Row]]:
@@ -21,8 +20,9 @@ def towers_table(config: NetworkConfig) -> list[list[Row]]:
     rows = table(config)
     stages: list[list[Row]] = [[]]
     for row in rows[:-1]:
-        crosses = row.layer.kind == "dense" or (row.layer.kind == "conv" and row.groups == 1)
-        if row.layer.kind not in HALVED or (row.layer.kind == "lrn" and row.groups != 2):
+        sees_both = row.layer.is_across_channels and row.groups != 2
+        crosses = sees_both and row.layer.has_kernel
+        if not row.layer.has_halves or (sees_both and not crosses):
             raise ValueError(
                 f"network.towers=2: expected layers that two devices can halve, but {row.name} "
                 "needs both towers. Set --network.towers=1."
@@ -35,7 +35,7 @@ def towers_table(config: NetworkConfig) -> list[list[Row]]:
         if crosses and stages[-1]:
             stages.append([])
         stages[-1].append(_half(row, is_whole=crosses))
-    if rows[-1].layer.kind != "dense":
+    if not isinstance(rows[-1].layer, Dense):
         raise ValueError(
             f"network.towers=2: expected a fully connected layer at the top, found {rows[-1].name}."
             " Set --network.towers=1."

@@ -6,7 +6,8 @@ from narrow import resolved, small
 
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.networks.family.names import FAMILY
-from alexnet_tf.networks.tables.resolved import Row, table
+from alexnet_tf.networks.tables.resolved import table
+from alexnet_tf.networks.tables.shapes import Row
 
 PARAMETERS = {
     "paper": 60_965_224,
