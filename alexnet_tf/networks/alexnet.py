@@ -10,6 +10,7 @@ For `paper` this is the paper's figure 2:
     fc6 fc7 [N, 4096]             fc8 [N, K]
 """
 
+import functools
 import math
 import zlib
 
@@ -87,43 +88,27 @@ def one_layer(row: Row, config: NetworkConfig) -> keras.Model:
     return keras.Model(x, BUILDERS[row.layer.kind](x, row, config, 0, "float32"))
 
 
-def _conv(x, row: Row, config: NetworkConfig, seed: int, policy: str):
-    """Convolution, bias and activation."""
-    return convolution.Convolution(
-        row.kernel_shape[-1],
-        row.layer.kernel,
-        stride=row.layer.stride,
-        padding=(row.layer.pad, row.layer.pad),
-        groups=row.groups,
-        use_bias=row.layer.bias is not None,
-        activation=_activation(row),
-        **_initializers(row, config, seed),
-        dtype=policy,
-        name=row.name,
-    )(x)
-
-
-def _local(x, row: Row, config: NetworkConfig, seed: int, policy: str):
-    """Convolution with kernels of its own at every place."""
-    return locally_connected.LocallyConnected(
-        row.kernel_shape[-1],
-        row.layer.kernel,
-        stride=row.layer.stride,
-        padding=(row.layer.pad, row.layer.pad),
-        use_bias=row.layer.bias is not None,
-        activation=_activation(row),
-        **_initializers(row, config, seed),
-        dtype=policy,
-        name=row.name,
-    )(x)
-
-
-def _sparse(x, row: Row, config: NetworkConfig, seed: int, policy: str):
-    """Convolution by a table of connections."""
-    return lenet.SparseConvolution(
-        row.layer.kernel,
-        row.layer.connections,
-        use_bias=row.layer.bias is not None,
+def _convolution(
+    make: type[convolution.BaseConvolution],
+    x,
+    row: Row,
+    config: NetworkConfig,
+    seed: int,
+    policy: str,
+):
+    """Convolution with bias and activation, whichever kernels it has."""
+    layer = row.layer
+    sizes = {
+        "filters": row.output_shape[-1],
+        "kernel_size": layer.kernel,
+        "stride": layer.stride,
+        "padding": (layer.pad, layer.pad),
+        "groups": row.groups,
+        "connections": getattr(layer, "connections", ()),
+    }
+    return make(
+        **{name: sizes[name] for name in make.SIZES},
+        use_bias=layer.bias is not None,
         activation=_activation(row),
         **_initializers(row, config, seed),
         dtype=policy,
@@ -211,9 +196,9 @@ def _rbf(x, row: Row, config: NetworkConfig, seed: int, policy: str):
 
 
 BUILDERS = {
-    "conv": _conv,
-    "local": _local,
-    "sparse": _sparse,
+    "conv": functools.partial(_convolution, convolution.Convolution),
+    "local": functools.partial(_convolution, locally_connected.LocallyConnected),
+    "sparse": functools.partial(_convolution, lenet.SparseConvolution),
     "lrn": _lrn,
     "spatial_norm": _spatial_norm,
     "batch_norm": _batch_norm,

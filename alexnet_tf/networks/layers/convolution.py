@@ -1,4 +1,4 @@
-"""The layers of 2012 that Keras lacks, or that it would run too slowly.
+"""Convolutions: what all kinds share, and the one with groups of channels apart.
 
 Nothing here knows a network, a strategy or a file. Images are NHWC whatever `keras.json` says.
 """
@@ -9,63 +9,119 @@ import tensorflow as tf
 from alexnet_tf.networks.layers.groups import check_divides, join_groups, split_groups
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
+NO_PADDING: Padding = ((0, 0), (0, 0))
 
 
-@keras.saving.register_keras_serializable("alexnet_tf")
-class Convolution(keras.layers.Layer):
-    """Convolves groups of channels apart, with explicit zero padding.
+class BaseConvolution(keras.layers.Layer):
+    """What all convolutions share: window, kernel, bias, activation, and how files hold them.
 
-    Keras' own `Conv2D(groups=2)` trains several times slower on CPU and cannot be exported to every
-    format (Keras 3.15).
+    A subclass says which shapes its weights have, in `weight_shapes`, and computes.
 
     Args:
       filters: channels of the output.
       kernel_size: side of the square kernel.
       stride: step of the kernel, down and right.
       padding: rows and columns of zeros: ((top, bottom), (left, right)).
-      groups: parts of the channels that do not see each other; divides filters and input channels.
       activation: name of a Keras activation that works on each element, or None.
       kernel_initializer, bias_initializer, use_bias: as in Keras.
-
-    Call: float [N, H, W, C] -> float [N, H', W', filters]. Kernel: [k, k, C / groups, filters].
     """
+
+    SIZES = ("filters", "kernel_size", "stride", "padding")
+    """Arguments of a subclass that `get_config` returns with those that all have."""
 
     def __init__(
         self,
         filters: int,
         kernel_size: int,
         stride: int = 1,
-        padding: Padding = ((0, 0), (0, 0)),
-        groups: int = 1,
+        padding: Padding = NO_PADDING,
         activation: str | None = None,
         kernel_initializer="glorot_uniform",
         bias_initializer="zeros",
         use_bias: bool = True,
         **kwargs,
     ):
-        """Refuses filters that the groups cannot share."""
+        """Refuses sizes that no kernel can have."""
         super().__init__(**kwargs)
-        if min(filters, kernel_size, stride, groups) < 1:
+        if min(filters, kernel_size, stride) < 1:
             raise ValueError(
-                f"filters={filters}, kernel_size={kernel_size}, stride={stride}, groups={groups}: "
-                "expected at least 1 of each."
+                f"filters={filters}, kernel_size={kernel_size}, stride={stride}: expected at least "
+                "1 of each."
             )
-        check_divides(groups, "filters", filters)
         self.filters, self.kernel_size, self.stride = filters, kernel_size, stride
         self.padding = tuple((int(before), int(after)) for before, after in padding)
-        self.groups, self.use_bias = groups, use_bias
-        self.activation = keras.activations.get(activation)
+        self.activation, self.use_bias = keras.activations.get(activation), use_bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
 
+    def weight_shapes(self, input_shape) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Returns the shapes of kernel and bias over an input [N, H, W, C]."""
+        raise NotImplementedError
+
     def build(self, input_shape):
-        """Makes kernel and bias; refuses channels that the groups cannot share."""
-        check_divides(self.groups, "channels", input_shape[-1])
-        side, channels = self.kernel_size, input_shape[-1] // self.groups
-        shape = (side, side, channels, self.filters)
-        self.kernel = self.add_weight(shape, self.kernel_initializer, name="kernel")
+        """Makes kernel and bias."""
+        kernel, bias = self.weight_shapes(input_shape)
+        self.kernel = self.add_weight(kernel, self.kernel_initializer, name="kernel")
         if self.use_bias:
-            self.bias = self.add_weight((self.filters,), self.bias_initializer, name="bias")
+            self.bias = self.add_weight(bias, self.bias_initializer, name="bias")
+
+    def compute_output_shape(self, input_shape):
+        """Returns (N, H', W', filters)."""
+        sides = [
+            None if side is None else (side + sum(pad) - self.kernel_size) // self.stride + 1
+            for side, pad in zip(input_shape[1:3], self.padding, strict=True)
+        ]
+        return (input_shape[0], *sides, self.filters)
+
+    def get_config(self):
+        """Returns the arguments of `__init__`."""
+        serialized = {
+            "activation": keras.activations.serialize(self.activation),
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+        }
+        names = (*self.SIZES, "use_bias")
+        return super().get_config() | {name: getattr(self, name) for name in names} | serialized
+
+
+@keras.saving.register_keras_serializable("alexnet_tf")
+class Convolution(BaseConvolution):
+    """Convolves groups of channels apart, with explicit zero padding.
+
+    Keras' own `Conv2D(groups=2)` trains several times slower on CPU and cannot be exported to every
+    format (Keras 3.15).
+
+    Args:
+      groups: parts of the channels that do not see each other; divides filters and input channels.
+      others: as in `BaseConvolution`.
+
+    Call: float [N, H, W, C] -> float [N, H', W', filters]. Kernel: [k, k, C / groups, filters].
+    """
+
+    SIZES = (*BaseConvolution.SIZES, "groups")
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: Padding = NO_PADDING,
+        groups: int = 1,
+        *args,
+        **kwargs,
+    ):
+        """Refuses filters that the groups cannot share."""
+        super().__init__(filters, kernel_size, stride, padding, *args, **kwargs)
+        if groups < 1:
+            raise ValueError(f"groups={groups}: expected at least 1.")
+        check_divides(groups, "filters", filters)
+        self.groups = groups
+
+    def weight_shapes(self, input_shape):
+        """Refuses channels that the groups cannot share."""
+        side, channels = self.kernel_size, input_shape[-1]
+        check_divides(self.groups, "channels", channels)
+        return (side, side, channels // self.groups, self.filters), (self.filters,)
 
     def call(self, x):
         """Convolves each group of `x` with its own kernels."""
@@ -90,21 +146,3 @@ class Convolution(keras.layers.Layer):
         if bias is not None:
             y = tf.nn.bias_add(y, bias, data_format="NHWC")
         return self.activation(y)
-
-    def compute_output_shape(self, input_shape):
-        """Returns (N, H', W', filters)."""
-        sides = [
-            None if side is None else (side + sum(pad) - self.kernel_size) // self.stride + 1
-            for side, pad in zip(input_shape[1:3], self.padding, strict=True)
-        ]
-        return (input_shape[0], *sides, self.filters)
-
-    def get_config(self):
-        """Returns the arguments of `__init__`."""
-        serialized = {
-            "activation": keras.activations.serialize(self.activation),
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
-        }
-        names = ("filters", "kernel_size", "stride", "padding", "groups", "use_bias")
-        return super().get_config() | {name: getattr(self, name) for name in names} | serialized

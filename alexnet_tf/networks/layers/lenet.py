@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from alexnet_tf.networks.layers.convolution import NO_PADDING, BaseConvolution
+
 
 @keras.saving.register_keras_serializable("alexnet_tf")
 def scaled_tanh(x):
@@ -12,47 +14,35 @@ def scaled_tanh(x):
 
 
 @keras.saving.register_keras_serializable("alexnet_tf")
-class SparseConvolution(keras.layers.Layer):
+class SparseConvolution(BaseConvolution):
     """A convolution each of whose filters sees some channels only, without weights for the others.
 
     Args:
       kernel_size: side of the square kernel.
       connections: for each filter, the input channels that it sees.
-      activation: name of a Keras activation that works on each element, or None.
-      kernel_initializer, bias_initializer, use_bias: as in Keras.
+      others: as in `BaseConvolution`; the kernel moves by one pixel, and there is no padding.
 
     Call: float [N, H, W, C] -> float [N, H', W', filters]. Kernel: [k * k, connections], filter by
     filter.
     """
 
-    def __init__(
-        self,
-        kernel_size: int,
-        connections,
-        activation: str | None = None,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        use_bias: bool = True,
-        **kwargs,
-    ):
-        """Keeps the arguments."""
-        super().__init__(**kwargs)
-        self.kernel_size, self.use_bias = kernel_size, use_bias
+    SIZES = ("kernel_size", "connections")
+
+    def __init__(self, kernel_size: int, connections, *args, **kwargs):
+        """Keeps the connections."""
+        super().__init__(len(connections), kernel_size, 1, NO_PADDING, *args, **kwargs)
         self.connections = tuple(tuple(int(i) for i in inputs) for inputs in connections)
-        self.activation = keras.activations.get(activation)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
+
+    def weight_shapes(self, input_shape):
+        """A weight for each connection."""
+        return (self.kernel_size**2, sum(map(len, self.connections))), (self.filters,)
 
     def build(self, input_shape):
-        """Makes a weight for each connection."""
-        shape = (self.kernel_size**2, sum(map(len, self.connections)))
-        self.kernel = self.add_weight(shape, self.kernel_initializer, name="kernel")
-        if self.use_bias:
-            shape_of_bias = (len(self.connections),)
-            self.bias = self.add_weight(shape_of_bias, self.bias_initializer, name="bias")
-        channels, filters = input_shape[-1], len(self.connections)
-        self.places = np.zeros((shape[1], channels * filters), np.float32)
+        """Finds the place of each weight in a dense kernel."""
+        super().build(input_shape)
+        channels, filters = input_shape[-1], self.filters
         pairs = [(c, f) for f, inputs in enumerate(self.connections) for c in inputs]
+        self.places = np.zeros((len(pairs), channels * filters), np.float32)
         for number, (channel, filter_) in enumerate(pairs):
             self.places[number, channel * filters + filter_] = 1
         self.dense_shape = (self.kernel_size, self.kernel_size, channels, filters)
@@ -65,22 +55,6 @@ class SparseConvolution(keras.layers.Layer):
         if self.use_bias:
             y = tf.nn.bias_add(y, tf.cast(self.bias, x.dtype), data_format="NHWC")
         return self.activation(y)
-
-    def compute_output_shape(self, input_shape):
-        """Returns (N, H', W', filters)."""
-        sides = (side - self.kernel_size + 1 for side in input_shape[1:3])
-        return (input_shape[0], *sides, len(self.connections))
-
-    def get_config(self):
-        """Returns the arguments of `__init__`."""
-        return super().get_config() | {
-            "kernel_size": self.kernel_size,
-            "connections": self.connections,
-            "use_bias": self.use_bias,
-            "activation": keras.activations.serialize(self.activation),
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
-        }
 
 
 @keras.saving.register_keras_serializable("alexnet_tf")
