@@ -125,9 +125,9 @@ def _shape(shape: Sequence[int]) -> str:
 def _kernel(layer: Mapping[str, Any]) -> str:
     """Side, step and groups of a window; for other layers the kind."""
     details = layer["details"]
-    side = details.get("kernel") or (details.get("size") if layer["kind"] == "pool" else None)
-    if side is None:
+    if "stride" not in details:
         return layer["kind"].replace("_", " ")
+    side = details.get("kernel") or details["size"]
     step = f"/{details['stride']}" if details["stride"] != 1 else ""
     groups = f" g{layer['groups']}" if layer["groups"] != 1 else ""
     words = {"conv": "", "pool": " mean" if details.get("is_mean") else " max"}

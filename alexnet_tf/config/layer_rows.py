@@ -51,6 +51,7 @@ class Local(Conv):
 
     is_of_one_size = has_kernel_for_each_place = True
     is_stock = has_halves = False
+    ignores = ("grouped",)
 
     kind: str = "local"
 
@@ -60,6 +61,7 @@ class Sparse(Conv):
     """A convolution whose filters see some of the channels each (LeNet-5's C3)."""
 
     is_stock = has_halves = False
+    ignores = ("grouped", "stride", "pad")
 
     connections: tuple[tuple[int, ...], ...]
     """For each filter, the input channels that it sees."""

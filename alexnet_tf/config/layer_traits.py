@@ -43,16 +43,25 @@ class LayerRow(Typed):
     """Whether two towers can have half of its channels each."""
     companions: ClassVar[tuple[str, ...]] = ()
     """Beginnings of the names of rows that leave with it: norm1 goes with conv1."""
+    ignores: ClassVar[tuple[str, ...]] = ()
+    """Fields of the class above that its layer has no use for; they keep their defaults."""
     activation: ClassVar[Activation] = Activation.LINEAR
     """What follows each output; a field of rows that have the choice."""
 
     def __post_init__(self):
-        """Refuses values of other types, and a kind that is not the class's."""
+        """Refuses values of other types, those that would be ignored, and another class's kind."""
         super().__post_init__()
         if not self.name:
             raise ValueError(f"{self.named('name')}='': expected a name, such as conv1.")
         if self.kind != type(self).kind:
             raise ValueError(f"{self.named('kind')}={self.kind}: expected {type(self).kind}.")
+        for field in self.ignores:
+            value, default = getattr(self, field), getattr(type(self), field)
+            if value != default:
+                raise ValueError(
+                    f"{self.named(field)}={value}: expected {default}, since a layer of "
+                    f"kind={self.kind} has no other."
+                )
 
     def named(self, field: str) -> str:
         """What a message calls a field."""

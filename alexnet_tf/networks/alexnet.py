@@ -16,7 +16,7 @@ import zlib
 
 import keras
 
-from alexnet_tf.config.layer_rows import Activation
+from alexnet_tf.config.layer_rows import Activation, Pyramid
 from alexnet_tf.config.network import Init, NetworkConfig
 from alexnet_tf.errors import expected_one_of
 from alexnet_tf.networks.layers import (
@@ -67,7 +67,7 @@ def alexnet(
         raise ValueError(expected_one_of("precision", precision, DTYPES))
     policy = precision if precision == "float32" else f"mixed_{precision}"
     rows = table(config)
-    if any_size and "pyramid" not in [row.layer.kind for row in rows]:
+    if any_size and not any(isinstance(row.layer, Pyramid) for row in rows):
         raise ValueError(
             f"any_size=True with network.head={config.head}: expected head=pyramid, since the "
             "weights fit one size otherwise."

@@ -9,7 +9,7 @@ import pytest
 
 import alexnet_tf
 from alexnet_tf.config import json_form
-from alexnet_tf.config.layer_rows import Activate, Activation, Conv, Dense, Layer
+from alexnet_tf.config.layer_rows import Activate, Activation, Conv, Dense, Layer, Local, Sparse
 from alexnet_tf.config.layer_traits import LayerRow
 from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.networks import alexnet
@@ -36,6 +36,21 @@ def test_traits_are_no_fields_and_no_file_holds_them(kind):
     assert all(type(getattr(kind, name)) is bool for name in TRAITS)
     fields = {field.name for field in dataclasses.fields(kind)}
     assert {"std", "bias", "activation"} <= fields or not kind.has_kernel
+
+
+@pytest.mark.parametrize(
+    "kind, field, value, text",
+    [
+        (Local, "grouped", True, "conv9.grouped=True: expected False, .* kind=local has no other"),
+        (Sparse, "grouped", True, "conv9.grouped=True: expected False"),
+        (Sparse, "stride", 2, "conv9.stride=2: expected 1"),
+        (Sparse, "pad", (1, 1), r"conv9.pad=\(1, 1\): expected \(0, 0\)"),
+    ],
+)
+def test_a_value_that_the_layer_would_ignore_is_refused(kind, field, value, text):
+    needed = {"connections": ((0,),)} if kind is Sparse else {}
+    with pytest.raises(ValueError, match=text):
+        kind(name="conv9", filters=1, kernel=3, **{field: value}, **needed)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
