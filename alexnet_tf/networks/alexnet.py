@@ -65,7 +65,7 @@ def alexnet(
     """
     if precision not in DTYPES:
         raise ValueError(expected_one_of("precision", precision, DTYPES))
-    policy = precision if precision == "float32" else f"mixed_{precision}"
+    policy = policy_of(precision)
     rows = table(config)
     if any_size and not any(isinstance(row.layer, Pyramid) for row in rows):
         raise ValueError(
@@ -80,6 +80,11 @@ def alexnet(
     model = Network(image, x, name=config.name)
     model.network, model.dtype_policy = config, policy
     return model
+
+
+def policy_of(precision: str) -> str:
+    """What Keras calls arithmetic in one of DTYPES with weights in float32."""
+    return precision if precision == "float32" else f"mixed_{precision}"
 
 
 def one_layer(row: Row, config: NetworkConfig) -> keras.Model:

@@ -129,7 +129,7 @@ def _column(stages, tower: int, device: str, config, seed: int, precision: str):
 def _stage(stages, number: int, tower: int, device: str, config, seed: int, precision: str):
     """The layers between two crossings as a model of their own, its variables on the device."""
     rows: list[Row] = stages[number]
-    policy = precision if precision == "float32" else f"mixed_{precision}"
+    policy = alexnet.policy_of(precision)
     if rows is stages[-1]:
         policy = "float32"  # logits
     with tf.device(device):

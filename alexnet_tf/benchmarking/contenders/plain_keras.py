@@ -12,6 +12,7 @@ from alexnet_tf.benchmarking.timing import Work, check_is_stock
 from alexnet_tf.config.layer_rows import Lrn
 from alexnet_tf.config.network import DropoutMode, NetworkConfig
 from alexnet_tf.config.run import Config
+from alexnet_tf.networks.alexnet import policy_of
 from alexnet_tf.networks.named_weights import compute_dtype
 from alexnet_tf.networks.tables.resolved import table
 from alexnet_tf.training.strategy import make_strategy
@@ -49,7 +50,7 @@ def network(config: NetworkConfig, precision: str = "float32", decay: float = 0.
       precision: dtype of the arithmetic.
       decay: weight decay of the kernels, as an L2 term of the loss.
     """
-    policy = precision if precision == "float32" else f"mixed_{precision}"
+    policy = policy_of(precision)
     kernels = {"kernel_regularizer": keras.regularizers.L2(decay / 2) if decay else None}
     inputs, layers, last = config.input, keras.layers, config.layers[-1]
     image = keras.Input((inputs.size, inputs.size, 3), dtype="uint8")
