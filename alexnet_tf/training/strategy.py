@@ -28,12 +28,21 @@ def make_strategy(run: RunConfig) -> tf.distribute.Strategy:
     kind, indices = _parse_devices(run)
     _prepare(run, kind, indices)
     _set_threads()
-    names = _names(kind, indices)
-    if run.strategy == StrategyName.SINGLE:
-        return tf.distribute.OneDeviceStrategy(names[0])
-    return tf.distribute.MirroredStrategy(
-        names, cross_device_ops=None if kind == "gpu" else tf.distribute.ReductionToOneDevice()
-    )
+    return BUILDERS[run.strategy](_names(kind, indices))
+
+
+def _single(names: list[str]) -> tf.distribute.Strategy:
+    return tf.distribute.OneDeviceStrategy(names[0])
+
+
+def _mirrored(names: list[str]) -> tf.distribute.Strategy:
+    is_cpu = names[0].startswith("CPU")
+    sums = tf.distribute.ReductionToOneDevice() if is_cpu else None
+    return tf.distribute.MirroredStrategy(names, cross_device_ops=sums)
+
+
+BUILDERS = {StrategyName.SINGLE: _single, StrategyName.MIRRORED: _mirrored}
+"""The function that makes each strategy of the names of its devices."""
 
 
 def distribute(strategy: tf.distribute.Strategy, chain: Callable[[], tf.data.Dataset]):
