@@ -1,10 +1,12 @@
 """The two ways in which a command ends badly without a traceback, and how messages list names."""
 
-from collections.abc import Iterable
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
 
 from pipelines.typed import expected_one_of
 
-__all__ = ["RunFailed", "UserError", "expected_one_of", "listed"]
+__all__ = ["RunFailed", "UserError", "expected_one_of", "listed", "writing"]
 
 
 class UserError(ValueError):
@@ -13,6 +15,26 @@ class UserError(ValueError):
 
 class RunFailed(Exception):
     """A rightly called command that could not do its work: one sentence, exit code 1."""
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike, way_out: str = "") -> Iterator[None]:
+    """Turns what the system says about a file or folder that is written into one sentence.
+
+    Args:
+      path: of it.
+      way_out: what helps beside room and permission, such as ", or with --tensorboard=false".
+
+    Raises:
+      RunFailed: the disk does not take it.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise RunFailed(
+            f"{str(path)!r} could not be written: {error.strerror or error}. Make room or permit "
+            f"writing, and run the same command again{way_out}."
+        ) from error
 
 
 def listed(names: Iterable[object], most: int = 8) -> str:

@@ -10,7 +10,7 @@ from alexnet_tf import files
 from alexnet_tf.config import json_form
 from alexnet_tf.config.fields import differences
 from alexnet_tf.config.run import Config
-from alexnet_tf.errors import RunFailed, UserError, listed
+from alexnet_tf.errors import RunFailed, UserError, listed, writing
 
 LISTED = 3
 """Differences that a message names, at most."""
@@ -140,14 +140,12 @@ def set_aside(run_dir: pathlib.Path) -> pathlib.Path | None:
         return None
     numbers = (path.name.removeprefix("aside-") for path in run_dir.glob("aside-*"))
     aside = run_dir / f"aside-{1 + max((int(x) for x in numbers if x.isdecimal()), default=0)}"
-    try:
+    with writing(aside):
         aside.mkdir()
         names = ("events", "per_class", "result.json", "config.json", "data.json", "metrics.jsonl")
         for name in names:  # the last is what a start looks for
             if (run_dir / name).exists():
                 (run_dir / name).rename(aside / name)
-    except OSError as error:
-        raise _unwritten(aside, error) from error
     return aside
 
 
@@ -171,22 +169,11 @@ def write_text(path: pathlib.Path, text: str) -> None:
     Raises:
       RunFailed: the disk does not take it.
     """
-    try:
+    with writing(path):
         files.write_text(path, text)
-    except OSError as error:
-        raise _unwritten(path, error) from error
 
 
 def write_bytes(path: pathlib.Path, contents: bytes) -> None:
     """Replaces a small file whole, as `write_text` does."""
-    try:
+    with writing(path):
         files.write_bytes(path, contents)
-    except OSError as error:
-        raise _unwritten(path, error) from error
-
-
-def _unwritten(path: pathlib.Path, error: OSError) -> RunFailed:
-    return RunFailed(
-        f"{str(path)!r} could not be written: {error.strerror}. Make room or permit writing, "
-        "and run the same command again."
-    )

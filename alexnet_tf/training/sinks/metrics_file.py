@@ -1,12 +1,11 @@
 """metrics.jsonl: one JSON object for each log event."""
 
-import contextlib
 import json
 import math
 import os
 from pathlib import Path
 
-from alexnet_tf.errors import RunFailed, UserError
+from alexnet_tf.errors import UserError, writing
 
 
 class MetricsFile:
@@ -30,14 +29,14 @@ class MetricsFile:
                 f"{path} has {size} bytes, expected keep_bytes={keep_bytes} or more: it was cut or "
                 "removed after the checkpoint. Put it back, or start again in a new run directory."
             )
-        with _failing_clearly(self._path):
+        with writing(self._path):
             self._file = self._path.open("ab")
             self._file.truncate(keep_bytes)
 
     def write(self, line: dict) -> None:
         """Appends the line; NaN and infinities, which JSON cannot hold, become null."""
         text = json.dumps({key: _plain(value) for key, value in line.items()}, allow_nan=False)
-        with _failing_clearly(self._path):
+        with writing(self._path):
             self._file.write(text.encode() + b"\n")
             self._file.flush()
 
@@ -46,27 +45,15 @@ class MetricsFile:
 
     def flush(self) -> int:
         """Makes what was written survive a crash of the machine; returns its length in bytes."""
-        with _failing_clearly(self._path):
+        with writing(self._path):
             self._file.flush()
             os.fsync(self._file.fileno())
             return os.fstat(self._file.fileno()).st_size
 
     def close(self) -> None:
         """Ends the file."""
-        with _failing_clearly(self._path):
+        with writing(self._path):
             self._file.close()
-
-
-@contextlib.contextmanager
-def _failing_clearly(path: Path):
-    """Turns what the system says about a file into one sentence."""
-    try:
-        yield
-    except OSError as error:
-        raise RunFailed(
-            f"{str(path)!r} could not be written: {error.strerror}. Make room or permit writing, "
-            "and run the same command again."
-        ) from error
 
 
 def _plain(value: object) -> object:

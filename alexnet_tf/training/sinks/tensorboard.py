@@ -14,7 +14,7 @@ from tensorboard.plugins.hparams import summary_v2 as hparams_api  # `api` needs
 
 from alexnet_tf.config.fields import settings_of, to_text, value_at
 from alexnet_tf.config.run import Config
-from alexnet_tf.errors import RunFailed
+from alexnet_tf.errors import writing
 from alexnet_tf.figures import sheets
 from alexnet_tf.training.sinks.event_files import GRAPH_TAG, cut
 from alexnet_tf.training.sinks.histograms import Values, buckets
@@ -123,31 +123,28 @@ class Events:
     def flush(self) -> None:
         """Hands all records to the operating system: from then on they outlive a kill."""
         for folder in (self._train, self._eval):
-            with _failing_clearly(folder.path):
+            with _writing(folder.path):
                 folder.writer.flush()
 
     def close(self) -> None:
         """Flushes and ends the files, both even if one fails."""
         with contextlib.ExitStack() as stack:
             for folder in (self._train, self._eval):
-                stack.enter_context(_failing_clearly(folder.path))
+                stack.enter_context(_writing(folder.path))
                 stack.callback(folder.writer.close)
 
 
 @contextlib.contextmanager
-def _failing_clearly(path: Path):
-    """Turns what the system says about a folder into one sentence."""
-    try:
-        yield
-    except (OSError, tf.errors.OpError) as error:
-        if isinstance(error, tf.errors.OpError) and str(path) not in str(error):
-            raise  # about what was to be written
-        said = getattr(error, "strerror", None) or str(error)
-        reason = said.partition("\n")[0].rpartition("; ")[2]  # TensorFlow: node; file; reason
-        raise RunFailed(
-            f"{str(path)!r} could not be written: {reason}. Make room or permit writing, and run "
-            "the same command again, or with --tensorboard=false."
-        ) from error
+def _writing(path: Path):
+    """Lets what TensorFlow says about a folder end as what the system says does."""
+    with writing(path, ", or with --tensorboard=false"):
+        try:
+            yield
+        except tf.errors.OpError as error:
+            if str(path) not in str(error):
+                raise  # about what was to be written
+            reason = str(error).partition("\n")[0].rpartition("; ")[2]  # node; file; reason
+            raise OSError(reason) from error
 
 
 class _Folder:
@@ -155,7 +152,7 @@ class _Folder:
 
     def __init__(self, path: Path, keep_step: int | None):
         self.path = path
-        with _failing_clearly(path):
+        with _writing(path):
             path.mkdir(parents=True, exist_ok=True)
             self._last_steps = cut(path, keep_step)
             self.writer = tf.summary.create_file_writer(str(path))
@@ -164,7 +161,7 @@ class _Folder:
         """Calls `write` unless the files hold this step of this tag, or a later one."""
         if step > self._last_steps.get(tag, -1):
             self._last_steps[tag] = step
-            with _failing_clearly(self.path), self.writer.as_default(step):
+            with _writing(self.path), self.writer.as_default(step):
                 write()
 
 
