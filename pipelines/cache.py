@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from pipelines import host
 from pipelines.config import InputConfig
 from pipelines.decode import MAX_PIXELS
 from pipelines.machine import Machine, this_machine
@@ -102,7 +103,7 @@ def in_memory(source: Source, inputs: InputConfig, max_pixels: int = MAX_PIXELS)
     for index, *columns in on_threads(ds, how).prefetch(1):
         rows = slice(int(index[0]), int(index[-1]) + 1)
         images[rows], labels[rows], good[rows] = (column.numpy() for column in columns)
-    with tf.init_scope(), tf.device("CPU:0"):
+    with host.kept():
         lent = tf.experimental.dlpack.from_dlpack(images.__dlpack__())
         return MemorySource(source, inputs, lent, tf.constant(labels), tf.constant(good))
 

@@ -6,6 +6,7 @@ import functools
 import tensorflow as tf
 
 from alexnet_tf.benchmarking.spec import NOISE
+from pipelines import host
 from pipelines.config import DataConfig
 from pipelines.sources import Source, open_source
 
@@ -67,7 +68,7 @@ class Noise:
     @functools.cached_property
     def _pictures(self) -> tf.Tensor:
         """All encoded pictures, string [num_examples]."""
-        with tf.init_scope(), tf.device("CPU:0"):
+        with host.kept():
             ds = tf.data.Dataset.range(self.num_examples).map(_draw, tf.data.AUTOTUNE)
             return ds.batch(self.num_examples).get_single_element()
 

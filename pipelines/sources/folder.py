@@ -8,6 +8,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
+from pipelines import host
 from pipelines.sources.layout import SPLITS, Layout, first_names, look, nearest
 
 
@@ -49,7 +50,7 @@ class FolderSource:
     @functools.cached_property
     def _tensors(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Folder, files and labels, made once: graphs capture them instead of holding copies."""
-        with tf.init_scope(), tf.device("CPU:0"):
+        with host.kept():
             root = tf.constant(os.fsencode(os.path.join(self.root, "")))
             files = tf.constant([os.fsencode(file) for file in self.files])
             return root, files, tf.constant(self.labels, tf.int32)

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import tensorflow as tf
 
+from pipelines import host
 from pipelines.machine import this_machine
 from pipelines.sources.forms import FORMS, length
 
@@ -123,7 +124,7 @@ class ShapesSource:
     @functools.cached_property
     def _pictures(self) -> tf.Tensor:
         """All encoded pictures, string [num_examples]: drawn once, captured by graphs."""
-        with tf.init_scope(), tf.device("CPU:0"):
+        with host.kept():
             parts = [draw_all(self.seed, part, NUM_EXAMPLES[part]) for part in self._parts]
             return tf.concat(parts, axis=0)
 
