@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from alexnet_tf.networks.layers.convolution import Convolution
 from alexnet_tf.networks.layers.groups import num_groups, split_groups
+from alexnet_tf.networks.layers.lenet import SparseConvolution
+from alexnet_tf.networks.layers.locally_connected import LocallyConnected
 from alexnet_tf.networks.layers.pooling import Pooling
 from alexnet_tf.networks.layers.response_norm import LocalResponseNorm
 
@@ -115,3 +117,35 @@ def test_layers_round_trip(kind, arguments):
     layer = kind(*arguments, name="layer9")
     again = keras.layers.deserialize(keras.layers.serialize(layer))
     assert again.get_config() == layer.get_config()
+
+
+COMMON = {"use_bias": False, "activation": "relu", "name": "layer9", "trainable": True}
+INITIALIZERS = {
+    "kernel_initializer": keras.initializers.serialize(keras.initializers.GlorotUniform()),
+    "bias_initializer": keras.initializers.serialize(keras.initializers.Zeros()),
+}
+WINDOW = {"filters": 4, "kernel_size": 3, "stride": 2, "padding": ((1, 0), (0, 1))}
+STORED = {
+    Convolution: WINDOW | {"groups": 2},
+    LocallyConnected: WINDOW,
+    SparseConvolution: {"kernel_size": 3, "connections": ((0, 1), (2,), (3,), (1, 3))},
+}
+"""What files have held of each convolution since there have been files."""
+
+
+@pytest.mark.parametrize("kind", STORED)
+def test_files_hold_of_a_convolution_what_they_always_held(kind):
+    stored = STORED[kind] | COMMON | INITIALIZERS
+    assert keras.saving.get_registered_object(f"alexnet_tf>{kind.__name__}") is kind
+    layer = kind.from_config(stored)
+    found = layer.get_config()
+    assert found.pop("dtype")["config"] == {"name": "float32"}
+    assert found == stored
+    assert layer.compute_output_shape((None, 9, 9, 4))[3] == 4
+    layer.build((None, 9, 9, 4))
+    assert [weight.name for weight in layer.weights] == ["kernel"]
+
+
+def test_a_sparse_convolution_takes_no_step():
+    with pytest.raises(TypeError, match="stride"):
+        SparseConvolution(3, ((0,),), stride=2)
