@@ -176,7 +176,7 @@ def test_what_means_the_same_makes_equal_settings():
             "resize_filter=biliner: .*bilinear?",
         ),
         (lambda: dataset.eval_dataset(None, InputConfig(), 1, views="tem"), "views=tem: .*ten?"),
-        (lambda: steps.eval_step(None, Config(), None, "center"), "views=center: .*center?"),
+        (lambda: steps.eval_step(None, Config(), None, "centr"), "views=centr: .*center?"),
         (lambda: named_weights.compute_dtype("float61"), "precision=float61: .*float16?"),
         (lambda: alexnet(NetworkConfig(num_classes=2), precision="tf32"), "precision=tf32: "),
     ],
