@@ -74,7 +74,7 @@ class Arguments:
     """float32 (exact), tf32, bfloat16 or float16 arithmetic, of all contenders."""
     devices: tuple[str, ...] = ()
     """The device to use, such as gpu:0; by default the first GPU, and the CPU where there is
-    none. Two for --network.towers=2."""
+    none. Two for --towers=2."""
 
     def __post_init__(self):
         """Refuses what cannot be measured."""
@@ -99,7 +99,7 @@ class Arguments:
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command and returns its exit code."""
-    call = flags.parse(argv, Arguments, shared=("network", "data.source"))
+    call = flags.parse(argv, Arguments, shared=("network", "data.source", "towers"))
     arguments = call.arguments
     try:
         config = _config(arguments, call.typed)
@@ -110,6 +110,7 @@ def main(argv: Sequence[str]) -> int:
             round_seconds=arguments.round_seconds,
         )
         report.flop_per_image(config.network, spec.what)  # refuses tables that cannot be built
+        report.crossing_bytes(config)  # or halved
     except ValueError as error:
         raise UserError(str(error)) from error
     if config.network.input.mean == "dataset":

@@ -139,7 +139,7 @@ def _of_run(call: flags.Call) -> Converted:
             f"from={call.arguments.from_!r} has stored. Leave them out."
         )
     stored = checkpoint.load(call.arguments.from_, name="from")
-    return stored.config.on_one_device().network, stored.weights(), stored.classes
+    return stored.config.network, stored.weights(), stored.classes
 
 
 def _of_file(call: flags.Call) -> Converted:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 
 from alexnet_tf.command_line import flags
+from alexnet_tf.config.run import StrategyName
 from alexnet_tf.errors import UserError
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.checkpoint import Which
@@ -57,7 +58,9 @@ def main(argv: Sequence[str]) -> int:
     arguments = call.arguments
     output = pathlib.Path(arguments.output or os.path.join(arguments.run_dir, "per_class"))
     stored = checkpoint.load(arguments.run_dir, arguments.checkpoint)
-    config = call.override(stored.config.on_one_device())
+    # By default not where it was trained.
+    run = dataclasses.replace(stored.config.run, strategy=StrategyName.SINGLE, devices=(), towers=1)
+    config = call.override(dataclasses.replace(stored.config, run=run))
     if arguments.per_class:
         _make(output)
     from alexnet_tf.training import per_class  # TensorFlow starts here

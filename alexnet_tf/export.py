@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
 
     output = savedmodel.prepare(arguments.output)
     make_strategy(RunConfig())  # for what it prepares: memory on demand, exact float32
-    network = stored.config.on_one_device().network
+    network = stored.config.network
     max_pixels = int(arguments.max_megapixels * 1e6)
     trained = classifier.trained(network, stored.weights(), stored.classes, max_pixels)
     about = description(stored) | {"max_pixels": max_pixels}
@@ -70,7 +70,7 @@ def description(stored: checkpoint.Checkpoint) -> dict:
         "step": stored.step,
         "top1_error": stored.progress["best_error"] if is_best else None,
         "recipe": stored.config.recipe,
-        "network": json_form.to_dict(stored.config.on_one_device().network),
+        "network": json_form.to_dict(stored.config.network),
         "classes": list(stored.classes),
         "trained_with": stored.versions,
     }

@@ -91,7 +91,7 @@ def load(run_dir: str | os.PathLike, checkpoint: str = "best") -> "Network":
     if checkpoint not in list(checkpoints.Which):
         raise UserError(expected_one_of("checkpoint", checkpoint, checkpoints.Which))
     stored = checkpoints.load(run_dir, checkpoints.Which(checkpoint))
-    model = _model(stored.config.on_one_device().network, 0, "float32", stored.weights())
+    model = _model(stored.config.network, 0, "float32", stored.weights())
     model.classes = stored.classes
     return model
 
@@ -176,7 +176,7 @@ def preprocess(images: Any, config: InputConfig) -> "tf.Tensor":
 
 
 def _network(config: NetworkConfig | str) -> NetworkConfig:
-    """Looks a network up by its name; two towers become one device."""
+    """Looks a network up by its name."""
     if isinstance(config, str):
         return names.network(config)
     if not isinstance(config, NetworkConfig):
@@ -184,7 +184,7 @@ def _network(config: NetworkConfig | str) -> NetworkConfig:
             f"config={type(config).__name__}: expected a NetworkConfig or the name of a network, "
             "such as 'paper'."
         )
-    return dataclasses.replace(config, towers=1)
+    return config
 
 
 def _with_classes(network: NetworkConfig, num_classes: int | None) -> NetworkConfig:

@@ -147,10 +147,9 @@ def test_a_run_is_loaded_with_its_classes_and_its_config(run_dir):
 
 
 def test_a_run_of_two_towers_is_loaded_as_one_devices(tmp_path):
-    network = dataclasses.replace(tiny_run.NETWORK, towers=2)
-    config = alexnet_tf.Config(
-        network=network, run=alexnet_tf.RunConfig(devices=("cpu:0", "cpu:1"), precision="float16")
-    )
+    two = {"towers": 2, "devices": ("cpu:0", "cpu:1")}
+    run = alexnet_tf.RunConfig(precision="float16", **two)
+    config = alexnet_tf.Config(network=tiny_run.NETWORK, run=run)
     arrays = tiny.weights(alexnet(tiny_run.NETWORK, seed=1))
     progress = state.Progress().to_json()
     checkpoint.save(tmp_path / "checkpoints", arrays, config, tiny_run.CLASSES, progress, {})

@@ -54,7 +54,7 @@ def crossing_bytes(config: Config) -> dict[str, Any] | None:
     Returns:
       layers, forward and backward (bytes of each pass); None for a network on one device.
     """
-    if config.network.towers == 1:
+    if config.run.towers == 1:
         return None
     size = 2 if config.run.precision in (Precision.BFLOAT16, Precision.FLOAT16) else 4
     layers = {name: size * count for name, count in crossings(config.network).items()}

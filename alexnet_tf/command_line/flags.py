@@ -30,7 +30,14 @@ from alexnet_tf.command_line import environment
 from alexnet_tf.command_line.absl_flags import Flags
 from alexnet_tf.command_line.help import help_text
 from alexnet_tf.command_line.keras_backend import check_keras
-from alexnet_tf.config.fields import Setting, replaced, settings_of, to_text, value_at
+from alexnet_tf.config.fields import (
+    OLDER_NAMES,
+    Setting,
+    replaced,
+    settings_of,
+    to_text,
+    value_at,
+)
 from alexnet_tf.config.run import Config
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.networks.family.names import network
@@ -183,8 +190,9 @@ def run_command(main: Callable[[Sequence[str]], int]) -> NoReturn:
 
 def _scan(argv: Sequence[str], settings: Sequence[Setting]) -> dict[str, Any]:
     """Finds the typed value of each setting; settings that were not typed are left out."""
-    known = Flags(setting for setting in settings if not setting.is_positional)
-    names = list(known)
+    named = [setting for setting in settings if not setting.is_positional]
+    names = [setting.name for setting in named]
+    known = Flags([*named, *_older(named)])
     for word in argv:
         if word.lstrip("-").partition("=")[0] == "undefok":
             raise UserError(_unknown(word, names))
@@ -196,7 +204,7 @@ def _scan(argv: Sequence[str], settings: Sequence[Setting]) -> dict[str, Any]:
         if isinstance(error, UserError):
             raise
         raise UserError(f"{error}. Write --name=value.") from error
-    typed = {name: known[name].value for name in names if known[name].present}
+    typed = _under_new_names({name: known[name].value for name in known if known[name].present})
     place = next((setting for setting in settings if setting.is_positional), None)
     if place and rest:
         typed[place.name] = tuple(rest)
@@ -204,6 +212,32 @@ def _scan(argv: Sequence[str], settings: Sequence[Setting]) -> dict[str, Any]:
         raise UserError(_leftover(rest[0], names))
     check_keras()
     return typed
+
+
+def _older(settings: Sequence[Setting]) -> list[Setting]:
+    """Lists those settings that have an older name, under that."""
+    return [
+        dataclasses.replace(setting, path=tuple(older.split(".")))
+        for older, name in OLDER_NAMES.items()
+        for setting in settings
+        if setting.name == name
+    ]
+
+
+def _under_new_names(typed: Mapping[str, Any]) -> dict[str, Any]:
+    """Gives what was typed under an older name the name of today.
+
+    Raises:
+      UserError: both names were typed, with different values.
+    """
+    renamed = {OLDER_NAMES.get(name, name): value for name, value in typed.items()}
+    for older, name in OLDER_NAMES.items():
+        if older in typed and typed.get(name, typed[older]) != typed[older]:
+            raise UserError(
+                f"{name}={to_text(typed[name])}, {older}={to_text(typed[older])}: expected one of "
+                f"the two, since {older} is the older name of {name}. Leave it out."
+            )
+    return renamed
 
 
 def _unknown(word: str, names: Sequence[str]) -> str:

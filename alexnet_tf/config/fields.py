@@ -26,6 +26,9 @@ POSITIONAL = {"positional": True}
 DOORS = ("recipe", "network.name")
 """Names that only lead to values; at resume the values are compared, not the names."""
 
+OLDER_NAMES = {"network.towers": "towers"}
+"""Flags of before, and what they are called now; both are read."""
+
 Frozen = TypeVar("Frozen")
 
 

@@ -11,11 +11,12 @@ import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.config.run import Config
 from alexnet_tf.errors import UserError, expected_one_of
 from pipelines.typed import is_union
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised when a stored field changes its name or its meaning."""
 
 Frozen = TypeVar("Frozen")
@@ -32,22 +33,36 @@ def from_json(stored: Mapping[str, Any]) -> Config:
     Raises:
       UserError: a field is unknown or has a wrong value, or the schema is not ours.
     """
-    version = stored.get("schema_version")
-    try:
-        if version == 1:
-            stored, version = _from_first_schema(stored), 2
-        if version == 2:
-            stored, version = _from_second_schema(stored), SCHEMA_VERSION
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"settings of schema_version={version} are not as they were written: {error!r}."
-        ) from error
-    if version != SCHEMA_VERSION:
+    return from_dict(Config, _renewed(stored, stored.get("schema_version")))
+
+
+def network_from_json(stored: Mapping[str, Any], schema_version: int) -> NetworkConfig:
+    """Reads a network that `to_dict` wrote under some schema.
+
+    Raises:
+      UserError: as in `from_json`.
+    """
+    renewed = _renewed({"network": stored}, schema_version)
+    return from_dict(NetworkConfig, renewed["network"], "network")
+
+
+def _renewed(stored: Mapping[str, Any], version: Any) -> dict[str, Any]:
+    """Renews settings of any schema that we know, one schema after the other."""
+    renewals = (_from_first_schema, _from_second_schema, _from_third_schema)
+    if version not in range(1, SCHEMA_VERSION + 1):
         raise UserError(
             f"schema_version={version}: expected {SCHEMA_VERSION}. These settings were written by "
             "another version of alexnet_tf; read them with that one."
         )
-    return from_dict(Config, {name: x for name, x in stored.items() if name != "schema_version"})
+    settings = {name: x for name, x in stored.items() if name != "schema_version"}
+    try:
+        for renew in renewals[version - 1 :]:
+            settings = renew(settings)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"settings of schema_version={version} are not as they were written: {error!r}."
+        ) from error
+    return settings
 
 
 def _from_first_schema(stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,6 +98,13 @@ def _from_second_schema(stored: Mapping[str, Any]) -> dict[str, Any]:
     }[pooling]
     changed = [row | windows(row) if row in pools else row for row in rows]
     return {**stored, "network": {**network, "layers": changed, "pooling": "table"}}
+
+
+def _from_third_schema(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Renews settings of schema 3, where `towers` belonged to the network."""
+    network = dict(stored.get("network", {}))
+    run = {**stored.get("run", {}), "towers": network.pop("towers", 1)}
+    return {**stored, "network": network, "run": run}
 
 
 def to_dict(settings: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import enum
 
 from alexnet_tf.config.layer_rows import PAPER_LAYERS, Conv, Dense, Layer
 from alexnet_tf.errors import expected_one_of
-from pipelines.config import FREE, InputConfig
+from pipelines.config import InputConfig
 from pipelines.typed import Typed
 
 
@@ -78,9 +78,6 @@ class NetworkConfig(Typed, section="network"):
     """Towers of the paper's figure 2, as connectivity: 2, or 1 for dense convolutions."""
     lrn_across_towers: bool = False
     """Normalize across all channels, the letter of section 3.3; the program's towers were apart."""
-    towers: int = dataclasses.field(default=1, metadata=FREE)
-    """Devices that hold one replica; 2 puts each of the two groups on a device of its own, as in
-    2012 (--devices=gpu:0,gpu:1, or cpu:0,cpu:1)."""
     activation: Activations = Activations.TABLE
     """relu, tanh or sigmoid in every hidden layer; table takes the network's own."""
     normalization: Normalization = Normalization.TABLE
@@ -117,16 +114,9 @@ class NetworkConfig(Typed, section="network"):
             raise ValueError(f"network.dropout_rate={self.dropout_rate}: expected 0 to below 1.")
         if self.groups < 1:
             raise ValueError(f"network.groups={self.groups}: expected at least 1.")
-        if self.towers not in (1, 2):
-            raise ValueError(f"network.towers={self.towers}: expected 1 or 2.")
-        if self.towers == 2 and self.groups != 2:
-            raise ValueError(
-                f"network.towers=2 with network.groups={self.groups}: expected groups=2, since a "
-                "tower is a group on its own device. Set --network.towers=1 or --network.groups=2."
-            )
         for layer in self.layers:
-            is_shared = layer.kind == "conv" and (layer.grouped or self.towers == 2)
-            if is_shared and self.filters(layer) % self.groups:
+            is_grouped = layer.kind == "conv" and layer.grouped
+            if is_grouped and self.filters(layer) % self.groups:
                 raise ValueError(
                     f"network.width={self.width} gives {layer.name} {self.filters(layer)} filters, "
                     f"which network.groups={self.groups} cannot share. Change width or groups."

@@ -141,6 +141,9 @@ class RunConfig(Typed):
     devices: tuple[str, ...] = dataclasses.field(default=(), metadata=FREE)
     """Devices to use, such as gpu:0,gpu:1 or cpu:0,cpu:1 (logical ones are made); by default the
     first GPU (single) or all GPUs (mirrored), and the CPU where there is none."""
+    towers: int = dataclasses.field(default=1, metadata=FREE)
+    """Devices that hold one replica; 2 puts each of the two groups of channels on a device of its
+    own, as in 2012 (--devices=gpu:0,gpu:1, or cpu:0,cpu:1). Its older name is network.towers."""
     run_dir: str = dataclasses.field(default="", metadata=FREE)
     """Where the run lives: settings, metrics, events, checkpoints. Default: runs/<recipe>."""
     start_from: str = ""
@@ -183,6 +186,8 @@ class RunConfig(Typed):
     def __post_init__(self):
         """Refuses counts below 1."""
         super().__post_init__()
+        if self.towers not in (1, 2):
+            raise ValueError(f"towers={self.towers}: expected 1 or 2.")
         for name in ("global_batch_size", "log_every_steps", "evaluate_every_epochs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: expected at least 1.")
@@ -228,31 +233,28 @@ class Config(Typed):
         """Refuses strategies that the number of devices and towers does not fit."""
         super().__post_init__()
         devices, strategy = ",".join(self.run.devices), self.run.strategy
-        if self.network.towers == 2:
+        if self.run.towers == 2:
+            if self.network.groups != 2:
+                raise ValueError(
+                    f"towers=2 with network.groups={self.network.groups}: expected groups=2, since "
+                    "a tower is a group on its own device. Set --towers=1 or --network.groups=2."
+                )
             if strategy != StrategyName.SINGLE:
                 raise ValueError(
-                    f"network.towers=2 with strategy={strategy}: expected strategy=single, since "
+                    f"towers=2 with strategy={strategy}: expected strategy=single, since "
                     "two towers spread one replica over two devices. Use --strategy=single; for "
-                    "data parallelism --network.towers=1."
+                    "data parallelism --towers=1."
                 )
             if len(self.run.devices) != 2:
                 raise ValueError(
-                    f"network.towers=2 with devices={devices}: expected two devices, one for each "
+                    f"towers=2 with devices={devices}: expected two devices, one for each "
                     "tower. Set --devices=gpu:0,gpu:1, or cpu:0,cpu:1 for two logical CPU devices."
                 )
         elif strategy == StrategyName.SINGLE and len(self.run.devices) > 1:
             raise ValueError(
                 f"devices={devices} with strategy=single: expected one device. To train on several "
-                "use --strategy=mirrored, or --network.towers=2 for the paper's two towers."
+                "use --strategy=mirrored, or --towers=2 for the paper's two towers."
             )
-
-    def on_one_device(self) -> "Config":
-        """The same network and data where it is not trained: no towers, no devices named."""
-        return dataclasses.replace(
-            self,
-            network=dataclasses.replace(self.network, towers=1),
-            run=dataclasses.replace(self.run, devices=(), strategy=StrategyName.SINGLE),
-        )
 
     @property
     def run_dir(self) -> str:

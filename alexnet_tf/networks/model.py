@@ -5,6 +5,9 @@ import keras
 from alexnet_tf.config import json_form
 from alexnet_tf.config.network import NetworkConfig
 
+OLDEST_SCHEMA = 3
+"""Of the settings in `.keras` files that do not name theirs."""
+
 
 @keras.saving.register_keras_serializable("alexnet_tf")
 class Network(keras.Model):
@@ -23,6 +26,7 @@ class Network(keras.Model):
     def get_config(self):
         """Adds both attributes to what Keras stores."""
         mine = {
+            "schema_version": json_form.SCHEMA_VERSION,
             "network": self.network and json_form.to_dict(self.network),
             "classes": list(self.classes),
             "policy": self.dtype_policy.name,
@@ -33,8 +37,9 @@ class Network(keras.Model):
     def from_config(cls, config, custom_objects=None):
         """Makes the model again, with both attributes."""
         config = dict(config)
+        schema_version = config.pop("schema_version", OLDEST_SCHEMA)
         network, classes, policy = (config.pop(name) for name in ("network", "classes", "policy"))
         model = super().from_config(config, custom_objects=custom_objects)
-        model.network = network and json_form.from_dict(NetworkConfig, network, "network")
+        model.network = network and json_form.network_from_json(network, schema_version)
         model.classes, model.dtype_policy = tuple(classes), policy
         return model

@@ -96,8 +96,7 @@ def load(directory: pathlib.Path) -> Checkpoint:
                 f"format_version={version}, expected at most {FORMAT_VERSION}. Use the version of "
                 "alexnet_tf that wrote it."
             )
-        settings = {name: state[name] for name in ("schema_version", "network")}
-        network = json_form.from_json(settings).network
+        network = json_form.network_from_json(state["network"], state["schema_version"])
         return Checkpoint(
             path=path,
             config=dataclasses.replace(recipe("paper"), recipe=RECIPE, network=network),

@@ -12,6 +12,7 @@ from alexnet_tf.config.run import Config
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.networks.named_weights import assign, named_weights
 from alexnet_tf.networks.tables.resolved import table
+from alexnet_tf.networks.tables.two_towers import towers_table
 from alexnet_tf.training import checkpoint, run_directory, schedules, selection, start
 from alexnet_tf.training.signals import Signals
 from alexnet_tf.training.sinks.sinks import Sinks
@@ -127,7 +128,7 @@ def _with_classes(config: Config, classes: tuple[str, ...]) -> Config:
     """Takes the number of classes from the data, and refuses a network that cannot be built."""
     network = dataclasses.replace(config.network, num_classes=len(classes))
     try:
-        table(network)
+        (table if config.run.towers == 1 else towers_table)(network)
     except ValueError as error:
         raise UserError(str(error)) from error
     return dataclasses.replace(config, network=network)

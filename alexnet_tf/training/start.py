@@ -103,8 +103,8 @@ def with_network(config: Config, source: str, run_dir: str) -> Config:
         )
     else:
         return config
-    own = {name: getattr(config.network, name) for name in ("num_classes", "towers")}
-    return dataclasses.replace(config, network=dataclasses.replace(network, **own))
+    network = dataclasses.replace(network, num_classes=config.network.num_classes)
+    return dataclasses.replace(config, network=network)
 
 
 def load(config: Config, classes: tuple[str, ...]) -> Start:

@@ -82,7 +82,7 @@ class TrainState:
     def __init__(self, config: Config, strategy: tf.distribute.Strategy):
         """Builds the network and all slots of the optimizer inside the strategy's scope."""
         dtype = compute_dtype(config.run.precision)
-        has_towers = config.network.towers == 2
+        has_towers = config.run.towers == 2
         # A strategy's scope would put the variables of both towers on one device.
         with contextlib.nullcontext() if has_towers else strategy.scope():
             if has_towers:

@@ -43,6 +43,14 @@ def test_a_flag_of_each_type_reaches_its_field():
     assert (config.run.strategy, config.run.devices) == (StrategyName.MIRRORED, ("cpu:0", "cpu:1"))
 
 
+@pytest.mark.parametrize(
+    "typed", ["--towers=2", "--network.towers=2", "--towers=2 --network.towers=2"]
+)
+def test_towers_have_an_older_name(typed):
+    config = train(*typed.split(), "--devices=cpu:0,cpu:1", "--network.name=paper")
+    assert config.run.towers == 2
+
+
 def test_a_mean_may_be_measured_and_a_list_may_be_empty():
     config = train("--network.input.mean=dataset", "--optimizer.drop_epochs=")
     assert config.network.input.mean == "dataset"
@@ -101,6 +109,8 @@ MISTAKES = [
     ("--seed=-1", "seed=-1: expected 0 to 4294967295."),
     ("--steps=3 --epochs=2", "steps=3, epochs=2: expected one of the two"),
     ("--network.input.size=300", "network.input.resize=104: expected at least"),
+    ("--towers=1 --network.towers=2", "towers=1, network.towers=2: expected one of the two"),
+    ("--network.towers=x", "network.towers=x: expected a whole number."),
     ("--devices=cpu:0,cpu:1", "To train on several use --strategy=mirrored."),
 ]
 

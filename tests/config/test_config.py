@@ -75,12 +75,12 @@ def test_a_network_alone_survives_json():
 
 
 def test_a_missing_field_takes_its_default():
-    assert json_form.from_json({"schema_version": 3}) == Config()
+    assert json_form.from_json({"schema_version": 4}) == Config()
 
 
 WRONG_JSON = [
-    ({"schema_version": 7}, "schema_version=7: expected 3"),
-    ({"schema_version": None}, "schema_version=None: expected 3"),
+    ({"schema_version": 7}, "schema_version=7: expected 4"),
+    ({"schema_version": None}, "schema_version=None: expected 4"),
     ({"sede": 1}, "settings field=sede: expected one of recipe"),
     ({"data": {"sorce": "shapes"}}, "data.field=sorce: .*Did you mean source?"),
     ({"data": 3}, "data=3: expected an object"),
@@ -102,11 +102,11 @@ WRONG_JSON = [
 @pytest.mark.parametrize("stored, message", WRONG_JSON)
 def test_wrong_json_is_refused_by_the_name_of_the_field(stored, message):
     with pytest.raises(UserError, match=message):
-        json_form.from_json({"schema_version": 3, **stored})
+        json_form.from_json({"schema_version": 4, **stored})
 
 
 @pytest.mark.parametrize("network", [3, [1], {"layers": 3}, {"layers": [3]}, {"pooling": []}])
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_settings_of_before_in_any_shape_are_no_traceback(version, network):
     with pytest.raises(UserError):
         json_form.from_json({"schema_version": version, "network": network})
@@ -127,6 +127,18 @@ def test_settings_of_schema_2_stay_the_same_where_they_mean_the_same(pooling):
     config = Config(network=NetworkConfig(pooling=pooling))
     stored = json_form.to_json(config) | {"schema_version": 2}
     assert json_form.from_json(stored) == config
+
+
+def test_towers_of_schema_3_were_the_networks():
+    run = {"seed": 1, "devices": ["cpu:0", "cpu:1"]}
+    stored = {"schema_version": 3, "network": {"groups": 2, "towers": 2}, "run": run}
+    devices = ("cpu:0", "cpu:1")
+    assert json_form.from_json(stored) == Config(
+        run=RunConfig(seed=1, devices=devices, towers=2),
+    )
+    assert json_form.network_from_json(stored["network"], 3) == NetworkConfig()
+    with pytest.raises(UserError, match="network.field=towers: expected one of"):
+        json_form.from_json(stored | {"schema_version": 4})
 
 
 def test_equal_settings_have_no_differences():
@@ -152,6 +164,7 @@ def test_a_difference_names_the_flag_and_both_values():
 def test_free_settings_and_names_of_recipes_may_differ():
     old = Config(recipe="paper")
     run = RunConfig(run_dir="elsewhere", epochs=5, steps_per_launch=7, tensorboard=False)
+    run = dataclasses.replace(run, towers=2, devices=("cpu:0", "cpu:1"))
     named = dataclasses.replace(old.network, name="other")
     new = dataclasses.replace(old, recipe="other", run=run, network=named)
     assert differences(old, new) == []

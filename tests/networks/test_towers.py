@@ -144,7 +144,7 @@ def test_the_papers_design_sends_what_its_figure_says():
 @pytest.mark.parametrize(
     "changes, text",
     [
-        ({"lrn_across_towers": True}, "network.towers=2: .* norm1 needs both towers"),
+        ({"lrn_across_towers": True}, "^towers=2: .* norm1 needs both towers"),
         ({"normalization": "batch"}, "norm1 needs both towers"),
         ({"fc_width": 15}, "fc6 has 15 outputs"),
     ],

@@ -28,12 +28,9 @@ TWO = ("cpu:0", "cpu:1")
 
 def config(pictures, run_dir, towers=1, network=None, **settings) -> Config:
     """A tiny run with CONVOLUTIONS frozen, with one tower or two."""
-    whole = tiny.config(pictures, run_dir, **{"freeze": CONVOLUTIONS} | settings)
-    return dataclasses.replace(
-        whole,
-        network=dataclasses.replace(whole.network, towers=towers, **network or {}),
-        run=dataclasses.replace(whole.run, devices=TWO if towers == 2 else whole.run.devices),
-    )
+    where = {"towers": 2, "devices": TWO} if towers == 2 else {}
+    whole = tiny.config(pictures, run_dir, **{"freeze": CONVOLUTIONS} | where | settings)
+    return tiny.with_network(whole, **network or {})
 
 
 def first_weights(settings: Config) -> dict[str, np.ndarray]:

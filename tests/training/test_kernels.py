@@ -81,7 +81,7 @@ RUNS = {
     "bfloat16": ({}, {"precision": "bfloat16"}),
     "deterministic": ({}, {"deterministic": True}),
     "batch normalization": ({"normalization": "batch"}, {}),
-    "two towers": ({"towers": 2}, {"devices": ("cpu:0", "cpu:1")}),
+    "two towers": ({}, {"towers": 2, "devices": ("cpu:0", "cpu:1")}),
 }
 OFTEN = ("float32", "float16")
 

@@ -1,6 +1,5 @@
 """Two towers through the commands: training, going on in the other form, evaluation, export."""
 
-import dataclasses
 import json
 
 import keras
@@ -12,22 +11,20 @@ from alexnet_tf import convert, evaluate, export
 from alexnet_tf.benchmark import main as benchmark
 from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.config.run import Config, RunConfig, StrategyName
+from alexnet_tf.errors import UserError
 from alexnet_tf.networks.towers import Joined
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.run import run
 from alexnet_tf.training.sinks.histograms import buckets
 
-TOWERS = {"devices": ("cpu:0", "cpu:1")}
+TWO = {"devices": ("cpu:0", "cpu:1")}
+TOWERS = {"towers": 2} | TWO
 
 
 def config(pictures, run_dir, towers, **settings):
     """A tiny run with one tower or two."""
-    whole = tiny.config(pictures, run_dir, **settings)
-    return dataclasses.replace(
-        whole,
-        network=dataclasses.replace(whole.network, towers=towers),
-        run=dataclasses.replace(whole.run, devices=TOWERS["devices"] if towers == 2 else ()),
-    )
+    where = TOWERS if towers == 2 else {}
+    return tiny.config(pictures, run_dir, **where, **settings)
 
 
 def weights(run_dir):
@@ -75,7 +72,7 @@ def test_it_is_converted_as_one_device_would(ends, tmp_path, capsys):
     assert convert.main([f"--from={ends / '2'}", f"--output={tmp_path / 'again'}"]) == 0
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     one = checkpoint.load(tmp_path / "again")
-    assert one.config.network.towers == 1
+    assert one.config.run.towers == 1
     assert found["parameters"] == sum(array.size for array in one.weights().values())
     best = checkpoint.load(ends / "2").weights()
     tiny.assert_equal(one.weights(), best)
@@ -88,28 +85,34 @@ def test_histograms_read_the_halves_of_a_weight(two_devices):
 
 
 @pytest.mark.parametrize(
-    "network, settings, text",
+    "settings, text",
     [
-        ({"towers": 2}, {}, "network.towers=2 with devices=: expected two devices"),
-        ({"towers": 2}, {"devices": ("cpu:0",)}, "Set --devices=gpu:0,gpu:1, or cpu:0,cpu:1"),
-        ({"towers": 2}, {"strategy": StrategyName.MIRRORED} | TOWERS, "Use --strategy=single"),
-        ({}, TOWERS, "or --network.towers=2 for the paper's two towers"),
+        ({"towers": 3}, "^towers=3: expected 1 or 2"),
+        ({"towers": 2}, "^towers=2 with devices=: expected two devices"),
+        ({"towers": 2, "devices": ("cpu:0",)}, "Set --devices=gpu:0,gpu:1, or cpu:0,cpu:1"),
+        ({"strategy": StrategyName.MIRRORED} | TOWERS, "Use --strategy=single"),
+        (TWO, "or --towers=2 for the paper's two towers"),
     ],
 )
-def test_combinations_that_make_no_sense_are_refused(network, settings, text):
+def test_combinations_that_make_no_sense_are_refused(settings, text):
     with pytest.raises(ValueError, match=text):
-        Config(network=NetworkConfig(**network), run=RunConfig(**settings))
+        Config(run=RunConfig(**settings))
 
 
-@pytest.mark.parametrize("network", [{"towers": 3}, {"towers": 2, "groups": 1}])
-def test_towers_need_two_groups(network):
-    with pytest.raises(ValueError, match="network.towers="):
-        NetworkConfig(**network)
+def test_towers_need_two_groups():
+    with pytest.raises(ValueError, match="^towers=2 with network.groups=1: expected groups=2"):
+        Config(network=NetworkConfig(groups=1), run=RunConfig(**TOWERS))
+
+
+def test_a_run_of_a_network_that_cannot_be_halved_is_refused(pictures, tmp_path):
+    whole = tiny.with_network(config(pictures, tmp_path, towers=2), lrn_across_towers=True)
+    with pytest.raises(UserError, match="^towers=2: .* norm1 needs both towers. Set --towers=1."):
+        run(whole)
 
 
 @pytest.mark.slow
 def test_the_benchmark_counts_what_crosses(capsys):
-    flags = ["--network.name=small", "--network.towers=2", "--devices=cpu:0,cpu:1", "--json"]
+    flags = ["--network.name=small", "--towers=2", "--devices=cpu:0,cpu:1", "--json"]
     flags += ["--beside=one_device"]
     tiny_rounds = ["--rounds=1", "--round_seconds=0.01", "--global_batch_size=8"]
     assert benchmark(["step", *flags, *tiny_rounds]) == 0

@@ -68,9 +68,9 @@ def paper() -> NetworkConfig:
 
 def _on_first_device(spec: Spec) -> Spec:
     """The same network without towers, on the first of the devices."""
-    one = spec.config.on_one_device()
-    run = dataclasses.replace(one.run, devices=spec.config.run.devices[:1])
-    return dataclasses.replace(spec, config=dataclasses.replace(one, run=run))
+    run = spec.config.run
+    run = dataclasses.replace(run, towers=1, devices=run.devices[:1])
+    return dataclasses.replace(spec, config=dataclasses.replace(spec.config, run=run))
 
 
 def _of_paper(spec: Spec) -> Spec:
@@ -177,9 +177,7 @@ def contenders_of(spec: Spec, beside: Sequence[str] = ()) -> tuple[Contender, ..
     Raises:
       UserError: `beside` names none of them.
     """
-    network = spec.config.network
-    is_paper = dataclasses.replace(network, towers=1) == paper()
-    idle = {"one_device": network.towers == 1, PAPER: is_paper}
+    idle = {"one_device": spec.config.run.towers == 1, PAPER: spec.config.network == paper()}
     useful = [one for one in CONTENDERS[spec.what] if not idle.get(one.key, False)]
     optional = [one for one in useful if one.can_be_missed]
     names = list(dict.fromkeys(name for one in optional for name in _names(one)))

@@ -47,7 +47,6 @@ def dense(config: NetworkConfig, size: int) -> NetworkConfig:
         input=dataclasses.replace(config.input, size=size, resize=max(size, config.input.resize)),
         width=1.0,
         fc_width=0,
-        towers=1,
         activation=Activations.TABLE,
         normalization=Normalization.TABLE,
         pooling=Pooling.TABLE,

@@ -24,12 +24,12 @@ def towers_table(config: NetworkConfig) -> list[list[Row]]:
         crosses = sees_both and row.layer.has_kernel
         if not row.layer.has_halves or (sees_both and not crosses):
             raise ValueError(
-                f"network.towers=2: expected layers that two devices can halve, but {row.name} "
-                "needs both towers. Set --network.towers=1."
+                f"towers=2: expected layers that two devices can halve, but {row.name} "
+                "needs both towers. Set --towers=1."
             )
         if row.output_shape[-1] % 2:
             raise ValueError(
-                f"network.towers=2: {row.name} has {row.output_shape[-1]} outputs, which two "
+                f"towers=2: {row.name} has {row.output_shape[-1]} outputs, which two "
                 "towers cannot share. Change network.width or network.fc_width."
             )
         if crosses and stages[-1]:
@@ -37,8 +37,8 @@ def towers_table(config: NetworkConfig) -> list[list[Row]]:
         stages[-1].append(_half(row, is_whole=crosses))
     if not isinstance(rows[-1].layer, Dense):
         raise ValueError(
-            f"network.towers=2: expected a fully connected layer at the top, found {rows[-1].name}."
-            " Set --network.towers=1."
+            f"towers=2: expected a fully connected layer at the top, found {rows[-1].name}."
+            " Set --towers=1."
         )
     return [*stages, [rows[-1]]]
 
