@@ -13,8 +13,9 @@ import tensorflow as tf
 from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.config.run import Config, RunConfig
 from alexnet_tf.training import device_loop
-from alexnet_tf.training.state import Progress, TrainState
+from alexnet_tf.training.state import TrainState
 from alexnet_tf.training.strategy import make_strategy
+from alexnet_tf.training.task import classification
 from pipelines.cache import MemorySource
 from pipelines.config import InputConfig
 
@@ -42,9 +43,9 @@ def part_waited(strategy, source) -> float:
     config = Config(network=NETWORK, run=run)
     with strategy.scope():
         state = TrainState(config, strategy)
-    launcher = device_loop.Launcher(state, config, strategy, source, 0)
-    start = Progress()
-    carried = device_loop.carried(start.sums, start.loss_scale, start.good_steps)
+    task = classification(config, source)
+    launcher = device_loop.Launcher(task, state, config, strategy, source, 0)
+    carried = device_loop.carried(task.zero, 1.0, 0)
     parts = []
     for number in range(4):
         first = 1 + number * NUM_STEPS

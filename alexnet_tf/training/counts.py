@@ -23,11 +23,6 @@ class Counts(NamedTuple):
     """Examples whose class was among the five highest scores."""
 
 
-def zero() -> Counts:
-    """Counts of nothing."""
-    return Counts(*[tf.zeros([], tf.float64)] * len(Counts._fields))
-
-
 def count(scores: tf.Tensor, losses: tf.Tensor, batch) -> Counts:
     """Counts of one batch.
 

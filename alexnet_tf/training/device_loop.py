@@ -7,12 +7,12 @@ import numpy as np
 import tensorflow as tf
 
 from alexnet_tf.config.run import Config
-from alexnet_tf.training import counts, evaluation, steps
+from alexnet_tf.training import evaluation
 from alexnet_tf.training.counts import Counts
 from alexnet_tf.training.state import TrainState
 from alexnet_tf.training.steps import Scale
 from alexnet_tf.training.strategy import device_names, distribute
-from pipelines.config import ClassWeights
+from alexnet_tf.training.task import Task
 from pipelines.dataset import Batch, train_dataset
 
 
@@ -44,6 +44,7 @@ class Launcher:
     """Makes steps without the host in between.
 
     Args:
+      task: what a step does and counts.
       state: network and optimizer, built inside the strategy's scope.
       config: of the run.
       strategy: who computes.
@@ -51,7 +52,9 @@ class Launcher:
       first_position: of the first example to come (step - 1 times the batch size).
     """
 
-    def __init__(self, state: TrainState, config: Config, strategy, source, first_position: int):
+    def __init__(
+        self, task: Task, state: TrainState, config: Config, strategy, source, first_position: int
+    ):
         """Starts reading, and builds the graph when it is first called."""
         rows = config.run.global_batch_size // strategy.num_replicas_in_sync
         dataset = distribute(
@@ -62,9 +65,7 @@ class Launcher:
         )
         are_cpus = all(name.startswith("CPU") for name in device_names(strategy))
         self._has_clock = are_cpus and not config.run.deterministic
-        is_balanced = config.data.class_weights == ClassWeights.BALANCED
-        weights = counts.balanced_weights(source.class_counts) if is_balanced else ()
-        self._graph = _graph(state, config, strategy, iter(dataset), weights, self._has_clock)
+        self._graph = _graph(task, state, strategy, iter(dataset), self._has_clock)
 
     def __call__(
         self, first_step: int, rates: list[float], carried: Carried
@@ -86,10 +87,10 @@ class Launcher:
         return carried, Report(int(bad_step), lost, seconds, waited)
 
 
-def _graph(state: TrainState, config: Config, strategy, iterator, class_weights, has_clock: bool):
+def _graph(task: Task, state: TrainState, strategy, iterator, has_clock: bool):
     """The tf.function behind a Launcher; one graph for any number of steps."""
     signature = Carried(
-        Counts(*[tf.TensorSpec([], tf.float64)] * len(Counts._fields)),
+        task.counts(*[tf.TensorSpec([], tf.float64)] * len(task.zero)),
         Scale(tf.TensorSpec([], tf.float32), tf.TensorSpec([], tf.int64)),
     )
 
@@ -97,7 +98,7 @@ def _graph(state: TrainState, config: Config, strategy, iterator, class_weights,
         if has_clock:
             with tf.control_dependencies([arrived]):  # beside the step it may be read after it
                 batch = Batch(*[tf.identity(part) for part in batch])
-        return steps.train_step(state, config, batch, step, scale, class_weights)
+        return task.train_step(state, batch, step, scale)
 
     @tf.function(
         input_signature=[tf.TensorSpec([], tf.int64), tf.TensorSpec([None], tf.float32), signature]
@@ -121,7 +122,7 @@ def _graph(state: TrainState, config: Config, strategy, iterator, class_weights,
             state.optimizer.learning_rate.assign(rates[i])
             parts, scales = strategy.run(one_step, (batch, step, carried.scale, arrived))
             new = [strategy.reduce("sum", part, axis=None) for part in parts]
-            sums = Counts(*[a + b for a, b in zip(carried.sums, new, strict=True)])
+            sums = task.counts(*[a + b for a, b in zip(carried.sums, new, strict=True)])
             scale = Scale(*[strategy.experimental_local_results(part)[0] for part in scales])
             carried = Carried(sums, scale)
             if bad_step == 0 and not tf.math.is_finite(sums.loss):
@@ -140,9 +141,9 @@ def _time_after(tensors, has_clock: bool) -> tf.Tensor:
         return tf.timestamp()
 
 
-def carried(sums: tuple[float, ...], loss_scale: float, good_steps: int) -> Carried:
+def carried(sums: Counts, loss_scale: float, good_steps: int) -> Carried:
     """What stands in a checkpoint, as tensors."""
     return Carried(
-        counts.Counts(*[tf.constant(x, tf.float64) for x in sums]),
+        type(sums)(*[tf.constant(x, tf.float64) for x in sums]),
         Scale(tf.constant(loss_scale, tf.float32), tf.constant(good_steps, tf.int64)),
     )

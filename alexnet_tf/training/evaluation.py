@@ -78,8 +78,8 @@ class Evaluator:
           is_stopped: asked between two batches whether to give up.
 
         Returns:
-          loss (nats), top1_error and top5_error (fractions; None when K <= 5), seen, skipped; None
-          where it was given up. `confusion` holds what was seen class by class.
+          `counts.ratios` of all; None where it was given up. `confusion` holds what was seen class
+          by class.
 
         Raises:
           UserError: a picture cannot be decoded and `data.on_error` is fail.

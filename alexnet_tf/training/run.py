@@ -16,8 +16,8 @@ from alexnet_tf.networks.tables.two_towers import towers_table
 from alexnet_tf.training import checkpoint, run_directory, schedules, selection, start
 from alexnet_tf.training.signals import Signals
 from alexnet_tf.training.sinks.sinks import Sinks
-from alexnet_tf.training.state import Progress
 from alexnet_tf.training.strategy import describe, make_strategy
+from alexnet_tf.training.task import classification
 from alexnet_tf.training.trainer import Trainer
 from pipelines.cache import check_memory, in_memory
 from pipelines.config import Cache, is_color
@@ -83,7 +83,8 @@ def _set_aside(run_dir: pathlib.Path) -> None:
 
 def _train(config, strategy, sources, run_dir, callbacks, first) -> tuple[int, dict]:
     """Restores or starts, trains, and writes result.json at the end."""
-    trainer = Trainer(config, strategy, sources, run_dir, callbacks)
+    task = classification(config, sources[0])
+    trainer = Trainer(config, task, strategy, sources, run_dir, callbacks)
     if first:
         weights = named_weights(trainer.state.model)
         assign({name: weights[name] for name in first.arrays}, first.arrays)
@@ -235,7 +236,7 @@ def _finished(trainer: Trainer, run_dir: pathlib.Path) -> dict:
 
 def _result(trainer: Trainer, run_dir: pathlib.Path) -> dict:
     """The last line of standard output, and result.json."""
-    progress: Progress = trainer.state.progress
+    progress = trainer.state.progress
     speed = trainer.timer.steps_per_second() if trainer.timer.has_measured() else None
     evaluation = progress.evaluation or {}
     return {
@@ -244,7 +245,7 @@ def _result(trainer: Trainer, run_dir: pathlib.Path) -> dict:
         "epoch": round(trainer.epoch_of(progress.step), 4),
         "top1_error": evaluation.get("top1_error"),
         "top5_error": evaluation.get("top5_error"),
-        "seen": progress.seen + int(progress.sums[0]),
-        "skipped": progress.skipped + int(progress.sums[1]),
+        "seen": progress.seen + int(trainer.sums.seen),
+        "skipped": progress.skipped + int(trainer.sums.skipped),
         "images_per_second": speed and round(speed * trainer.config.run.global_batch_size, 2),
     }

@@ -19,7 +19,7 @@ class Plateau:
     drops: int = 0
     """How often the rate was divided."""
     best_error: float = 1.0
-    """Top-1 error of the best evaluation, a fraction."""
+    """Error of the best evaluation, a fraction."""
     waited: int = 0
     """Evaluations since the last best error."""
 

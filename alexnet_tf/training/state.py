@@ -11,7 +11,7 @@ from alexnet_tf.config.run import Config
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.networks.named_weights import Weight, assign, compute_dtype, freeze, named_weights
 from alexnet_tf.networks.towers import Joined, TwoTowers
-from alexnet_tf.training import counts, optimizer
+from alexnet_tf.training import optimizer
 from alexnet_tf.training.schedules import Plateau
 from alexnet_tf.training.selection import frozen_layers
 from alexnet_tf.training.strategy import tower_devices
@@ -29,8 +29,8 @@ class Progress(Typed):
     """Updates made; the next step is step + 1."""
     evaluated_step: int = 0
     """The last step that was evaluated."""
-    sums: tuple[float, ...] = (0.0,) * len(counts.Counts._fields)
-    """Counts since the last line of training metrics."""
+    sums: tuple[float, ...] = ()
+    """The task's counts since the last line of training metrics."""
     seen: int = 0
     """Examples learned since the start."""
     skipped: int = 0
@@ -38,11 +38,11 @@ class Progress(Typed):
     best_step: int = 0
     """Step of the best evaluation, 0 before the first."""
     best_error: float = 1.0
-    """Its top-1 error, a fraction."""
+    """Its error, a fraction: the figure of the task that is best when low."""
     improved_step: int = 0
     """Step of the best evaluation at the end of an epoch, 0 before the first."""
     improved_error: float = 1.0
-    """Its top-1 error."""
+    """Its error."""
     evaluation: dict | None = None
     """What the last evaluation found, None before the first."""
     plateau: Plateau = Plateau()
@@ -70,10 +70,10 @@ class Progress(Typed):
         Raises:
           KeyError, TypeError, ValueError: it is something else.
         """
-        plateau, sums = Plateau(**values["plateau"]), counts.Counts(*values["sums"])
+        plateau, sums = Plateau(**values["plateau"]), tuple(values["sums"])
         # Files of before knew the best of all evaluations alone.
         improved = {f"improved_{what}": values[f"best_{what}"] for what in ("step", "error")}
-        return cls(**improved | values | {"plateau": plateau, "sums": tuple(sums)})
+        return cls(**improved | values | {"plateau": plateau, "sums": sums})
 
 
 class TrainState:

@@ -12,11 +12,13 @@ import keras
 
 from alexnet_tf.config.run import Config, Schedule
 from alexnet_tf.errors import RunFailed, UserError
-from alexnet_tf.training import checkpoint, counts, run_directory, schedules, signals, versions
+from alexnet_tf.training import checkpoint, run_directory, schedules, signals, versions
+from alexnet_tf.training.counts import Counts
 from alexnet_tf.training.device_loop import Launcher, carried
-from alexnet_tf.training.evaluation import Evaluator, report
+from alexnet_tf.training.evaluation import report
 from alexnet_tf.training.state import Progress, TrainState
 from alexnet_tf.training.strategy import device_names
+from alexnet_tf.training.task import Task
 from alexnet_tf.training.timer import Timer
 from pipelines.order import last_step_of_epoch
 
@@ -29,6 +31,7 @@ class Trainer:
 
     Args:
       config: resolved: `network.num_classes` and `network.input.mean` are known.
+      task: what is learned and counted.
       strategy: who computes; everything with variables is built inside its scope.
       sources: the training and the validation Source.
       run_dir: an existing directory that this process has locked.
@@ -39,9 +42,11 @@ class Trainer:
       remark: a sentence about what differs since that checkpoint, or None.
     """
 
-    def __init__(self, config: Config, strategy, sources, run_dir: pathlib.Path, callbacks=()):
+    def __init__(
+        self, config: Config, task: Task, strategy, sources, run_dir: pathlib.Path, callbacks=()
+    ):
         """Builds the network and restores the last checkpoint, where there is one."""
-        self.config, self.strategy, self.run_dir = config, strategy, run_dir
+        self.config, self.task, self.strategy, self.run_dir = config, task, strategy, run_dir
         self.train_source, self.val_source = sources
         self.num_steps = config.num_steps(self.train_source.num_examples)
         replicas, batch_size = strategy.num_replicas_in_sync, config.run.global_batch_size
@@ -52,10 +57,11 @@ class Trainer:
             )
         self._versions = versions.versions(device_names(strategy))
         self.state = TrainState(config, strategy)
+        self.state.progress.sums = task.zero
         self._saved_step: int | None = None
         self.remark = self._restore()
         self.callbacks = keras.callbacks.CallbackList(list(callbacks), model=self.state.model)
-        self._evaluator = Evaluator(self.state.model, self.val_source, config, strategy)
+        self._evaluator = task.evaluator(self.state.model, self.val_source, strategy)
         self._open_epoch: int | None = None
         self._training: dict = {}
         self.timer = Timer()
@@ -75,12 +81,9 @@ class Trainer:
           UserError: an example cannot be decoded and `data.on_error` is fail.
         """
         self._sinks, progress = sinks, self.state.progress
+        first = progress.step * self.config.run.global_batch_size
         self._launch = Launcher(
-            self.state,
-            self.config,
-            self.strategy,
-            self.train_source,
-            progress.step * self.config.run.global_batch_size,
+            self.task, self.state, self.config, self.strategy, self.train_source, first
         )
         checkpoints = self.run_dir / "checkpoints"
         needed = checkpoint.needed_bytes(checkpoints, self.state.arrays())
@@ -125,6 +128,11 @@ class Trainer:
         waited = self._epochs_done(progress.step) - self._epochs_done(progress.improved_step)
         return bool(is_asked and self._is_scheduled(progress.step) and waited >= patience)
 
+    @property
+    def sums(self) -> Counts:
+        """The sums since the last line of training metrics."""
+        return self.task.counts(*self.state.progress.sums)
+
     def epoch_of(self, step: int) -> float:
         """Passes over the training set behind a step."""
         return step * self.config.run.global_batch_size / self.train_source.num_examples
@@ -140,7 +148,7 @@ class Trainer:
             self.callbacks.on_epoch_begin(self._open_epoch)
         self.callbacks.on_train_batch_begin(first - 1)
         rates = [self._learning_rate(step) for step in range(first, last + 1)]
-        state = carried(progress.sums, progress.loss_scale, progress.good_steps)
+        state = carried(self.sums, progress.loss_scale, progress.good_steps)
         state, said = self._launch(first, rates, state)
         data = self.config.data
         report(said.lost, self.train_source, data.on_error, data.max_pixels)
@@ -156,8 +164,7 @@ class Trainer:
         progress.good_steps = int(state.scale.good_steps)
         self.timer.add(num_steps, said.seconds, said.waited_seconds)
         speed = self.timer.steps_per_second() * self.config.run.global_batch_size
-        sums = counts.Counts(*progress.sums)
-        loss = sums.loss / max(sums.seen, 1)
+        loss = self.sums.loss / max(self.sums.seen, 1)
         self._sinks.progress(last, speed, loss)
         if last == event:
             self._log_training(rates[-1])
@@ -210,11 +217,10 @@ class Trainer:
     def _log_training(self, rate: float) -> None:
         """Writes a line about the steps since the last one, and starts new sums."""
         progress = self.state.progress
-        sums = counts.Counts(*progress.sums)
-        progress.seen += int(sums.seen)
-        progress.skipped += int(sums.skipped)
-        self._training = values = counts.ratios(sums, len(self.train_source.classes))
-        progress.sums = Progress.sums
+        progress.seen += int(self.sums.seen)
+        progress.skipped += int(self.sums.skipped)
+        self._training = values = self.task.figures(self.sums)
+        progress.sums = self.task.zero
         line = {f"train/{name}": value for name, value in values.items()}
         self._write(line | {"train/learning_rate": rate} | self.timer.lap(values["seen"]))
 
@@ -229,7 +235,7 @@ class Trainer:
         self.callbacks.on_test_end(result)
         progress.evaluated_step = progress.step
         progress.evaluation = result
-        error = result["top1_error"]
+        error = result[self.task.best_when_low]
         # The end of a run that is extended later is no evaluation of the longer run.
         if self._is_scheduled(progress.step):
             if self.config.optimizer.schedule == Schedule.PLATEAU:
@@ -281,6 +287,7 @@ class Trainer:
         remark = versions.check_versions(last.versions, self._versions)
         try:
             self.state.progress = Progress.from_json(last.progress)
+            self.task.counts(*self.state.progress.sums)  # as many as the task has
             self.state.assign(last.arrays())
         except (KeyError, TypeError, ValueError) as error:
             raise checkpoint.damaged(last.path, error) from error

@@ -15,7 +15,6 @@ from alexnet_tf.config.run import Config, OptimizerConfig, RunConfig
 from alexnet_tf.errors import UserError
 from alexnet_tf.networks.named_weights import named_weights
 from alexnet_tf.training import checkpoint, selection, steps
-from alexnet_tf.training.device_loop import carried
 from alexnet_tf.training.run import run
 from alexnet_tf.training.state import TrainState
 from alexnet_tf.training.strategy import make_strategy
@@ -85,7 +84,7 @@ def operations(settings: Config) -> collections.Counter:
     image, label = tf.zeros([8, 67, 67, 3], tf.uint8), tf.zeros([8], tf.int32)
     index = tf.range(8, dtype=tf.int64)
     batch = Batch(image, tf.zeros([8, 3]), label, tf.ones([8], tf.bool), index)
-    scale = carried((0.0,) * 5, 1.0, 0).scale
+    scale = steps.Scale(tf.constant(1.0), tf.constant(0, tf.int64))
 
     @tf.function
     def step(number):

@@ -13,6 +13,7 @@ from tensorflow.python.framework import kernels
 
 from alexnet_tf.training import device_loop, evaluation
 from alexnet_tf.training.state import TrainState
+from alexnet_tf.training.task import classification
 from pipelines.config import Views
 from pipelines.sources import open_source
 
@@ -92,7 +93,8 @@ OFTEN = ("float32", "float16")
 def test_a_gpu_can_do_every_operation_of_training(name, pictures, tmp_path, two_devices):
     parts = parts_of(name, *RUNS[name], pictures, tmp_path, two_devices)
     config, strategy, source, state = parts
-    launcher = device_loop.Launcher(state, config, strategy, source, 0)
+    task = classification(config, source)
+    launcher = device_loop.Launcher(task, state, config, strategy, source, 0)
     assert without_kernel(launcher._graph) == set()
 
 

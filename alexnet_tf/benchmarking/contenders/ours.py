@@ -8,8 +8,9 @@ from alexnet_tf.benchmarking.spec import Spec
 from alexnet_tf.benchmarking.timing import Work
 from alexnet_tf.errors import UserError
 from alexnet_tf.training import device_loop, steps
-from alexnet_tf.training.state import Progress, TrainState
+from alexnet_tf.training.state import FIRST_LOSS_SCALE, TrainState
 from alexnet_tf.training.strategy import make_strategy
+from alexnet_tf.training.task import classification
 from alexnet_tf.training.trainer import LAUNCH_SECONDS
 from pipelines.cache import in_memory
 from pipelines.dataset import Batch, train_dataset
@@ -24,7 +25,8 @@ def step(spec: Spec) -> Work:
     """The step of `train`, on a batch that is on the device; like there, many in one launch."""
     config, strategy = spec.config, make_strategy(spec.config.run)
     device = on_tensorflow.device_of(strategy)
-    state, start = TrainState(config, strategy), _start()
+    state = TrainState(config, strategy)
+    scale = steps.Scale(tf.constant(FIRST_LOSS_SCALE), tf.constant(0, tf.int64))
     images, labels = on_tensorflow.batch_on(device, config)
     rows = config.run.global_batch_size
     with tf.device(device):
@@ -32,7 +34,7 @@ def step(spec: Spec) -> Work:
         batch = Batch(images, shift, labels, mask, tf.range(rows, dtype=tf.int64))
 
     def one_step(number):
-        return steps.train_step(state, config, batch, number, start.scale)[0].loss
+        return steps.train_step(state, config, batch, number, scale)[0].loss
 
     @tf.function(input_signature=[tf.TensorSpec([], tf.int64)] * 2)
     def many(first, last):
@@ -93,8 +95,10 @@ def decoder(spec: Spec) -> Work:
 def _loop(spec: Spec, strategy: tf.distribute.Strategy, source: Source) -> Work:
     """Launches of about a second at most, as the Trainer makes them."""
     config, rate = spec.config, spec.config.optimizer.learning_rate
-    launcher = device_loop.Launcher(TrainState(config, strategy), config, strategy, source, 0)
-    done, seconds_per_step, sums = 0, LAUNCH_SECONDS, _start()
+    task, state = classification(config, source), TrainState(config, strategy)
+    launcher = device_loop.Launcher(task, state, config, strategy, source, 0)
+    sums = device_loop.carried(task.zero, FIRST_LOSS_SCALE, 0)
+    done, seconds_per_step = 0, LAUNCH_SECONDS
 
     def run(num_steps: int) -> None:
         nonlocal done, seconds_per_step, sums
@@ -107,12 +111,6 @@ def _loop(spec: Spec, strategy: tf.distribute.Strategy, source: Source) -> Work:
 
     device, rows = on_tensorflow.device_of(strategy), config.run.global_batch_size
     return on_tensorflow.work(device, rows, run, LEAST_LOOP_STEPS)
-
-
-def _start() -> device_loop.Carried:
-    """What a launch of a new run starts from."""
-    progress = Progress()
-    return device_loop.carried(progress.sums, progress.loss_scale, progress.good_steps)
 
 
 def _source(spec: Spec) -> Source:

@@ -1,0 +1,64 @@
+"""What the loop asks of the task that a network learns; the one task so far is classification."""
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from alexnet_tf.config.run import Config
+from alexnet_tf.training import steps
+from alexnet_tf.training.counts import Counts, balanced_weights, ratios
+from alexnet_tf.training.evaluation import Evaluator
+from alexnet_tf.training.state import TrainState
+from alexnet_tf.training.steps import Scale
+from pipelines.config import ClassWeights
+from pipelines.dataset import Batch
+from pipelines.sources import Source
+
+Figures = dict[str, float | int | None]
+"""What a line of metrics says, by name."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task:
+    """What the loop asks of a task; it knows nothing else of it."""
+
+    counts: type[Counts]
+    """Sums over examples, a NamedTuple of float64 scalars; it has seen, skipped and loss."""
+    train_step: Callable[[TrainState, Batch, tf.Tensor, Scale], tuple[Counts, Scale]]
+    """Updates the weights once, on one replica's rows of the global batch: from state, batch, step
+    (int64 [], from 1) and loss scale to the sums over these rows and the next loss scale."""
+    figures: Callable[[Counts], Figures]
+    """Divides sums, once, for a line of metrics; seen and skipped are among them."""
+    evaluator: Callable[[keras.Model, Source, tf.distribute.Strategy], Evaluator]
+    """Prepares to evaluate a model on a whole source, as often as asked."""
+    best_when_low: str
+    """Name of the figure that says which of two evaluations is better: the lower one."""
+
+    @property
+    def zero(self) -> Counts:
+        """Sums over no examples."""
+        return self.counts(*[0.0] * len(self.counts._fields))
+
+
+def classification(config: Config, source: Source) -> Task:
+    """Describes the task of naming the one class that a picture shows.
+
+    Args:
+      config: of the run, resolved.
+      source: what it trains on.
+    """
+    is_balanced = config.data.class_weights == ClassWeights.BALANCED
+    class_weights = balanced_weights(source.class_counts) if is_balanced else ()
+
+    def train_step(state, batch, step, scale):
+        return steps.train_step(state, config, batch, step, scale, class_weights)
+
+    return Task(
+        counts=Counts,
+        train_step=train_step,
+        figures=lambda sums: ratios(sums, len(source.classes)),
+        evaluator=lambda model, source, strategy: Evaluator(model, source, config, strategy),
+        best_when_low="top1_error",
+    )
