@@ -147,6 +147,7 @@ def test_the_papers_design_sends_what_its_figure_says():
         ({"lrn_across_towers": True}, "^towers=2: .* norm1 needs both towers"),
         ({"normalization": "batch"}, "norm1 needs both towers"),
         ({"fc_width": 15}, "fc6 has 15 outputs"),
+        ({"layers": SMALL.layers[:-1]}, "expected a fully connected layer at the top, found drop7"),
     ],
 )
 def test_what_cannot_be_halved_is_refused(changes, text):

@@ -61,7 +61,7 @@ class Dropout(keras.layers.Layer):
         if not 0 <= rate < 1:
             raise ValueError(f"rate={rate}: expected 0 to below 1.")
         if mode not in ("program", "inverted"):
-            raise ValueError(f"mode={mode!r}: expected 'program' or 'inverted'.")
+            raise ValueError(f"mode={mode!r}: expected program or inverted.")
         self.rate, self.mode, self.seed = rate, str(mode), seed
         self.generator = keras.random.SeedGenerator(seed)
         self.columns = None

@@ -6,11 +6,14 @@ import pytest
 import tensorflow as tf
 
 from alexnet_tf.networks.layers.convolution import Convolution
+from alexnet_tf.networks.layers.dropout import Dropout
 from alexnet_tf.networks.layers.groups import num_groups, split_groups
 from alexnet_tf.networks.layers.lenet import SparseConvolution
 from alexnet_tf.networks.layers.locally_connected import LocallyConnected
 from alexnet_tf.networks.layers.pooling import Pooling
 from alexnet_tf.networks.layers.response_norm import LocalResponseNorm
+from alexnet_tf.networks.layers.spatial_norm import SpatialResponseNorm
+from alexnet_tf.networks.layers.spatial_pyramid import SpatialPyramid
 
 GEOMETRIES = [
     {"kernel_size": 5, "padding": ((2, 2), (2, 2)), "groups": 2},  # conv2
@@ -72,7 +75,7 @@ def test_an_export_holds_no_function_that_xla_must_compile(tmp_path):
     "arguments, text",
     [
         ({"filters": 5, "kernel_size": 3, "groups": 2}, "groups=2: expected a divisor of filters"),
-        ({"filters": 4, "kernel_size": 0}, "kernel_size=0.*expected at least 1"),
+        ({"filters": 4, "kernel_size": 0}, "filters=4, kernel_size=0, stride=1, groups=1: expected at least 1 of each"),
         ({"filters": 6, "kernel_size": 3, "groups": 3}, "groups=3: expected a divisor of channels"),
     ],
 )
@@ -100,10 +103,21 @@ def test_towers_pass_from_layer_to_layer_without_a_copy():
     np.testing.assert_allclose(graph(x), forgetful(x), rtol=1e-6)
 
 
-@pytest.mark.parametrize("arguments", [{"size": 0}, {"stride": 0}])
-def test_a_pooling_that_cannot_be_is_refused(arguments):
-    with pytest.raises(ValueError, match="expected at least 1"):
-        Pooling(**arguments)
+@pytest.mark.parametrize(
+    "make, text",
+    [
+        (lambda: Pooling(size=0), "^size=0, stride=2: expected at least 1 of each"),
+        (lambda: Pooling(stride=0), "^size=3, stride=0: expected at least 1 of each"),
+        (lambda: Dropout(rate=1), "^rate=1: expected 0 to below 1"),
+        (lambda: Dropout(mode="halved"), "^mode='halved': expected program or inverted"),
+        (lambda: SpatialResponseNorm(size=4), "^size=4: expected an odd number"),
+        (lambda: SpatialPyramid(levels=()), r"^levels=\(\): expected numbers from 1 on"),
+        (lambda: SpatialPyramid(levels=(2, 0)), r"^levels=\(2, 0\): expected numbers from 1 on"),
+    ],
+)
+def test_a_layer_that_cannot_be_is_refused(make, text):
+    with pytest.raises(ValueError, match=text):
+        make()
 
 
 @pytest.mark.parametrize(

@@ -139,8 +139,8 @@ def test_a_window_is_cut_at_the_edge_of_a_tower_and_not_renormalized():
 @pytest.mark.parametrize(
     "arguments, channels, text",
     [
-        ({"radius": 0}, 4, "radius=0: expected at least 1"),
-        ({"groups": 0}, 4, "groups=0: expected at least 1"),
+        ({"radius": 0}, 4, "^radius=0: expected at least 1"),
+        ({"groups": 0}, 4, "^groups=0: expected at least 1"),
         ({"groups": 3}, 4, "groups=3: expected a divisor of channels=4"),
     ],
 )

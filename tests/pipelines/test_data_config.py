@@ -1,0 +1,39 @@
+"""Data and inputs that cannot be are refused where they are written."""
+
+import pytest
+
+from pipelines.config import DataConfig, InputConfig
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"size": 0}, "network.input.size=0: expected at least 1 pixel"),
+        ({"resize": 223}, "network.input.resize=223: expected at least network.input.size=224"),
+        ({"mean": (1, 2)}, r"network.input.mean=\(1.0, 2.0\): expected three levels \(red, green,"),
+        ({"mean": (1, 2, 256)}, r"network.input.mean=.*: expected three levels \(red, green, blue"),
+        ({"scale": 0}, "network.input.scale=0.0: expected a positive number"),
+        ({"stdev": (1, 1, 0)}, r"network.input.stdev=.*: expected three positive numbers \(red"),
+    ],
+)
+def test_an_input_that_cannot_be_is_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        InputConfig(**values)
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"source": "folder:"}, "data.source='folder:': expected shapes or folder:DIR"),
+        ({"source": "imagenet"}, "data.source='imagenet': expected shapes or folder:DIR"),
+        ({"held_out": 1}, "data.held_out=1.0: expected a part between 0 and 1"),
+        ({"color_noise": 2}, "data.color_noise=2.0: expected 0 to 1"),
+        (
+            {"max_megapixels": 0},
+            "data.max_megapixels=0.0: expected more than 0 and at most .*, which is as far as",
+        ),
+    ],
+)
+def test_data_that_cannot_be_is_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        DataConfig(**values)
