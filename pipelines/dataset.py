@@ -146,8 +146,9 @@ def dataset_mean(
     seen = source.num_examples - len(bad)
     if not seen:
         raise ValueError(
-            f"None of the {source.num_examples} training pictures can be decoded; "
-            f"the first is {source.name(0)}."
+            f"data.source: none of the {source.num_examples} training pictures can be decoded, "
+            f"such as {source.name(0)!r}; expected JPEG, PNG or BMP files. Mend them, or name "
+            "another folder."
         )
     return tuple(int(channel) / (seen * inputs.resize**2) for channel in total)
 

@@ -236,6 +236,6 @@ def explain(source: Source, index: int, max_pixels: int = MAX_PIXELS) -> str:
 
 
 def _last_words(error: tf.errors.OpError) -> str:
-    """The system's reason at the end of what TensorFlow says: node; file; reason."""
+    """The system's reason in what TensorFlow says: node; file; reason [Op:NAME] name: NODE."""
     line = error.message.splitlines()[0] if error.message else type(error).__name__
-    return line.rpartition("; ")[2].rstrip(".")
+    return line.rpartition("; ")[2].partition(" [Op:")[0].rstrip(".")

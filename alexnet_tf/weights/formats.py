@@ -1,5 +1,6 @@
 """Which program a file is from, by the end of its name."""
 
+import contextlib
 import dataclasses
 import functools
 import pathlib
@@ -155,4 +156,5 @@ def store(path: str, arrays: Mapping[str, np.ndarray], network: NetworkConfig) -
             "the same command again."
         ) from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # such as a file where a directory should be
+            unfinished.unlink()

@@ -31,7 +31,10 @@ def renamed(
                 used.add(old)
                 break
         if name in found:
-            raise UserError(f"rename={','.join(rename)}: two arrays would be {name}.")
+            raise UserError(
+                f"rename={','.join(rename)}: expected another name for each array, but two would "
+                f"be {name}."
+            )
         found[name] = array
     for old, _ in pairs:
         if old not in used:

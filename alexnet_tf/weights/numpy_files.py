@@ -76,7 +76,9 @@ def _parts(arrays: Any, layer: str) -> Iterator[tuple[str, Any]]:
     elif isinstance(arrays, list | tuple):
         yield from zip(("kernel", "bias"), arrays, strict=False)
     else:
-        raise UserError(f"{layer} is neither a list of kernel and bias nor a dictionary of them.")
+        raise UserError(
+            f"{layer} is no layer; expected a list of kernel and bias, or a dictionary."
+        )
 
 
 def _text(key: str | bytes | int) -> str:

@@ -164,7 +164,9 @@ def test_the_mean_is_exact_and_leaves_out_what_fails(source, memory):
 
 def test_a_mean_needs_a_picture(source):
     lost = dataclasses.replace(source, files=source.files[BAD : BAD + 1], labels=(0,))
-    with pytest.raises(ValueError, match="None of the 1 training pictures can be decoded"):
+    with pytest.raises(
+        ValueError, match="data.source: none of the 1 training pictures can be decoded"
+    ):
         dataset_mean(lost, INPUTS)
 
 

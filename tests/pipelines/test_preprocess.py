@@ -6,6 +6,7 @@ import tensorflow as tf
 from PIL import Image
 
 import alexnet_tf
+from pipelines import preprocess
 
 INPUT = alexnet_tf.InputConfig(size=67, resize=67)
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, 5, 5, 3), np.uint8)
@@ -25,6 +26,13 @@ def test_pictures_are_taken_in_every_form_that_notebooks_have(images):
     expected = PICTURES - np.array(INPUT.mean, np.float32)
     for given in (images, tf.constant(images) if isinstance(images, np.ndarray) else images):
         np.testing.assert_allclose(alexnet_tf.preprocess(given, INPUT), expected, rtol=1e-6)
+
+
+def test_a_mean_that_was_not_measured_is_refused():
+    inputs = alexnet_tf.InputConfig(mean="dataset")
+    text = "network.input.mean=dataset: expected three levels; measure them first with pipelines"
+    with pytest.raises(ValueError, match=text):
+        preprocess.preprocess(tf.constant(PICTURES), inputs)
 
 
 def test_one_picture_is_a_batch_of_one_and_a_tensor_keeps_its_rank():

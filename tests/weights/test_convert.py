@@ -15,7 +15,9 @@ from alexnet_tf import convert, evaluate, export, predict, train
 from alexnet_tf.command_line import flags
 from alexnet_tf.config.fields import settings_of
 from alexnet_tf.errors import UserError
+from alexnet_tf.networks.family.names import network
 from alexnet_tf.training import checkpoint
+from alexnet_tf.weights import layouts
 
 CONFIG = foreign.small("caffe")
 WEIGHTS = foreign.weights(CONFIG)
@@ -102,7 +104,7 @@ def test_mistakes_are_refused(model, run_dir, tmp_path):
     names.write_text("one\ntwo\n")
     (tmp_path / "broken.pth").write_bytes(b"PK\x03\x04")
     for argv, text in (
-        ([new], "from: expected a value"),
+        ([new], "from: expected a value. Add --from=...; see --help"),
         ([caffe], "output: expected a value"),
         ([caffe, new], "network.name: expected the network .*usually caffe or caffenet"),
         (
@@ -114,16 +116,26 @@ def test_mistakes_are_refused(model, run_dir, tmp_path):
         ([caffe, new, *CAFFE, "--network.without=conv4"], "missing nothing; unknown conv4/kernel"),
         (
             [caffe, new, *CAFFE, "--network.input.mean=dataset"],
-            "network.input.mean=dataset: expected",
+            "network.input.mean=dataset: expected the mean color that these weights were trained",
         ),
         ([caffe, new, *CAFFE, f"--classes={names}"], "2 names in 2 lines; expected 3"),
-        ([caffe, new, *CAFFE, "--classes=nowhere"], "classes='nowhere': No such file"),
+        (
+            [caffe, new, *CAFFE, "--classes=nowhere"],
+            "classes='nowhere': .*; expected a file with a name in each line",
+        ),
         ([caffe, f"--output={model}", *CAFFE], "output=.* exists; expected a new place"),
         ([caffe, f"{new}.npy", *CAFFE], "only read; expected a directory, or a file .* .npz"),
-        ([f"--from={run_dir}", f"{new}.npz", "--network.width=1"], "network.width: expected no"),
+        (
+            [f"--from={run_dir}", f"{new}.npz", "--network.width=1"],
+            "network.width: expected no settings of the network, which the run",
+        ),
         (["--from=nowhere.npz", new, *CAFFE], "from='nowhere.npz': No such file"),
         (["--from=nowhere", new], "from='nowhere': expected a run directory, or a file that ends"),
         ([f"--from={tmp_path / 'broken.pth'}", new, *CAFFE], "cannot be read .*expected a whole"),
+        (
+            [caffe, f"--output={names}/new", *CAFFE],
+            "output=.* cannot be made: Not a directory. Expected a place",
+        ),
         (["--check=a.npz", new], "check=a.npz: expected neither from, output"),
         (["--check=a.npz"], "check='a.npz': No such file"),
     ):
@@ -139,6 +151,15 @@ def test_a_network_without_a_place_in_torchvisions_layout_is_refused(tmp_path):
     )
     with pytest.raises(UserError, match="output=.*conv6/kernel has no place in torchvision's lay"):
         convert.main([f"--from={tmp_path / 'run'}", f"--output={tmp_path / 'net.pth'}"])
+
+
+def test_a_network_that_fits_torchvisions_by_its_shapes_alone_is_refused():
+    config = dataclasses.replace(network("torchvision"), num_classes=3)
+    other = [dataclasses.replace(x, pad=(2, 0)) if x.name == "conv3" else x for x in config.layers]
+    config = dataclasses.replace(config, name="moved", layers=other)
+    text = "network.name=moved fits torchvision's alexnet by its shapes alone: conv3 is another"
+    with pytest.raises(UserError, match=text):
+        layouts.from_ours({}, layouts.TORCHVISION, config)  # before it looks at weights
 
 
 def test_a_field_with_a_trailing_underscore_is_typed_without_it():

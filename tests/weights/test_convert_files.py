@@ -140,7 +140,7 @@ def test_a_tensor_beyond_its_storage_is_refused():
     assert tensor(0, (2, 0), (1, 1)).shape == (2, 0)
     assert tensor(3, (), ()).shape == ()
     for offset, size, stride, text in (
-        (0, (5,), (1,), "beyond"),
+        (0, (5,), (1,), r"a tensor of shape \(5,\) beyond its storage"),
         (0, (9,), (9,), "beyond"),
         (0, (2, 2), (2**62, 1), "beyond"),
         (-1, (1,), (1,), "without a shape"),

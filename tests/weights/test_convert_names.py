@@ -102,7 +102,7 @@ def test_a_file_of_another_network_is_named_by_what_it_lacks_and_has(tmp_path):
     "rename, text",
     [
         ("fc9=fc8", r"rename=fc9=\.\.\.: expected one of its layers conv1, conv2, .*fc8"),
-        ("fc7=fc8", "rename=fc7=fc8: two arrays would be fc8/"),
+        ("fc7=fc8", "rename=.*: expected another name for each array, but two would be fc8/"),
         ("fc=fc8", "rename=fc=...: expected one of its layers conv1"),
         ("fc8_flickr", "rename=fc8_flickr: expected OLD=NEW, such as"),
         ("a=b=c", "rename=a=b=c: expected OLD=NEW"),

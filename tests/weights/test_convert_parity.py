@@ -132,9 +132,15 @@ def test_a_check_skips_what_has_no_weights_up_to_the_next_stored_input(blobs, tm
             {"conv2_w": np.zeros((16, 6, 5, 5))},
             r"conv2_w has shape \(16, 6, 5, 5\), expected \(16, 3",
         ),
-        ({"norm1": np.zeros((6, 7, 7))}, r"norm1 has shape \(6, 7, 7\), expected \(6, 15, 15\)"),
+        (
+            {"norm1": np.zeros((6, 7, 7))},
+            r"norm1 has shape .*, expected \(6, 15, 15\) in network.name=caffe",
+        ),
         ({"relu3": np.zeros((2, 24, 3, 3))}, r"relu3 has shape .*expected \(C, H, W\)"),
         ({"relu9": np.zeros((1, 1, 1))}, "unknown relu9; expected some of input, relu1"),
+        ({"relu1": np.array(["a"])}, "relu1 is of type str32; expected numbers"),
+        ({"relu1": np.full((3, 4, 4), np.inf)}, "relu1 has values that are not finite; expected n"),
+        ({"input": np.zeros((3, 9, 9))}, r"conv1 sees \(9, 9\) pixels; expected enough for a win"),
     ],
 )
 def test_a_check_refuses_what_does_not_fit(blobs, tmp_path, change, text):
@@ -146,5 +152,13 @@ def test_a_check_refuses_what_does_not_fit(blobs, tmp_path, change, text):
 def test_activations_to_compare_with_have_a_limit_too(tmp_path, monkeypatch):
     monkeypatch.setattr("alexnet_tf.weights.comparison.MOST_BYTES", 30_000)
     np.savez(tmp_path / "a.npz", input=np.zeros((3, 50, 51), np.float32))
-    with pytest.raises(UserError, match=r"check=.*of 30,600 bytes; expected up to 30,000\."):
+    text = r"check=.*: its arrays are of 30,600 bytes; expected up to 30,000\."
+    with pytest.raises(UserError, match=text):
+        convert.main([f"--check={tmp_path / 'a.npz'}"])
+
+
+def test_activations_without_an_input_are_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", relu1=np.zeros((3, 5, 5), np.float32))
+    text = "check=.*no array has the name input; BUILD.md has all names"
+    with pytest.raises(UserError, match=text):
         convert.main([f"--check={tmp_path / 'a.npz'}"])

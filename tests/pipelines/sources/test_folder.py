@@ -11,6 +11,7 @@ from PIL import Image
 
 from pipelines import decode
 from pipelines.config import DataConfig, InputConfig, ResizeRule
+from pipelines.dataset import dataset_mean
 from pipelines.parallelism import EXPORTED
 from pipelines.sources import open_source
 from pipelines.sources.folder import folder
@@ -117,6 +118,12 @@ def test_a_split_is_train_or_val(tmp_path):
         open_source(DataConfig(source=f"folder:{tmp_path}"), "test", seed=0)
 
 
+def test_drawn_pictures_are_no_test_of_a_network_of_other_classes():
+    text = "data.source=shapes has the classes .*; expected those of the network. Name a folder"
+    with pytest.raises(ValueError, match=text):
+        open_source(DataConfig(), "val", 0, classes=("cat", "dog"))
+
+
 def test_a_file_that_disappears_is_explained(tmp_path):
     source = folder(write(tmp_path, *SPLITS), "train", 0.1)
     (tmp_path / SPLITS[0]).unlink()
@@ -125,6 +132,14 @@ def test_a_file_that_disappears_is_explained(tmp_path):
     (tmp_path / SPLITS[1]).mkdir()
     with pytest.raises(OSError, match="Is a directory"):  # nothing is known of the picture
         decode.explain(source, 1)
+
+
+def test_the_mean_is_not_measured_without_a_picture_that_cannot_be_read(tmp_path):
+    source = folder(write(tmp_path, *SPLITS), "train", 0.1)
+    (tmp_path / SPLITS[0]).unlink()
+    (tmp_path / SPLITS[0]).mkdir()
+    with pytest.raises(OSError, match=r"^'.*\.jpg' could not be read: Is a directory$"):
+        dataset_mean(source, InputConfig())
 
 
 PHOTOGRAPHS = {  # 75 x 56, grayscale, a PNG called .JPEG, the largest

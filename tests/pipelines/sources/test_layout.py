@@ -182,3 +182,13 @@ def test_labels_are_places_among_the_classes_of_a_network(tmp_path):
     assert (source.classes, source.class_counts) == (classes, (1, 0, 1, 0))
     with pytest.raises(ValueError, match="does not know, .*'cow'; expected some or all of its 2"):
         open_source(config, "all", 0, ("cat", "dog"))
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    if not os.path.isfile("/proc/self/mem"):
+        pytest.skip("this system has no file that cannot be read by anyone")
+    write(tmp_path, "train/x/1.jpg", "train/y/2.jpg")
+    (tmp_path / "train" / "x" / "odd").symlink_to("/proc/self/mem")
+    text = "train/x/odd' cannot be read: Input/output error. Expected files and folders that this"
+    with pytest.raises(ValueError, match=text):
+        look(str(tmp_path))
