@@ -49,12 +49,12 @@ def test_the_number_of_classes_is_the_callers_or_the_configs_or_a_thousand():
 @pytest.mark.parametrize(
     "config, arguments, text",
     [
-        (SEVEN, {"num_classes": 9}, "num_classes=9: expected 7, the number of the config"),
+        (SEVEN, {"num_classes": 9}, "^num_classes=9: expected 7, the number of the config"),
         (TINY, {"num_classes": 0}, "num_classes=0: expected at least 1"),
         (TINY, {"num_classes": 2.5}, "num_classes=2.5: expected a whole number"),
         (TINY, {"seed": -1}, "seed=-1: expected a whole number from 0"),
         (TINY, {"precision": "half"}, "precision=half: expected one of float32"),
-        ("papr", {}, "network.name=papr: .*Did you mean paper"),
+        ("papr", {}, "network.name=papr: expected one of .*Did you mean paper"),
         (alexnet_tf.Config(), {}, "config=Config: expected a NetworkConfig"),
         (SEVEN, {"weights": {}}, "weights: the weights do not fit network.name=paper: missing"),
         (SEVEN, {"weights": "nowhere.npz"}, "weights='nowhere.npz': No such file"),
@@ -64,6 +64,11 @@ def test_the_number_of_classes_is_the_callers_or_the_configs_or_a_thousand():
 def test_what_cannot_be_meant_is_refused(config, arguments, text):
     with pytest.raises(ValueError, match=text):
         alexnet_tf.build(config, **arguments)
+
+
+def test_a_checkpoint_is_the_best_or_the_last(tmp_path):
+    with pytest.raises(ValueError, match="checkpoint=lst: expected one of best, last"):
+        alexnet_tf.load(tmp_path, checkpoint="lst")
 
 
 def test_a_seed_gives_the_weights_of_a_run_and_none_those_of_keras():

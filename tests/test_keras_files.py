@@ -102,9 +102,16 @@ def test_keras_is_told_of_every_class_that_we_register():
     assert known == {f"alexnet_tf>{name}" for name in registration.CLASSES} | functions
 
 
-@pytest.mark.parametrize("name", ["nowhere.keras", "damaged.keras", ""])
-def test_what_is_no_keras_file_is_refused_in_one_sentence(tmp_path, name):
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("nowhere.keras", r"^path=.*: expected a \.keras file"),
+        ("", r"^path=.*: expected a \.keras file; for a run directory call alexnet_tf\.load"),
+        ("damaged.keras", r"^path=.* cannot be read .*; expected a \.keras file as `save` wrote"),
+    ],
+)
+def test_what_is_no_keras_file_is_refused_in_one_sentence(tmp_path, name, text):
     (tmp_path / "damaged.keras").write_bytes(b"PK\3\4 and no more")
-    with pytest.raises(ValueError, match=r"^path=.*expected a \.keras file") as refused:
+    with pytest.raises(ValueError, match=text) as refused:
         alexnet_tf.load_model(tmp_path / name)
     assert "\n" not in str(refused.value)

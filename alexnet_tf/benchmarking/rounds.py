@@ -146,7 +146,9 @@ def measure(
             for key in in_turn(list(workers), number):
                 measured.samples[key].append(workers[key].work())
     except Absent as absent:
-        raise RunFailed(f"A worker of the benchmark is lost: {absent}.") from absent
+        raise RunFailed(
+            f"The process of a contender is lost: {absent}. Run the same command again."
+        ) from absent
     finally:
         for worker in workers.values():
             worker.end()

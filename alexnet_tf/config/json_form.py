@@ -60,7 +60,8 @@ def _renewed(stored: Mapping[str, Any], version: Any) -> dict[str, Any]:
             settings = renew(settings)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(
-            f"settings of schema_version={version} are not as they were written: {error!r}."
+            f"schema_version={version}: expected settings as they were written, found {error!r}. "
+            "Put them back."
         ) from error
     return settings
 

@@ -57,7 +57,8 @@ def assign(variables: dict[str, Weight], arrays: dict[str, np.ndarray]) -> None:
     for name, variable in variables.items():
         if tuple(variable.shape) != arrays[name].shape:
             raise ValueError(
-                f"{name} has shape {arrays[name].shape}, expected {tuple(variable.shape)}."
+                f"weights do not fit: {name} has shape {arrays[name].shape}, expected "
+                f"{tuple(variable.shape)}. Expected those of the same network."
             )
     for name, variable in variables.items():
         variable.assign(arrays[name])

@@ -209,7 +209,10 @@ def _check_fits(row: Row, arrays: Arrays, source: str, is_picked: bool) -> None:
                 "network with --network.name, or the layers to take with --start_from_layers."
             )
         if not np.isfinite(arrays[part]).all():
-            raise UserError(f"{place}/{part} has values that are not finite; expected weights.")
+            raise UserError(
+                f"{place}/{part} has values that are not finite; expected weights. Take those of "
+                "another run, or the layers that are good with --start_from_layers."
+            )
 
 
 def _lines(found: Found, rows: list[Row], taken: Arrays, classes: tuple[str, ...]) -> list[str]:

@@ -35,7 +35,7 @@ class Checkpoint:
         weakref.finalize(self, os.close, self.arrays_file)
         num_classes = self.config.network.num_classes
         if num_classes not in (0, len(self.classes)):
-            raise ValueError(f"classes has {len(self.classes)} names, expected {num_classes}")
+            raise ValueError(f"classes has {len(self.classes)} names for {num_classes} outputs")
 
     @property
     def step(self) -> int | None:
@@ -73,7 +73,10 @@ class Checkpoint:
         for name in sorted(weights.keys() | expected.keys()):
             if found.get(name) != expected.get(name):
                 raise self._damaged(
-                    ValueError(f"{name} has shape {found.get(name)}, expected {expected.get(name)}")
+                    ValueError(
+                        f"{name} has shape {found.get(name)}, but the settings beside it expect "
+                        f"{expected.get(name)}"
+                    )
                 )
         return weights
 

@@ -122,8 +122,8 @@ def _prepare(run: RunConfig, kind: str, indices: list[int]) -> None:
             tf.config.set_logical_device_configuration(cpu, logical)
         except RuntimeError:
             raise UserError(
-                f"devices={','.join(run.devices)}: expected to be asked before TensorFlow has "
-                "started in this process. Start a new one."
+                f"devices={','.join(run.devices)}: expected CPUs that were named before TensorFlow "
+                "has started in this process. Start a new process."
             ) from None
     _open_gpus(indices if kind == "gpu" else [])
     tf.config.experimental.enable_tensor_float_32_execution(run.precision == Precision.TF32)

@@ -59,6 +59,13 @@ def test_a_keras_json_that_keras_does_not_start_with_is_refused(
         check_keras()
 
 
+def test_a_keras_json_that_cannot_be_read_is_refused(before_keras, tmp_path):
+    (tmp_path / "keras.json").mkdir()
+    text = "keras.json: Is a directory; expected a file. Mend or remove it"
+    with pytest.raises(ValueError, match=text):
+        check_keras()
+
+
 @pytest.mark.parametrize("stored", ["{", "{}", '{"floatx": "float64", "epsilon": 1e-3}', None])
 def test_what_keras_starts_with_is_taken(before_keras, tmp_path, stored):
     if stored is not None:

@@ -90,8 +90,14 @@ WRONG_JSON = [
     ({"run": {"devices": "cpu:0"}}, "^devices='cpu:0': expected a list"),
     ({"optimizer": {"schedule": "cosin"}}, "optimizer.schedule=cosin: .*Did you mean cosine?"),
     ({"optimizer": {"momentum": math.nan}}, "optimizer.momentum=nan: expected a number."),
-    ({"network": {"layers": [{"kind": "cnv"}]}}, "network.layers.kind=cnv: .*Did you mean conv?"),
-    ({"network": {"layers": [{"kind": "pool"}]}}, "network.layers.name: expected a value"),
+    (
+        {"network": {"layers": [{"kind": "cnv"}]}},
+        "network.layers.kind=cnv: expected one of .*Did you mean conv?",
+    ),
+    (
+        {"network": {"layers": [{"kind": "pool"}]}},
+        "network.layers.name: expected a value, found none",
+    ),
     (
         {"network": {"layers": [{"kind": "conv", "name": "x", "pad": [1]}]}},
         "network.layers.filters: expected a value",
@@ -110,6 +116,14 @@ def test_wrong_json_is_refused_by_the_name_of_the_field(stored, message):
 def test_settings_of_before_in_any_shape_are_no_traceback(version, network):
     with pytest.raises(UserError):
         json_form.from_json({"schema_version": version, "network": network})
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_settings_of_before_that_cannot_be_renewed_are_named_by_their_version(version):
+    text = f"schema_version={version}: expected settings as they were written, found TypeError"
+    rows = {"pooling": "plain", "layers": 3}
+    with pytest.raises(UserError, match=text):
+        json_form.from_json({"schema_version": version, "network": rows})
 
 
 def test_pooling_that_left_the_paddings_is_read_as_it_was_built():

@@ -115,7 +115,10 @@ def test_every_default_has_its_fields_type_and_survives_a_copy(owner):
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: OptimizerConfig(schedule="cosin"), "optimizer.schedule=cosin: .*mean cosine?"),
+        (
+            lambda: OptimizerConfig(schedule="cosin"),
+            "optimizer.schedule=cosin: expected one of .*mean cosine?",
+        ),
         (lambda: NetworkConfig(normalization="bacth"), "network.normalization=bacth: .*mean batch"),
         (lambda: DataConfig(on_error="skp"), "data.on_error=skp: .*Did you mean skip?"),
         (lambda: InputConfig(resize_rule="wrap"), "network.input.resize_rule=wrap: .*mean warp"),

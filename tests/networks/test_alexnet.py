@@ -178,8 +178,14 @@ def test_a_model_of_a_notebook_summarizes_fits_and_predicts(capsys):
     "change, text",
     [
         ({"num_classes": 0}, "network.num_classes=0: expected the number of classes by now"),
-        ({"input": alexnet_tf.InputConfig(size=40, resize=40)}, "network.input.size=40: pool.* pixels a side and give none. Raise the size"),
-        ({"groups": 5, "width": 0.05}, "network.width=0.05 gives conv2 .* filters, which network.groups=5 cannot share"),
+        (
+            {"input": alexnet_tf.InputConfig(size=40, resize=40)},
+            "network.input.size=40: pool.* pixels a side and give none. Raise the size",
+        ),
+        (
+            {"groups": 5, "width": 0.05},
+            "network.width=0.05 gives conv2 .* filters, which network.groups=5 cannot share",
+        ),
     ],
 )
 def test_what_cannot_be_built_is_refused_with_its_values(change, text):

@@ -101,7 +101,9 @@ def test_a_failed_write_keeps_the_older_export(run_dir, exported, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(tf.saved_model, "save", full)
-    with pytest.raises(RunFailed, match="could not be written: No space left on device"):
+    with pytest.raises(
+        RunFailed, match="could not be written: .*space left.* Nothing was replaced"
+    ):
         call(run_dir, exported, "--checkpoint=last")
     assert savedmodel.describe(exported)["step"] == 10
     assert [path.name for path in exported.parent.iterdir()] == ["model"]
@@ -117,7 +119,9 @@ def test_a_place_with_anything_else_is_refused(run_dir, tmp_path):
 
 def test_a_place_that_cannot_be_made_is_refused(run_dir, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="cannot be written: "):
+    with pytest.raises(
+        UserError, match="output=.* cannot be written: .* Expected a place that this"
+    ):
         call(run_dir, tmp_path / "file" / "model")
 
 

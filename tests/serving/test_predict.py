@@ -124,8 +124,11 @@ def test_a_directory_in_the_place_of_a_picture_is_a_mistake(tmp_path):
 
 
 def test_no_model_is_a_mistake(tmp_path):
-    for place, what in ((tmp_path / "nowhere", "does not exist"), (tmp_path, "is neither")):
-        with pytest.raises(UserError, match=what):
+    for place, what in (
+        (tmp_path / "nowhere", "does not exist"),
+        (tmp_path, "is neither of the two"),
+    ):
+        with pytest.raises(UserError, match=f"model=.* {what}; expected an export"):
             predict.main([f"--model={place}", "x.jpg"])
 
 
@@ -144,3 +147,19 @@ def test_a_damaged_export_is_said_to_be_one(model, tmp_path, part):
     (place / part).write_bytes(b"rubbish")
     with pytest.raises(RunFailed, match="cannot be read: .*Export it again."):
         predict.main([f"--model={place}", "x.jpg"])
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("[]", "alexnet_tf.json is not as it was written"),
+        ('{"max_pixels": "x"}', "alexnet_tf.json is not as it was written"),
+        ("[" * 100_000, "recursion"),
+    ],
+)
+def test_a_damaged_description_of_an_export_is_one_sentence(tmp_path, text, said):
+    (tmp_path / "assets.extra").mkdir()
+    (tmp_path / "saved_model.pb").write_bytes(b"")
+    (tmp_path / "assets.extra" / "alexnet_tf.json").write_text(text)
+    with pytest.raises(RunFailed, match=f"model=.* cannot be read: .*{said}.*. Export it again."):
+        predict.main([f"--model={tmp_path}", __file__])

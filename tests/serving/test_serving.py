@@ -117,5 +117,5 @@ def test_class_names_come_in_the_order_of_the_probabilities(classifier):
 
 
 def test_a_name_too_many_is_refused(model):
-    with pytest.raises(ValueError, match="classes has 8 names, expected 7"):
+    with pytest.raises(ValueError, match="classes has 8 names, expected 7, one for each output"):
         Classifier(model, INPUTS, (*CLASSES, "hen"))

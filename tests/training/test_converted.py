@@ -10,6 +10,7 @@ import tiny
 import tiny_run
 
 from alexnet_tf import convert, evaluate, export, predict, train
+from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.training import checkpoint, converted, start
 
@@ -103,6 +104,12 @@ def test_a_damaged_description_is_one_sentence(tmp_path, change, error, text):
     path.write_text("{" if change is None else json.dumps(state | change))
     with pytest.raises(error, match=text):
         checkpoint.load(place)
+
+
+def test_a_place_that_takes_no_weights_is_one_sentence(tmp_path):
+    text = "output=.* could not be written: .* Make room or permit writing, remove what is there"
+    with pytest.raises(RunFailed, match=text):
+        converted.write(tmp_path / "nowhere", {}, NetworkConfig(), ("a",), "a.npz", {})
 
 
 def test_damaged_arrays_are_one_sentence(tmp_path):

@@ -84,10 +84,15 @@ def test_any_value_in_a_description_is_read_or_refused_in_one_sentence(written, 
 
 
 DAMAGES = {
-    "fewer classes": lambda state: state["classes"].pop(),
-    "other layers": lambda state: state_network(state).update(width=0.125),
-    "layers that do not fit": lambda state: state_network(state)["input"].update(size=20),
+    "classes has 6 names for 7 outputs": lambda state: state["classes"].pop(),
+    "has shape .*, but the settings beside it expect": (
+        lambda state: state_network(state).update(width=0.125)
+    ),
+    "would see .* pixels a side and give none": (
+        lambda state: state_network(state)["input"].update(size=20)
+    ),
 }
+"""What is done, by what is said of it."""
 
 
 def state_network(state):
@@ -103,7 +108,7 @@ def test_every_command_says_so(written, tmp_path, form, damage):
     DAMAGES[damage](state)
     path.write_text(json.dumps(state))
     for command, read in READERS.items():
-        with pytest.raises(RunFailed, match="checkpoint=.* cannot be read") as raised:
+        with pytest.raises(RunFailed, match=f"checkpoint=.* cannot be read: .*{damage}") as raised:
             read(tmp_path / form, tmp_path / "new")
         advice = "convert once more" if form == "converted" else "from the one before"
         assert advice in str(raised.value), command
@@ -118,9 +123,9 @@ def test_arrays_that_are_not_the_networks_are_named(written, tmp_path):
     lacking = {name: x for name, x in whole.items() if name != "fc7/bias"}
     words = whole | {"conv1/bias": np.full(whole["conv1/bias"].shape, "x")}
     for arrays, text in (
-        (lacking, r"fc7/bias has shape None, expected \(24,\)"),
-        (words, r"conv1/bias has shape None, expected \(6,\)"),
-        (whole | {"fc9/bias": np.zeros(3)}, r"fc9/bias has shape \(3,\), expected None"),
+        (lacking, r"fc7/bias has shape None, but .* expect \(24,\)"),
+        (words, r"conv1/bias has shape None, but .* expect \(6,\)"),
+        (whole | {"fc9/bias": np.zeros(3)}, r"fc9/bias has shape \(3,\), but .* expect None"),
     ):
         np.savez(path, **arrays)
         with pytest.raises(RunFailed, match=text):
@@ -179,15 +184,6 @@ def test_a_best_checkpoint_that_lacks_a_file_is_not_passed_over(tmp_path):
     with pytest.raises(RunFailed, match="step-000000010' cannot be read: a file of it is missing"):
         checkpoint.load(tmp_path)
     assert checkpoint.load(tmp_path, "last").step == 20
-
-
-@pytest.mark.parametrize("text", ["[]", '"x"', '{"max_pixels": "x"}', "[" * 100_000])
-def test_a_damaged_description_of_an_export_is_one_sentence(tmp_path, text):
-    (tmp_path / "assets.extra").mkdir()
-    (tmp_path / "saved_model.pb").write_bytes(b"")
-    (tmp_path / "assets.extra" / "alexnet_tf.json").write_text(text)
-    with pytest.raises(RunFailed, match="model=.* cannot be read: .*. Export it again."):
-        predict.main([f"--model={tmp_path}", __file__])
 
 
 def test_a_directory_without_weights_is_named_by_its_flag(tmp_path):

@@ -91,6 +91,15 @@ def test_other_classes_are_refused(run_dir, pictures, tmp_path):
         evaluate.main([f"--run_dir={run_dir}", f"--data.source=folder:{tmp_path}"])
 
 
+def test_a_place_that_takes_no_files_is_refused_before_the_work(run_dir, tmp_path):
+    (tmp_path / "file").touch()
+    text = (
+        "output=.* cannot be made: Not a directory. Expected a directory that this user may write"
+    )
+    with pytest.raises(UserError, match=text):
+        evaluate.main([f"--run_dir={run_dir}", "--per_class", f"--output={tmp_path}/file/new"])
+
+
 def test_a_set_to_be_tested_is_taken_whole_and_needs_not_all_classes(
     capsys, run_dir, pictures, tmp_path
 ):

@@ -179,7 +179,7 @@ def test_two_updates_with_rates_are_numpys():
 
 MISTAKES = [
     ("--freeze=conv9", "freeze=conv9: expected one of conv1, .*Did you mean conv"),
-    ("--freeze=pool1", "freeze=pool1: expected one of conv1"),
+    ("--freeze=pool1", "^freeze=pool1: expected one of conv1"),
     ("--freeze=all_but_lats", "Did you mean all_but_last?"),
     ("--freeze=all_but_last,fc8", "freeze=all_but_last,fc8: expected all_but_last alone"),
     (

@@ -1,13 +1,18 @@
 """What happens to a run from outside."""
 
+import errno
+import fcntl
+import json
 import os
 import pathlib
 import signal
 
 import pytest
+import tiny_run
 
+from alexnet_tf.config.run import Config, RunConfig
 from alexnet_tf.errors import RunFailed, UserError
-from alexnet_tf.training import run_directory, versions
+from alexnet_tf.training import checkpoint, run_directory, versions
 from alexnet_tf.training.signals import Signals
 
 
@@ -38,8 +43,34 @@ def test_a_lock_keeps_others_out_until_it_is_released(tmp_path):
 
 def test_a_lock_in_a_place_that_is_no_directory_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot be written: Not a directory"):
+    with pytest.raises(UserError, match="run_dir=.* cannot be written: Not a directory. Expected"):
         run_directory.Lock(tmp_path / "file" / "run")
+
+
+def test_a_file_system_without_locks_is_one_sentence(tmp_path, monkeypatch):
+    def flock(file, operation):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(
+        UserError, match="run_dir=.* cannot be locked: No locks available. Expected"
+    ):
+        run_directory.Lock(tmp_path)
+
+
+def test_other_settings_are_refused_with_both_values(tmp_path):
+    run_directory.describe_run(tmp_path, Config(), {})
+    run_directory.check_same_run(tmp_path, Config(), {}, {})
+    text = "holds a run with other settings: seed: 0 -> 1. Expected the same. Use them, or name"
+    with pytest.raises(UserError, match=text):
+        run_directory.check_same_run(tmp_path, Config(run=RunConfig(seed=1)), {}, {})
+
+
+def test_a_small_file_of_another_shape_is_named(tmp_path):
+    (tmp_path / "data.json").write_text("[]")
+    text = "data.json' cannot be read: .*it holds no object.* Expected it as it was written; put it"
+    with pytest.raises(RunFailed, match=text):
+        run_directory.read_json(tmp_path / "data.json")
 
 
 def test_too_little_space_is_refused_with_both_figures(tmp_path):
@@ -52,7 +83,8 @@ def test_a_small_file_is_replaced_whole_or_the_reason_is_told(tmp_path):
     run_directory.write_text(tmp_path / "result.json", "{}")
     assert (tmp_path / "result.json").read_text() == "{}\n"
     assert len(list(tmp_path.iterdir())) == 1
-    with pytest.raises(RunFailed, match="could not be written: No such file"):
+    text = r"^'.*result.json' could not be written: .* run the same command again\."
+    with pytest.raises(RunFailed, match=text):
         run_directory.write_text(tmp_path / "nowhere" / "result.json", "{}")
 
 
@@ -84,3 +116,19 @@ def test_other_names_of_classes_are_refused_with_the_first_differences_and_a_cou
         with pytest.raises(UserError, match=text) as caught:
             run_directory.check_same_classes(pathlib.Path("run"), names, now)
         assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "change, text",
+    [
+        (lambda state: [state], "state.json holds no object"),
+        (lambda state: state | {"classes": [1, 2]}, "classes are no list of names"),
+        (lambda state: state | {"versions": 3}, "versions='3', expected dict"),
+    ],
+)
+def test_what_is_wrong_with_a_description_is_said(tmp_path, change, text):
+    tiny_run.write_checkpoint(tmp_path, step=1)
+    path = tmp_path / "checkpoints" / "step-000000001" / "state.json"
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    with pytest.raises(RunFailed, match=f"cannot be read: {text}. Expected it as it was"):
+        checkpoint.load(tmp_path)

@@ -21,6 +21,11 @@ def changes(values):
     return [i + 2 for i, (a, b) in enumerate(itertools.pairwise(values)) if a != b]
 
 
+def test_a_plateau_of_other_types_is_refused():
+    with pytest.raises(ValueError, match="plateau.drops='x', expected int"):
+        Plateau(drops="x")
+
+
 def test_step_divides_by_ten_after_25_50_and_80_epochs():
     values = rates(schedule="step")
     assert changes(values) == [251, 501, 801]

@@ -16,7 +16,7 @@ from alexnet_tf.networks.family.names import network
 from alexnet_tf.networks.layers.initializers import NamedNormal
 from alexnet_tf.networks.tables.resolved import table
 from alexnet_tf.recipes import recipe
-from alexnet_tf.training import checkpoint
+from alexnet_tf.training import checkpoint, start
 from alexnet_tf.training.run import run
 
 NETWORK = dataclasses.replace(tiny.config("unused", "unused").network, num_classes=3)
@@ -152,3 +152,11 @@ def test_two_devices_start_alike(source, pictures, tmp_path, towers):
         run(started(source, pictures, run_dir, steps=3, **place))
         ends.append(checkpoint.load(run_dir, "last").arrays())
     tiny.assert_equal(ends[0], ends[1], atol=1e-5)
+
+
+def test_weights_of_a_run_that_are_not_finite_are_refused(tmp_path):
+    weights = WEIGHTS | {"conv2/bias": np.full_like(WEIGHTS["conv2/bias"], np.inf)}
+    convert.write_weights(tmp_path / "run", NETWORK, weights, tiny.CLASSES, "nowhere.npz")
+    text = "conv2/bias has values that are not finite; expected weights. Take those of another run"
+    with pytest.raises(UserError, match=text):
+        start.load(started(tmp_path / "run", "unused", "run"), tiny.CLASSES)

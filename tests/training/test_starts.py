@@ -16,6 +16,7 @@ from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.training import checkpoint, versions
 from alexnet_tf.training.run import run
 from alexnet_tf.training.state import Progress
+from pipelines.sources import open_source
 
 
 def test_a_start_that_failed_is_not_compared(tmp_path):
@@ -92,6 +93,33 @@ def test_a_mean_that_was_given_is_not_taken_for_a_measured_one(pictures, tmp_pat
     measured = dataclasses.replace(config.network.input, mean="dataset")
     with pytest.raises(UserError, match="network.input.mean"):
         run(tiny.with_network(config, input=measured))
+
+
+def test_a_picture_that_cannot_be_read_for_the_mean_asks_for_another_try(tmp_path, monkeypatch):
+    pictures = tiny.write_pictures(tmp_path / "pictures", 2, 1)
+    lost = pictures / "train" / "red" / "0.jpg"
+
+    def opened(*arguments):
+        source = open_source(*arguments)
+        if lost.is_file() and "val" in arguments:  # both splits have been looked through
+            lost.unlink()
+            lost.mkdir()
+        return source
+
+    monkeypatch.setattr("alexnet_tf.training.run.open_source", opened)
+    config = tiny.config(pictures, tmp_path / "run")
+    inputs = dataclasses.replace(config.network.input, mean="dataset")
+    text = (
+        "^data.source: .*red/0.jpg' could not be read: Is a directory. Run the same command again"
+    )
+    with pytest.raises(RunFailed, match=text):
+        run(tiny.with_network(config, input=inputs))
+
+
+def test_another_number_of_classes_than_the_data_have_is_refused(pictures, tmp_path):
+    text = "network.num_classes=4: expected 3, the number of classes in data.source='folder:"
+    with pytest.raises(UserError, match=text):
+        run(tiny.with_network(tiny.config(pictures, tmp_path), num_classes=4))
 
 
 def test_going_on_elsewhere_is_remarked_on(pictures, tmp_path, capsys):

@@ -153,7 +153,7 @@ def _device(config: Config):
     if kind == "cpu":
         return torch.device("cpu")
     if not torch.cuda.is_available():
-        raise UserError("this PyTorch sees no GPU")
+        raise UserError(f"devices={kind}:{index}: this PyTorch sees no GPU")
     is_tf32 = config.run.precision == Precision.TF32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = is_tf32
     torch.backends.cudnn.benchmark = True

@@ -75,7 +75,10 @@ def test_an_export_holds_no_function_that_xla_must_compile(tmp_path):
     "arguments, text",
     [
         ({"filters": 5, "kernel_size": 3, "groups": 2}, "groups=2: expected a divisor of filters"),
-        ({"filters": 4, "kernel_size": 0}, "filters=4, kernel_size=0, stride=1, groups=1: expected at least 1 of each"),
+        (
+            {"filters": 4, "kernel_size": 0},
+            "filters=4, kernel_size=0, stride=1: expected at least 1 of each",
+        ),
         ({"filters": 6, "kernel_size": 3, "groups": 3}, "groups=3: expected a divisor of channels"),
     ],
 )

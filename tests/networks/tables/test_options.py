@@ -147,7 +147,10 @@ def test_a_pyramid_takes_pictures_of_any_size_with_the_same_weights():
     [
         ({"without": ("conv9",)}, "network.without=conv9: expected one of"),
         ({"without": ("fc8",)}, "network.without=fc8"),
-        ({"without": ("pool1", "pool2", "pool5"), "head": "pyramid"}, "a network with a pooling layer"),
+        (
+            {"without": ("pool1", "pool2", "pool5"), "head": "pyramid"},
+            "a network with a pooling layer",
+        ),
         ({"head": "pyramid", "input": alexnet_tf.InputConfig(size=67)}, "6 parts. Raise the size"),
     ],
 )
@@ -173,7 +176,11 @@ def test_a_pyramid_takes_any_size_in_a_graph_too(name):
     [
         ("torchvision", {"groups": 2}, "network.groups=2: no layer"),
         ("cifar_13pct", {"fc_width": 9}, "no hidden fully connected layer"),
-        ("conv6", {"head": "pyramid"}, "expected no convolution above the last pooling, found conv6"),
+        (
+            "conv6",
+            {"head": "pyramid"},
+            "expected no convolution above the last pooling, found conv6",
+        ),
     ],
 )
 def test_settings_that_a_table_would_pass_over_are_refused(name, changes, text):
