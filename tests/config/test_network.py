@@ -14,8 +14,6 @@ from alexnet_tf.config.network import NetworkConfig
         ({"fc_width": -1}, "network.fc_width=-1: expected 0 or more"),
         ({"dropout_rate": 1}, "network.dropout_rate=1.0: expected 0 to below 1"),
         ({"groups": 0}, "network.groups=0: expected at least 1"),
-        ({"towers": 3}, "network.towers=3: expected 1 or 2"),
-        ({"towers": 2, "groups": 1}, "network.towers=2 with network.groups=1: expected groups=2"),
     ],
 )
 def test_a_network_that_cannot_be_is_refused(values, message):
