@@ -73,6 +73,10 @@ class TwoTowers(keras.Model):
                 inputs = [list(halves) for halves in zip(*copies, strict=True)]
         return _run(self.top, outputs, self.devices[0], training, learns_below)
 
+    def compute_output_shape(self, input_shape):
+        """Returns (N, K)."""
+        return (input_shape[0], self.top.output_shape[-1])
+
 
 @dataclasses.dataclass(frozen=True)
 class Joined:

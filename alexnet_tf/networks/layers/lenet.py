@@ -86,7 +86,7 @@ class Subsampling(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         """Returns (N, H / 2, W / 2, C)."""
-        return (input_shape[0], *(side // 2 for side in input_shape[1:3]), input_shape[3])
+        return (input_shape[0], *(side and side // 2 for side in input_shape[1:3]), input_shape[3])
 
     def get_config(self):
         """Returns the arguments of `__init__`."""
