@@ -1,4 +1,4 @@
-"""Decoded squares in memory: a source that decodes everything once, then copies."""
+"""Squares kept in memory: each picture of a source is decoded once, then its square is copied."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines import host
-from pipelines.config import InputConfig
+from pipelines.config import SQUARE_FIELDS, InputConfig
 from pipelines.decode import MAX_PIXELS
 from pipelines.machine import Machine, this_machine
 from pipelines.parallelism import decoding, picture_bytes
 from pipelines.sources import Source
-from pipelines.squares import Rows, decoded, on_threads
+from pipelines.squares import ENDLESS, Rows, batches, decoded, on_threads
 
 _ALIGNED_BYTES = 64  # what TensorFlow expects of a tensor's memory
 _FILL_EXAMPLES = 64
@@ -20,7 +20,10 @@ _FILL_EXAMPLES = 64
 
 @dataclasses.dataclass(frozen=True)
 class MemorySource:
-    """Another source's examples, decoded. Made by `in_memory`; used like the source itself."""
+    """Another source together with its squares. Made by `in_memory`; used like the source itself.
+
+    As a source it reads what the other does, encoded; `squares.batches` takes the squares.
+    """
 
     origin: Source
     inputs: InputConfig
@@ -77,6 +80,29 @@ class MemorySource:
             tf.gather(self.labels, index),
             tf.gather(self.good, index),
         )
+
+
+@batches.register
+def _kept(source: MemorySource, rows: Rows, first, last, batch_examples, padding=None):
+    """Makes the batches that decoding would make, of squares from memory."""
+    kept, inputs = source.inputs, rows.inputs
+    names = [name for name in SQUARE_FIELDS if getattr(kept, name) != getattr(inputs, name)]
+    if names:
+        has, wants = (
+            ", ".join(f"{name}={getattr(one, name)}" for name in names) for one in (kept, inputs)
+        )
+        raise ValueError(
+            f"squares in memory have {has}; expected {wants}. Make them with the same InputConfig."
+        )
+
+    def row(position: tf.Tensor):
+        keys = rows.keys(position)
+        return rows.finish(*keys, *source.square(keys[-1]))
+
+    ds = tf.data.Dataset.range(first, last).map(row, rows.decoding.threads)
+    if padding is not None:
+        ds = ds.concatenate(tf.data.Dataset.from_tensors(padding[0]).repeat(padding[1]))
+    return ds.batch(batch_examples, drop_remainder=padding is not None or last == ENDLESS)
 
 
 def in_memory(source: Source, inputs: InputConfig, max_pixels: int = MAX_PIXELS) -> MemorySource:

@@ -6,13 +6,12 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines import augment
-from pipelines.cache import MemorySource
-from pipelines.config import SQUARE_FIELDS, DataConfig, InputConfig, Views
+from pipelines.config import DataConfig, InputConfig, Views
 from pipelines.decode import MAX_PIXELS, explain
 from pipelines.order import order
 from pipelines.parallelism import Decoding, decoding
 from pipelines.sources import Source
-from pipelines.squares import ENDLESS, Rows, decoded, on_threads
+from pipelines.squares import ENDLESS, Rows, batches, on_threads
 from pipelines.typed import choice
 
 PADDING = -1
@@ -57,14 +56,20 @@ def train_dataset(
     Returns:
       A dataset of Batches with static shapes, `inputs.size` pixels square.
     """
-    rows = Rows(
-        source=source,
-        inputs=inputs,
-        decoding=decoding(data.max_pixels),
-        keys=order(source.num_examples, seed),  # position, over all epochs -> epoch, index
-        finish=_augmented(data, inputs, seed),  # seeded by epoch and index
-    )
-    return _finished(_batches(rows, first_position, ENDLESS, rows_per_replica), rows.decoding)
+    # Position -> epoch, index. Shuffled by arithmetic and before anything is read: no buffer of
+    # pictures to fill, and a run that was killed goes on from a number.
+    keys = order(source.num_examples, seed)
+    # Index -> square, label: decoded on all threads, or copied where the source keeps its squares,
+    # which are the same in every epoch.
+    how = decoding(data.max_pixels)
+    # Square -> window, noise. After what is kept, since every epoch draws others.
+    finish = _augmented(data, inputs, seed)
+    rows = Rows(source=source, inputs=inputs, decoding=how, keys=keys, finish=finish)
+    # Rows -> Batches. Last, when a picture that failed has its masked row. Without end, so that
+    # epochs meet inside a Batch: nothing is left over, and all shapes are static.
+    ds = batches(source, rows, first_position, ENDLESS, rows_per_replica)
+    # uint8 to the end: a quarter of the bytes of float32, and arithmetic is the device's work.
+    return _finished(ds, how)
 
 
 def eval_dataset(
@@ -104,7 +109,7 @@ def eval_dataset(
     )
     rows = Rows(source=source, inputs=inputs, decoding=decoding(max_pixels), finish=example)
     padding = (empty, -source.num_examples % (batch_examples * num_replicas))
-    ds = _batches(rows, 0, source.num_examples, batch_examples, padding)
+    ds = batches(source, rows, 0, source.num_examples, batch_examples, padding)
     return _finished(ds, rows.decoding)
 
 
@@ -133,7 +138,7 @@ def dataset_mean(
 
     how = decoding(max_pixels)
     rows = Rows(source=source, inputs=inputs, decoding=how, finish=color_sum)
-    ds = on_threads(_batches(rows, 0, source.num_examples, MEAN_EXAMPLES), how)
+    ds = on_threads(batches(source, rows, 0, source.num_examples, MEAN_EXAMPLES), how)
     total, bad = np.zeros(3, np.int64), []
     for sums, lost in ds.prefetch(1):
         total += sums.numpy().sum(axis=0)
@@ -151,31 +156,6 @@ def dataset_mean(
             "another folder."
         )
     return tuple(int(channel) / (seen * inputs.resize**2) for channel in total)
-
-
-def _batches(rows: Rows, first: int, last: int, batch_examples: int, padding=None):
-    """Makes batches of squares that are decoded now, or were once before; see `squares.decoded`."""
-    source, inputs = rows.source, rows.inputs
-    if not isinstance(source, MemorySource):
-        return decoded(rows, first, last, batch_examples, padding)
-    kept = source.inputs
-    names = [name for name in SQUARE_FIELDS if getattr(kept, name) != getattr(inputs, name)]
-    if names:
-        has, wants = (
-            ", ".join(f"{name}={getattr(one, name)}" for name in names) for one in (kept, inputs)
-        )
-        raise ValueError(
-            f"squares in memory have {has}; expected {wants}. Make them with the same InputConfig."
-        )
-
-    def row(position: tf.Tensor):
-        keys = rows.keys(position)
-        return rows.finish(*keys, *source.square(keys[-1]))
-
-    ds = tf.data.Dataset.range(first, last).map(row, rows.decoding.threads)
-    if padding is not None:
-        ds = ds.concatenate(tf.data.Dataset.from_tensors(padding[0]).repeat(padding[1]))
-    return ds.batch(batch_examples, drop_remainder=padding is not None or last == ENDLESS)
 
 
 def _augmented(data: DataConfig, inputs: InputConfig, seed: int):

@@ -1,5 +1,7 @@
 """Positions -> batches of rows made of squares: decoded in parallel, in order, whatever fails.
 
+A source that keeps its squares hands them on instead; `batches` is the one way to either.
+
 A picture that cannot be decoded must not cost its neighbors their places. To try each picture in a
 dataset of its own would tell at once which one fails, but that costs a quarter of its decoding (TF
 2.21). So all are decoded in one map, which drops what fails; gaps between the positions that arrive
@@ -7,6 +9,7 @@ show what is missing, and only a batch with gaps is looked at again, picture by 
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +18,7 @@ import tensorflow as tf
 from pipelines.config import InputConfig
 from pipelines.decode import decode, to_square
 from pipelines.parallelism import Decoding
-from pipelines.sources import Source
+from pipelines.sources import Reader
 
 ENDLESS = tf.int64.max
 """As the last position: there is none."""
@@ -27,8 +30,8 @@ _one = tf.data.Dataset.range
 class Rows:
     """What is made of the picture at each position."""
 
-    source: Source
-    """Numbered examples."""
+    source: Reader
+    """Numbered pictures."""
     inputs: InputConfig
     """Side and rule of the square."""
     decoding: Decoding
@@ -52,6 +55,16 @@ class Rows:
         """Stands for a picture that cannot be decoded."""
         square = tf.zeros([self.inputs.resize, self.inputs.resize, 3], tf.uint8)
         return self.finish(*self.keys(position), square, tf.constant(0), tf.constant(False))
+
+
+@functools.singledispatch
+def batches(source: Reader, rows: Rows, first, last, batch_examples, padding=None):
+    """Makes what `decoded` makes, of squares that are decoded now or that the source has kept.
+
+    A source that keeps squares registers a function for its class (`cache.py`); for all others they
+    are decoded now. `source` is `rows.source`; the other arguments are those of `decoded`.
+    """
+    return decoded(rows, first, last, batch_examples, padding)
 
 
 def decoded(

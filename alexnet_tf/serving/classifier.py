@@ -147,7 +147,7 @@ def windows(
 
 
 class Given:
-    """Pictures in memory, as something that the decoder reads from (`pipelines.sources`).
+    """Pictures in memory, as a Reader (`pipelines.sources`).
 
     Args:
       image_bytes: string [N], encoded pictures.

@@ -1,4 +1,4 @@
-"""Where examples come from. A source answers by index, in any order, and never decodes."""
+"""Where examples come from. A source answers by index, in any order, with encoded pictures."""
 
 from typing import Protocol
 
@@ -8,7 +8,28 @@ from pipelines.config import DataConfig, Split
 from pipelines.sources.layout import SPLITS, look
 
 
-class Source(Protocol):
+class Reader(Protocol):
+    """Gives encoded pictures by index: in any order, as often as asked, several at a time.
+
+    It never decodes; `squares.py` does.
+    """
+
+    def read(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Reads one example inside a graph.
+
+        Args:
+          index: int64 scalar, from 0 to below the number of examples.
+
+        Returns:
+          The encoded picture (string scalar) and its label (int32 scalar).
+
+        Raises:
+          tf.errors.OpError: when the graph runs and the example cannot be read.
+        """
+        ...
+
+
+class Source(Reader, Protocol):
     """Numbered examples: what every chain of `dataset.py` reads from.
 
     Attributes:
@@ -40,20 +61,6 @@ class Source(Protocol):
 
     def name(self, index: int) -> str:
         """Names an example for messages: the path of its file, if it has one."""
-        ...
-
-    def read(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Reads one example inside a graph.
-
-        Args:
-          index: int64 scalar, 0 to `num_examples` - 1.
-
-        Returns:
-          The encoded picture (string scalar) and its label (int32 scalar).
-
-        Raises:
-          tf.errors.OpError: when the graph runs and the example cannot be read.
-        """
         ...
 
 
