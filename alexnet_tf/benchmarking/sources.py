@@ -2,7 +2,9 @@
 
 import dataclasses
 import functools
+import hashlib
 
+import numpy as np
 import tensorflow as tf
 
 from alexnet_tf.benchmarking.spec import NOISE
@@ -31,10 +33,27 @@ class Some:
         """The origin's."""
         return self.origin.classes
 
+    @functools.cached_property
+    def class_counts(self) -> tuple[int, ...]:
+        """Counts the labels, which only reading tells."""
+        ds = tf.data.Dataset.range(self.num_examples).map(self.read)
+        labels = [label for _, label in ds.as_numpy_iterator()]
+        return tuple(np.bincount(labels, minlength=len(self.classes)).tolist())
+
     @property
     def digest(self) -> str:
-        """Says which ones of which source."""
-        return f"{self.num_examples} of {self.origin.digest}"
+        """Digests which ones of which source."""
+        return _digest(self.num_examples, self.origin.digest)
+
+    @property
+    def num_pictures(self) -> int:
+        """The origin's."""
+        return self.origin.num_pictures
+
+    @property
+    def remark(self) -> str:
+        """The origin's."""
+        return self.origin.remark
 
     def name(self, index: int) -> str:
         """Names an example as the origin does."""
@@ -55,7 +74,22 @@ class Noise:
 
     num_examples: int = NUM_PICTURES
     classes: tuple[str, ...] = ("noise", "more noise")
-    digest: str = NOISE
+    remark: str = ""
+
+    @property
+    def class_counts(self) -> tuple[int, ...]:
+        """Every second one is of the second class."""
+        return (self.num_examples - self.num_examples // 2, self.num_examples // 2)
+
+    @property
+    def digest(self) -> str:
+        """Digests what the pictures depend on."""
+        return _digest(self.num_examples, NOISE)
+
+    @property
+    def num_pictures(self) -> int:
+        """There is one split."""
+        return self.num_examples
 
     def name(self, index: int) -> str:
         """Names an example, such as noise/00123."""
@@ -88,6 +122,10 @@ def pictures(name: str, data: DataConfig, seed: int) -> Source:
         return Noise()
     source = open_source(dataclasses.replace(data, source=name), "train", seed)
     return Some(source, min(NUM_PICTURES, source.num_examples))
+
+
+def _digest(*facts: int | str) -> str:
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def _draw(index: tf.Tensor) -> tf.Tensor:

@@ -1,0 +1,73 @@
+"""Every source keeps the contract of a Source; what only reads keeps that of a Reader."""
+
+import dataclasses
+import pathlib
+
+import pytest
+import tensorflow as tf
+import tiny
+from sources import assert_is_source, assert_reads
+
+from alexnet_tf.benchmarking.sources import Noise, Some
+from alexnet_tf.serving.classifier import Given
+from pipelines.cache import in_memory
+from pipelines.config import InputConfig
+from pipelines.sources import shapes
+from pipelines.sources.folder import folder
+
+NUM_DRAWN = 20
+INPUTS = InputConfig(size=16, resize=16)
+
+
+def opened(root: pathlib.Path):
+    return folder(str(root), "train", 0.2)
+
+
+@pytest.fixture
+def few_shapes(monkeypatch):
+    """Makes the drawn splits small."""
+    monkeypatch.setattr(shapes, "NUM_EXAMPLES", {"train": NUM_DRAWN, "val": 10})
+
+
+def test_pictures_in_a_folder(pictures, tmp_path):
+    more = tiny.write_pictures(tmp_path / "more", train=11)
+    assert_is_source(lambda: opened(pictures), lambda: opened(more))
+
+
+def test_drawn_shapes(few_shapes):
+    assert_is_source(
+        lambda: shapes.ShapesSource(0, "train"), lambda: shapes.ShapesSource(1, "train")
+    )
+
+
+def test_both_splits_of_drawn_shapes(few_shapes):
+    assert_is_source(lambda: shapes.ShapesSource(0, "all"), lambda: shapes.ShapesSource(0, "train"))
+
+
+def test_squares_in_memory_read_what_their_origin_reads(pictures, tmp_path):
+    more = tiny.write_pictures(tmp_path / "more", train=11)
+    assert_is_source(
+        lambda: in_memory(opened(pictures), INPUTS), lambda: in_memory(opened(more), INPUTS)
+    )
+
+
+def test_noise_of_the_benchmark():
+    assert_is_source(lambda: Noise(8), lambda: Noise(9))
+
+
+def test_some_pictures_of_the_benchmark(pictures):
+    assert_is_source(lambda: Some(opened(pictures), 7), lambda: Some(opened(pictures), 8))
+
+
+def test_pictures_given_to_a_classifier(pictures):
+    files = [path.read_bytes() for path in sorted(pictures.glob("train/*/*"))]
+    assert_reads(Given(tf.constant(files)), len(files), 1)
+
+
+def test_the_contract_refuses_what_breaks_it(pictures):
+    source = opened(pictures)
+    unlucky = dataclasses.replace(source, labels=(7, *source.labels[1:]))
+    with pytest.raises(AssertionError):
+        assert_is_source(lambda: unlucky, lambda: Noise(8))
+    with pytest.raises(AssertionError):
+        assert_is_source(lambda: source, lambda: source)  # content has changed, the digest has not
