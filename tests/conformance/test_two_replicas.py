@@ -8,7 +8,7 @@ from cases import ROWS, assert_same_step, case_with, names, step_with
 from alexnet_tf.config.run import RunConfig
 from alexnet_tf.training.strategy import make_strategy
 
-PART = 1e-5  # sums in another order
+PART = 1e-4  # sums in another order, through eight layers
 
 
 def after_a_step(case, strategy) -> dict[str, np.ndarray]:
