@@ -98,5 +98,5 @@ def test_a_new_kind_needs_its_row_its_builder_and_its_rule_alone(with_noise):
 def test_options_and_towers_go_by_the_traits_of_a_new_kind(with_noise):
     bare = dataclasses.replace(with_noise, normalization="none")
     assert [layer.name for layer in layers_of(bare)] == ["conv1", "relu1", "fc2"]
-    with pytest.raises(ValueError, match="network.towers=2: .* but noise1 needs both towers"):
+    with pytest.raises(ValueError, match="towers=2: .* but noise1 needs both towers"):
         towers_table(with_noise)
