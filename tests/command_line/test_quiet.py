@@ -114,7 +114,8 @@ def test_last_words_pass_whatever_ends_the_import(tmp_path, end, last, code):
 
 def test_ctrl_c_during_the_import_ends_neither_the_filter_nor_its_lines(tmp_path):
     # It sleeps, since the signal may come to a thread that has to wake the main one.
-    code = "import time; os.write(2, b'busy\\n'); os.killpg(0, signal.SIGINT); time.sleep(9)"
+    code = "signal.signal(2, signal.default_int_handler); import time; os.write(2, b'busy\\n')"
+    code += "; os.killpg(0, signal.SIGINT); time.sleep(9)"  # a shell's & makes us ignore it
     done = run(tmp_path, code, start_new_session=True)
     assert done.stderr == b"before\nbusy\nInterrupted.\nafter\n"
 
