@@ -9,6 +9,7 @@ import tensorflow as tf
 from pipelines import host
 from pipelines.config import SQUARE_FIELDS, InputConfig
 from pipelines.decode import MAX_PIXELS
+from pipelines.derived import Derived
 from pipelines.machine import Machine, this_machine
 from pipelines.parallelism import decoding, picture_bytes
 from pipelines.sources import Source
@@ -19,13 +20,12 @@ _FILL_EXAMPLES = 64
 
 
 @dataclasses.dataclass(frozen=True)
-class MemorySource:
+class MemorySource(Derived):
     """Another source together with its squares. Made by `in_memory`; used like the source itself.
 
     As a source it reads what the other does, encoded; `squares.batches` takes the squares.
     """
 
-    origin: Source
     inputs: InputConfig
     """What the squares were made for."""
     images: tf.Tensor
@@ -40,41 +40,8 @@ class MemorySource:
         """How many examples there are."""
         return self.origin.num_examples
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The origin's."""
-        return self.origin.classes
-
-    @property
-    def class_counts(self) -> tuple[int, ...]:
-        """The origin's: of what cannot be decoded `labels` says nothing."""
-        return self.origin.class_counts
-
-    @property
-    def digest(self) -> str:
-        """The origin's."""
-        return self.origin.digest
-
-    @property
-    def num_pictures(self) -> int:
-        """The origin's."""
-        return self.origin.num_pictures
-
-    @property
-    def remark(self) -> str:
-        """The origin's."""
-        return self.origin.remark
-
-    def name(self, index: int) -> str:
-        """Names an example as the origin does."""
-        return self.origin.name(index)
-
-    def read(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Reads the encoded example from the origin."""
-        return self.origin.read(index)
-
     def square(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Looks up what `decode.decoded` makes: int64 scalar -> square, label, whether good."""
+        """Looks up what decoding makes: int64 scalar -> square, label, whether good."""
         return (
             tf.gather(self.images, index),
             tf.gather(self.labels, index),

@@ -10,6 +10,7 @@ import tensorflow as tf
 from alexnet_tf.benchmarking.spec import NOISE
 from pipelines import host
 from pipelines.config import DataConfig
+from pipelines.derived import Derived
 from pipelines.sources import Source, open_source
 
 NUM_PICTURES = 512
@@ -22,16 +23,10 @@ _QUALITY = 90
 
 
 @dataclasses.dataclass(frozen=True)
-class Some:
+class Some(Derived):
     """Some of another source's examples, from all over it."""
 
-    origin: Source
     num_examples: int
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The origin's."""
-        return self.origin.classes
 
     @functools.cached_property
     def class_counts(self) -> tuple[int, ...]:
@@ -44,16 +39,6 @@ class Some:
     def digest(self) -> str:
         """Digests which ones of which source."""
         return _digest(self.num_examples, self.origin.digest)
-
-    @property
-    def num_pictures(self) -> int:
-        """The origin's."""
-        return self.origin.num_pictures
-
-    @property
-    def remark(self) -> str:
-        """The origin's."""
-        return self.origin.remark
 
     def name(self, index: int) -> str:
         """Names an example as the origin does."""

@@ -1,0 +1,47 @@
+"""A source made of another one."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from pipelines.sources import Source
+
+
+@dataclasses.dataclass(frozen=True)
+class Derived:
+    """Answers as another source does, where a subclass says nothing else."""
+
+    origin: Source
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The origin's."""
+        return self.origin.classes
+
+    @property
+    def class_counts(self) -> tuple[int, ...]:
+        """The origin's."""
+        return self.origin.class_counts
+
+    @property
+    def digest(self) -> str:
+        """The origin's."""
+        return self.origin.digest
+
+    @property
+    def num_pictures(self) -> int:
+        """The origin's."""
+        return self.origin.num_pictures
+
+    @property
+    def remark(self) -> str:
+        """The origin's."""
+        return self.origin.remark
+
+    def name(self, index: int) -> str:
+        """Names an example as the origin does."""
+        return self.origin.name(index)
+
+    def read(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Reads the encoded example from the origin."""
+        return self.origin.read(index)
