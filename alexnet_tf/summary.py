@@ -17,7 +17,7 @@ With --json the last line of standard output is one JSON object:
   receptive_field and jump (pixels of the input that one output sees, and between two outputs),
   details (what the table of layers says of it);
 - of --compare: networks (such objects), differences (one for each network after the first, against
-  the first; `networks/account.py` has the keys);
+  the first; `networks/tables/summary.py` has the keys);
 - of --family: networks (such objects).
 """
 

@@ -1,7 +1,7 @@
 """Windows and noise: pure functions of tensors, their randomness included.
 
-The host cuts and mirrors uint8 windows; `preprocess` and `ten_views` run on the device. Every
-random draw is a function of (seed, epoch, example) and of the operation's own stream.
+The host cuts and mirrors uint8 windows; `preprocess.py` has what runs on the device. Every random
+draw is a function of (seed, epoch, example) and of the operation's own stream.
 """
 
 import enum

@@ -1,4 +1,4 @@
-"""The environment that every command runs in: variables that TensorFlow reads, the processor."""
+"""The environment that every command runs in: variables that TensorFlow reads, and the end."""
 
 import os
 import sys

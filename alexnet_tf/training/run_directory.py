@@ -1,4 +1,4 @@
-"""What happens to a run from outside: two processes, signals, other settings, a full disk."""
+"""The directory of a run: its lock, what it is compared with at resume, room on the disk."""
 
 import fcntl
 import itertools

@@ -1,4 +1,4 @@
-"""Normalization beside the paper's own: over a square of one channel, and over a batch."""
+"""Response normalization over a square of one channel, as the 2012 program has it (rnorm)."""
 
 import functools
 
@@ -55,7 +55,7 @@ def _square_sum(x: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def _spatial(x, constants, training: bool):
-    """The formula; in training with its exact gradient, both compiled by XLA as in `lrn`."""
+    """Normalizes; in training with the exact gradient, both compiled as in `response_norm`."""
     if not training:
         return _forward(x, *constants)
 
