@@ -13,6 +13,7 @@ import re
 import select
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
@@ -40,11 +41,49 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 def watch_import() -> None:
     """Filters standard error during the import of TensorFlow that is to come.
 
-    Does nothing where all lines are asked for, and in process 1 of a container, at whose end the
-    kernel kills the reader together with what it has not yet passed on.
+    Does nothing where all lines are asked for. As process 1 of a container, goes on in a child.
     """
-    if level() > 0 and os.getpid() != 1:
-        sys.meta_path.insert(0, _Finder())
+    if level() <= 0:
+        return
+    if os.getpid() == 1:
+        _leave_process_1()
+    sys.meta_path.insert(0, _Finder())
+
+
+def _leave_process_1() -> None:
+    """Goes on in a child; process 1 hands signals to it and ends after it and the reader.
+
+    With process 1 the kernel ends all others, the reader too, with what it has not yet passed on.
+    """
+    signals = {*_SIGNALS, signal.SIGCHLD}
+    old = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    child = os.fork()
+    if not child:
+        signal.pthread_sigmask(signal.SIG_SETMASK, old)
+        return
+    ended = None
+    while ended is None:
+        caught = signal.sigwaitinfo(signals)
+        if caught.si_signo == signal.SIGCHLD:
+            ended = (_reaped() or {}).get(child)
+        elif caught.si_code <= 0:  # from a process; what a terminal sends the child gets itself
+            os.kill(child, caught.si_signo)
+    until = time.monotonic() + _SECONDS_TO_END
+    while _reaped() is not None and time.monotonic() < until:  # the reader is ours now
+        time.sleep(0.01)
+    os._exit(ended if ended >= 0 else 128 - ended)
+
+
+def _reaped() -> dict[int, int] | None:
+    """Exit codes of the children that have ended since, by process; None where none is left."""
+    found = {}
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            process, status = os.waitpid(-1, os.WNOHANG)
+            if not process:
+                return found
+            found[process] = os.waitstatus_to_exitcode(status)
+    return found or None
 
 
 def level() -> int:

@@ -53,8 +53,8 @@ say("after\\n")
 """
 
 
-def run(folder, module: str, level="3", **options) -> subprocess.CompletedProcess:
-    """Runs a command whose TensorFlow is `module`, which writes all noise first."""
+def run(folder, module: str, level="3", before=(), **options) -> subprocess.CompletedProcess:
+    """Runs a command, `before` it, whose TensorFlow is `module`, which writes all noise first."""
     package = folder / "tensorflow"
     package.mkdir(exist_ok=True)
     head = f"import faulthandler, os, signal, subprocess, sys\nos.write(2, {b''.join(NOISE)!r})\n"
@@ -63,7 +63,7 @@ def run(folder, module: str, level="3", **options) -> subprocess.CompletedProces
     environment = os.environ | {"PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": level}
     options = {"stderr": subprocess.PIPE} | options
     return subprocess.run(
-        [sys.executable, "-c", PROGRAM],
+        [*before, sys.executable, "-c", PROGRAM],
         stdout=subprocess.PIPE,
         env=environment,
         timeout=60,
@@ -173,3 +173,31 @@ def test_a_command_prints_none_of_the_real_lines_unless_asked(tmp_path, level):
     assert done.returncode == 1 and "cannot be read" in done.stderr
     assert (done.stderr.count("\n") == 1) == (level is None), done.stderr
     assert ("oneDNN" in done.stderr) == (level == "0")
+
+
+def as_process_1(folder, module: str):
+    """Runs such a command as the first process of a namespace of its own, as in a container."""
+    alone = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]
+    if subprocess.run([*alone, "true"], capture_output=True).returncode:
+        pytest.skip("no namespaces of processes are permitted here")
+    return run(folder, module, before=alone)
+
+
+@pytest.mark.parametrize(
+    "end, last, code",
+    [
+        ("assert os.getppid() == 1", b"after\n", 0),
+        ("os.write(2, b'x' * 10**6 + b'end'); os.abort()", b"xend", 134),
+        ("os.kill(1, signal.SIGTERM); time.sleep(9)", b"before\n", 143),
+        (
+            "signal.signal(2, signal.default_int_handler); os.kill(1, 2); time.sleep(9)",
+            b"Interrupted.\nafter\n",
+            0,
+        ),
+    ],
+)
+def test_process_1_is_filtered_too_and_hands_signals_on(tmp_path, end, last, code):
+    done = as_process_1(tmp_path, f"import time; {end}")
+    assert done.stderr.endswith(last) and done.stderr.startswith(b"before\n")
+    assert done.returncode == code
+    assert not [line for line in NOISE if line in done.stderr]
