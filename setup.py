@@ -37,6 +37,7 @@ setup(
         "alexnet_tf.training.sinks",
         "alexnet_tf.weights",
         "pipelines",
+        "pipelines.records",
         "pipelines.sources",
     ],
     package_data={"alexnet_tf": ["py.typed"], "pipelines": ["py.typed"]},
