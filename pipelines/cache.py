@@ -2,74 +2,43 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
 
 from pipelines import host
-from pipelines.config import SQUARE_FIELDS, InputConfig
+from pipelines.config import InputConfig
 from pipelines.decode import MAX_PIXELS
-from pipelines.derived import Derived
+from pipelines.kept import KeptSquares
 from pipelines.machine import Machine, this_machine
 from pipelines.parallelism import decoding, picture_bytes
 from pipelines.sources import Source
-from pipelines.squares import ENDLESS, Rows, batches, decoded, on_threads
+from pipelines.squares import Rows, decoded, on_threads
 
 _ALIGNED_BYTES = 64  # what TensorFlow expects of a tensor's memory
 _FILL_EXAMPLES = 64
 
 
 @dataclasses.dataclass(frozen=True)
-class MemorySource(Derived):
-    """Another source together with its squares. Made by `in_memory`; used like the source itself.
+class MemorySource(KeptSquares):
+    """Squares in memory. Made by `in_memory`; used like the source itself."""
 
-    As a source it reads what the other does, encoded; `squares.batches` takes the squares.
-    """
-
-    inputs: InputConfig
-    """What the squares were made for."""
     images: tf.Tensor
     """uint8 [N, R, R, 3], zeros for what could not be decoded."""
     labels: tf.Tensor
     """int32 [N]."""
     good: tf.Tensor
     """bool [N], False for what could not be decoded."""
-
-    @property
-    def num_examples(self) -> int:
-        """How many examples there are."""
-        return self.origin.num_examples
+    called: ClassVar[str] = "squares in memory"
 
     def square(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Looks up what decoding makes: int64 scalar -> square, label, whether good."""
+        """Copies a square: int64 scalar -> square, label, whether it could be decoded."""
         return (
             tf.gather(self.images, index),
             tf.gather(self.labels, index),
             tf.gather(self.good, index),
         )
-
-
-@batches.register
-def _kept(source: MemorySource, rows: Rows, first, last, batch_examples, padding=None):
-    """Makes the batches that decoding would make, of squares from memory."""
-    kept, inputs = source.inputs, rows.inputs
-    names = [name for name in SQUARE_FIELDS if getattr(kept, name) != getattr(inputs, name)]
-    if names:
-        has, wants = (
-            ", ".join(f"{name}={getattr(one, name)}" for name in names) for one in (kept, inputs)
-        )
-        raise ValueError(
-            f"squares in memory have {has}; expected {wants}. Make them with the same InputConfig."
-        )
-
-    def row(position: tf.Tensor):
-        keys = rows.keys(position)
-        return rows.finish(*keys, *source.square(keys[-1]))
-
-    ds = tf.data.Dataset.range(first, last).map(row, rows.decoding.threads)
-    if padding is not None:
-        ds = ds.concatenate(tf.data.Dataset.from_tensors(padding[0]).repeat(padding[1]))
-    return ds.batch(batch_examples, drop_remainder=padding is not None or last == ENDLESS)
 
 
 def in_memory(source: Source, inputs: InputConfig, max_pixels: int = MAX_PIXELS) -> MemorySource:

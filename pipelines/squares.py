@@ -61,8 +61,8 @@ class Rows:
 def batches(source: Reader, rows: Rows, first, last, batch_examples, padding=None):
     """Makes what `decoded` makes, of squares that are decoded now or that the source has kept.
 
-    A source that keeps squares registers a function for its class (`cache.py`); for all others they
-    are decoded now. `source` is `rows.source`; the other arguments are those of `decoded`.
+    `kept.py` registers a function for sources that keep theirs; for all others they are decoded
+    now. `source` is `rows.source`; the other arguments are those of `decoded`.
     """
     return decoded(rows, first, last, batch_examples, padding)
 
