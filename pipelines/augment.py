@@ -26,7 +26,7 @@ _EPOCH_SHIFT = 40  # bits for the example's index beside the epoch
 
 
 class Stream(enum.IntEnum):
-    """Keeps the draws of one example apart; a number once given stays."""
+    """Numbers the kinds of random draws, so that those of one example differ. Never renumbered."""
 
     CROP = 1
     MIRROR = 2
@@ -34,11 +34,11 @@ class Stream(enum.IntEnum):
 
 
 def example_seed(stream: Stream, seed: int, epoch: tf.Tensor, example: tf.Tensor) -> tf.Tensor:
-    """Folds all that a draw depends on into the seed of a stateless operation.
+    """Combines all that a random draw depends on into the seed of a stateless operation.
 
     Args:
-      stream: of the operation.
-      seed: of the run, 0 to 2**32 - 1.
+      stream: the kind of draw.
+      seed: the run's seed, 0 to 2**32 - 1.
       epoch: int64 scalar, from 0 to 2**23 - 1.
       example: int64 scalar, index below 2**40.
 
@@ -99,7 +99,7 @@ def color_shift(stdev: float, seed: tf.Tensor) -> tf.Tensor:
     """Draws the color noise of one picture, the same for all its pixels (paper, section 4.1).
 
     Args:
-      stdev: of the noise along each principal axis, in units of that axis's own.
+      stdev: standard deviation along each principal axis, in units of the axis's own.
       seed: int64 [2]; equal seeds draw equal noise.
 
     Returns:

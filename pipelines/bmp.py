@@ -1,10 +1,10 @@
 """BMP files as Windows and OS/2 programs write them, decoded inside the graph.
 
-TensorFlow's own decoder (2.21) overlooks masks, palettes and bytes after the pixels. Taken here is
-whatever is not compressed: 1 to 32 bits a pixel, palettes, masks of any order and width, rows from
-either end. All else is refused with its reason.
+TensorFlow's own decoder (2.21) ignores masks, palettes and bytes after the pixels. This one takes
+what is not compressed: 1 to 32 bits per pixel, palettes, masks of any order and width, rows from
+the top or the bottom. All else is refused with its reason.
 
-Few operations matter: they stand in the graph of every picture, whatever kind it is.
+The number of operations matters: they are part of the graph of every picture, of any format.
 """
 
 from typing import NamedTuple
@@ -31,32 +31,32 @@ _HALF = 1 << 16
 
 
 class Header(NamedTuple):
-    """What a BMP claims; int64 scalars where nothing else is said."""
+    """The header of a BMP; int64 scalars unless a field says otherwise."""
 
     num_bytes: tf.Tensor
-    """Of the header after the file's own 14."""
+    """Size of the header that follows the 14 bytes of the file header."""
     height: tf.Tensor
     width: tf.Tensor
     is_top_down: tf.Tensor
     """bool: the top row comes first."""
     bits: tf.Tensor
-    """Of a pixel."""
+    """Bits per pixel."""
     compression: tf.Tensor
     masks: tf.Tensor
     """int64 [3]: which bits are red, green and blue."""
     num_colors: tf.Tensor
-    """Of the palette, where there is one."""
+    """Colors in the palette, where there is one."""
     color_bytes: tf.Tensor
     first_pixel: tf.Tensor
-    """Place in the file."""
+    """Offset of the pixels in the file, in bytes."""
     row_bytes: tf.Tensor
-    """Filled up to a multiple of 4."""
+    """Bytes per row, padded to a multiple of 4."""
     end: tf.Tensor
-    """Bytes that the file needs; the last row may lack its filling."""
+    """Bytes that the file must have; the padding of the last row may be missing."""
 
 
 def read_header(encoded: tf.Tensor) -> Header:
-    """Reads a header, whatever it claims; what is missing at its end is 0.
+    """Reads a header without checking it; bytes missing at its end count as 0.
 
     Args:
       encoded: string scalar, a whole BMP file.
@@ -92,7 +92,7 @@ def read_header(encoded: tf.Tensor) -> Header:
 
 
 def size(encoded: tf.Tensor) -> tf.Tensor:
-    """Reads height and width as claimed: string scalar -> int64 [2]."""
+    """Reads height and width from the header: string scalar -> int64 [2]."""
     numbers = _numbers(encoded)
     is_first = numbers[1] == _FIRST_BYTES
     first = tf.stack([numbers[2] // _HALF, numbers[2] % _HALF])
@@ -109,7 +109,9 @@ def _numbers(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def explain(encoded: tf.Tensor) -> str | None:
-    """Says in words to follow "it is" why a BMP is refused; None where it is taken. Runs eagerly.
+    """Explains why a BMP is refused, in words that follow "it is"; None where it is accepted.
+
+    Runs eagerly.
 
     Args:
       encoded: string scalar, a whole BMP file.
@@ -125,7 +127,7 @@ def explain(encoded: tf.Tensor) -> str | None:
 
 
 def _reasons(encoded: tf.Tensor, header: Header) -> list[tuple[tf.Tensor, str]]:
-    """Lists what may stand against a BMP: whether it does, and its words."""
+    """Lists the reasons to refuse a BMP: whether each applies (bool scalar), and its words."""
     num_bytes, is_masked = header.num_bytes, _is_any(header.compression, _MASKED)
     is_masked &= _is_windows(header)
     is_known = (num_bytes == _FIRST_BYTES) | ((num_bytes >= 16) & (num_bytes <= _MOST_BYTES))
@@ -159,7 +161,7 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
       uint8 [H, W, 3], RGB.
 
     Raises:
-      tf.errors.InvalidArgumentError: when run on what `explain` has words for.
+      tf.errors.InvalidArgumentError: when run on a file that `explain` refuses.
     """
     header = read_header(encoded)
     is_refused = tf.reduce_any([is_so for is_so, _ in _reasons(encoded, header)])
@@ -195,7 +197,7 @@ def _by_palette(encoded: tf.Tensor, header: Header, rows: tf.Tensor) -> tf.Tenso
 
 
 def _by_bytes(header: Header, rows: tf.Tensor) -> tf.Tensor:
-    """Takes channels that are a byte each, in the order of the masks."""
+    """Reads channels of one byte each, in the order of the masks."""
     num_bytes = header.bits // 8
     pixels = rows[:, : header.width * num_bytes]
     pixels = tf.reshape(pixels, [header.height, header.width, num_bytes])
@@ -204,7 +206,7 @@ def _by_bytes(header: Header, rows: tf.Tensor) -> tf.Tensor:
 
 
 def _by_masks(header: Header, rows: tf.Tensor) -> tf.Tensor:
-    """Takes channels of any width out of 16 or 32 bits; the highest level of each becomes 255."""
+    """Reads channels of any width from 16 or 32 bits; the highest level of each becomes 255."""
 
     def words(dtype: tf.DType) -> tf.Tensor:
         octets = tf.reshape(rows, [header.height, -1, dtype.size])
@@ -220,14 +222,14 @@ def _by_masks(header: Header, rows: tf.Tensor) -> tf.Tensor:
 
 
 def _masks(given: tf.Tensor, bits: tf.Tensor, compression: tf.Tensor) -> tf.Tensor:
-    """The file's masks, or those that are meant where it has none."""
+    """Returns the file's masks, or the defaults where it has none."""
     meant = tf.where(bits == 16, [0x7C00, 0x3E0, 0x1F], tf.constant([0xFF0000, 0xFF00, 0xFF]))
     is_given = _is_any(compression, _MASKED) & tf.reduce_any(given != 0)
     return tf.where(is_given, given, tf.cast(meant, tf.int64))
 
 
 def _are_colors(header: Header) -> tf.Tensor:
-    """Whether each mask is one run of bits of a pixel, and whole bytes where that has 24."""
+    """Tells whether each mask is one run of bits, and a whole byte in pixels of 24 bits."""
     runs = tf.bitwise.right_shift(header.masks, _num_below(header.masks))
     are_good = (runs & (runs + 1) == 0) & (runs <= _WIDEST_MASK)
     are_good &= header.masks < tf.bitwise.left_shift(_int(1), tf.minimum(header.bits, 32))
@@ -242,7 +244,7 @@ def _num_below(masks: tf.Tensor) -> tf.Tensor:
 
 
 def _signed(value: tf.Tensor) -> tf.Tensor:
-    """Reads 32 bits as a number that may be negative."""
+    """Reads 32 bits as a signed number."""
     return tf.where(value < 1 << 31, value, value - (1 << 32))
 
 
@@ -251,7 +253,7 @@ def _is_windows(header: Header) -> tf.Tensor:
 
 
 def _is_any(values: tf.Tensor, choices: tuple[int, ...]) -> tf.Tensor:
-    """Whether each value is one of the choices."""
+    """Tells whether each value is one of the choices."""
     return tf.reduce_any(values[..., tf.newaxis] == choices, axis=-1)
 
 

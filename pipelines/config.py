@@ -33,7 +33,7 @@ class ResizeRule(enum.StrEnum):
 
 
 class ResizeFilter(enum.StrEnum):
-    """How levels between pixels are found."""
+    """How levels between pixels are interpolated."""
 
     AREA_CUBIC = "area_cubic"
     BILINEAR = "bilinear"
@@ -41,20 +41,20 @@ class ResizeFilter(enum.StrEnum):
 
 
 class Orientation(enum.StrEnum):
-    """What becomes of the orientation that a camera stores beside a picture (EXIF)."""
+    """What is done with the orientation that a camera stores with a picture (EXIF)."""
 
     IGNORE = "ignore"
     APPLY = "apply"
 
 
 class CropRule(enum.StrEnum):
-    """Which window of the square stands for a picture where nothing is random."""
+    """Which window of the square is used where nothing is random."""
 
     CENTER = "center"
 
 
 class OnError(enum.StrEnum):
-    """What becomes of a picture that cannot be decoded."""
+    """What is done with a picture that cannot be decoded."""
 
     FAIL = "fail"
     SKIP = "skip"
@@ -83,21 +83,21 @@ class ClassWeights(enum.StrEnum):
 
 
 class Views(enum.StrEnum):
-    """What an evaluation shows the network of each picture."""
+    """Which windows of each picture an evaluation uses."""
 
     CENTER = "center"
     TEN = "ten"
 
 
 def is_color(levels) -> bool:
-    """Whether these are three levels from 0 to 255."""
+    """Tells whether these are three levels from 0 to 255."""
     if isinstance(levels, str) or len(levels) != 3:
         return False
     return all(isinstance(x, int | float) and 0 <= x <= 255 for x in levels)
 
 
 def check_megapixels(name: str, value: float) -> None:
-    """Refuses a limit that no picture meets, or that lies beyond what TensorFlow decodes."""
+    """Refuses a limit of at most 0, or above what TensorFlow decodes."""
     if not 0 < value <= LARGEST_MEGAPIXELS:
         raise ValueError(
             f"{name}={value}: expected more than 0 and at most {LARGEST_MEGAPIXELS}, which is as "
@@ -107,7 +107,7 @@ def check_megapixels(name: str, value: float) -> None:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InputConfig(Typed, section="network.input"):
-    """What a network expects to see; stored with its weights."""
+    """The input that a network expects; stored with its weights."""
 
     size: int = 224
     """Side of the square window that the network sees, in pixels."""
@@ -135,7 +135,7 @@ class InputConfig(Typed, section="network.input"):
     """center: evaluation sees the middle window of the square. The only rule so far."""
 
     def __post_init__(self):
-        """Refuses sizes and colors that no picture can have."""
+        """Refuses values outside their range."""
         super().__post_init__()
         if self.size < 1:
             raise ValueError(f"network.input.size={self.size}: expected at least 1 pixel.")
@@ -215,5 +215,5 @@ class DataConfig(Typed, section="data"):
 
     @property
     def max_pixels(self) -> int:
-        """Pixels that a picture may have."""
+        """The most pixels that a picture may have."""
         return int(self.max_megapixels * 1e6)

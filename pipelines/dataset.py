@@ -49,7 +49,7 @@ def train_dataset(
       source: numbered examples.
       data: which augmentations.
       inputs: sizes of window and square.
-      seed: of the run, 0 to 2**32 - 1.
+      seed: the run's seed, 0 to 2**32 - 1.
       first_position: (step - 1) * global_batch_size of the first step to make.
       rows_per_replica: examples in a Batch.
 
@@ -88,8 +88,8 @@ def eval_dataset(
       batch_examples: examples in a Batch.
       num_replicas: the number of Batches is a multiple of it.
       views: center yields windows of `inputs.size`; ten yields the squares of `inputs.resize`,
-        from which `augment.ten_views` cuts on the device.
-      max_pixels: that a picture may have.
+        from which `preprocess.ten_views` cuts on the device.
+      max_pixels: the most pixels that a picture may have.
 
     Returns:
       A finite dataset of Batches with static shapes.
@@ -121,14 +121,14 @@ def dataset_mean(
     Args:
       source: numbered examples, the training split.
       inputs: side and rule of the square.
-      max_pixels: that a picture may have.
+      max_pixels: the most pixels that a picture may have.
 
     Returns:
       Red, green and blue, 0 to 255.
 
     Raises:
       ValueError: no picture can be decoded.
-      OSError: one could not be read, though nothing is wrong with it.
+      OSError: a picture could not be read, for a reason outside it, such as the disk.
     """
 
     def color_sum(index, square, label, good):
@@ -159,7 +159,7 @@ def dataset_mean(
 
 
 def _augmented(data: DataConfig, inputs: InputConfig, seed: int):
-    """Makes the function from a square to a Batch of one, without the leading axis."""
+    """Makes the function that turns a square into one row of a Batch."""
 
     def example(epoch, index, square, label, good) -> Batch:
         def stream(which: augment.Stream) -> tf.Tensor:
@@ -180,7 +180,7 @@ def _augmented(data: DataConfig, inputs: InputConfig, seed: int):
 
 
 def _finished(ds: tf.data.Dataset, how: Decoding) -> tf.data.Dataset:
-    """Adds what every chain ends with: the order kept, and work ahead of the device."""
+    """Ends a chain: keeps its order, and works ahead of the device."""
     options = tf.data.Options()
     options.deterministic = True
     return on_threads(ds.with_options(options), how).prefetch(tf.data.AUTOTUNE)

@@ -49,7 +49,7 @@ def _png_size(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _by_kind(encoded: tf.Tensor, readers: dict[bytes, Reader]) -> tf.Tensor:
-    """Calls the reader of the kind that a picture is of; fails where there is none."""
+    """Calls the reader for a picture's format; fails where there is none."""
 
     def other() -> tf.Tensor:
         with tf.control_dependencies([tf.debugging.Assert(False, ["not a JPEG, PNG or BMP"])]):
@@ -73,7 +73,7 @@ def decode(
     Args:
       encoded: string scalar, a whole JPEG, PNG or BMP file.
       orientation: whether the picture is turned and mirrored as its EXIF says.
-      max_pixels: that it may have.
+      max_pixels: the most pixels that it may have.
 
     Returns:
       uint8 [H, W, 3], RGB.
@@ -122,7 +122,7 @@ def _starts_with(encoded: tf.Tensor, magic: bytes) -> tf.Tensor:
 
 
 def _checked(encoded: tf.Tensor, size: tf.Tensor, max_pixels: int) -> tf.Tensor:
-    """Returns the file again, if its size, int64 [2], is one that may be decoded."""
+    """Returns the file unchanged if its size, int64 [2], may be decoded; fails otherwise."""
     height, width = tf.unstack(size, num=2)
     sane = (height > 0) & (width > 0) & (height <= max_pixels // tf.maximum(width, 1))
     with tf.control_dependencies([tf.debugging.Assert(sane, ["size", height, width])]):
@@ -135,20 +135,20 @@ def to_square(
     rule: ResizeRule,
     resize_filter: ResizeFilter = ResizeFilter.AREA_CUBIC,
 ) -> tf.Tensor:
-    """Makes a square of a picture of any size.
+    """Turns a picture of any size into a square.
 
-    `shorter_side` cuts the central square and then scales it. Scaling first and cutting then, as
-    the paper's section 2 words it, is the same to within half a pixel of the picture, but takes
-    unbounded memory for a long strip. `warp` scales both sides, whatever they are.
+    `shorter_side` cuts the central square and then scales it. Scaling first and then cutting, as
+    in the paper's section 2, is the same to within half a pixel of the picture, but takes
+    unbounded memory for a long strip. `warp` scales both sides to the same length.
 
-    By `area_cubic` an axis that shrinks is averaged by area; one that grows is interpolated by
-    bicubic (Keys, a = -0.5, half-pixel centers). Rounding is to the nearest level, ties to even.
+    `area_cubic` averages by area along an axis that shrinks, and interpolates by bicubic (Keys,
+    a = -0.5, half-pixel centers) along one that grows. Ties are rounded to even.
 
     Args:
       image: uint8 [H, W, 3].
-      side: of the square in pixels.
-      rule: how both sides come to be equal.
-      resize_filter: how levels between pixels are found.
+      side: side of the square in pixels.
+      rule: whether to cut the central square or to squeeze the whole picture.
+      resize_filter: how levels between pixels are interpolated.
 
     Returns:
       uint8 [side, side, 3].
@@ -167,7 +167,7 @@ def to_square(
 
 
 def _area_cubic(image: tf.Tensor, side: int) -> tf.Tensor:
-    """Averages areas where an axis shrinks, and then enlarges by bicubic; float32."""
+    """Averages areas along axes that shrink, then enlarges the others by bicubic; float32."""
     size = tf.shape(image)[:2]
     within = tf.minimum(size, side)
     x = tf.cond(
@@ -183,7 +183,10 @@ def _area_cubic(image: tf.Tensor, side: int) -> tf.Tensor:
 
 
 def central_square(image: tf.Tensor) -> tf.Tensor:
-    """Cuts the largest central square, [H, W, C] -> [S, S, C]; an odd rest goes right or below."""
+    """Cuts the largest central square, [H, W, C] -> [S, S, C].
+
+    Of an odd number of pixels to remove, the odd one goes at the right or bottom.
+    """
     height, width = tf.unstack(tf.shape(image)[:2])
     side = tf.minimum(height, width)
     top, left = (height - side) // 2, (width - side) // 2
@@ -191,18 +194,18 @@ def central_square(image: tf.Tensor) -> tf.Tensor:
 
 
 def explain(source: Source, index: int, max_pixels: int = MAX_PIXELS) -> str:
-    """Says in a few words why an example cannot be used; meant for `source.name(index)` before it.
+    """Says in a few words why an example cannot be used, to follow `source.name(index)`.
 
     Args:
       source: numbered examples.
-      index: of the example.
-      max_pixels: that it may have.
+      index: index of the example.
+      max_pixels: the most pixels that it may have.
 
     Returns:
       The reason, without a period.
 
     Raises:
-      OSError: nothing is wrong with the picture: it cannot be read, or could not for a moment.
+      OSError: the picture cannot be read, or could not for a moment, for a reason outside it.
     """
     try:
         encoded, _ = source.read(tf.constant(index, tf.int64))
@@ -236,6 +239,6 @@ def explain(source: Source, index: int, max_pixels: int = MAX_PIXELS) -> str:
 
 
 def _last_words(error: tf.errors.OpError) -> str:
-    """The system's reason in what TensorFlow says: node; file; reason [Op:NAME] name: NODE."""
+    """Extracts the system's reason from a message: node; file; reason [Op:NAME] name: NODE."""
     line = error.message.splitlines()[0] if error.message else type(error).__name__
     return line.rpartition("; ")[2].partition(" [Op:")[0].rstrip(".")

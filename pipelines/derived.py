@@ -9,7 +9,7 @@ from pipelines.sources import Source
 
 @dataclasses.dataclass(frozen=True)
 class Derived:
-    """Answers as another source does, where a subclass says nothing else."""
+    """Base of sources made of another one: passes on what a subclass does not override."""
 
     origin: Source
 

@@ -1,7 +1,7 @@
 """The orientation that cameras and phones store beside a picture, read inside the graph.
 
-It stands in the EXIF of a JPEG (the first APP1 segment of that name) or of a PNG (chunk eXIf,
-before or after the pixels). Nothing here fails: what cannot be read leaves a picture as it is.
+It is stored in the EXIF of a JPEG (the first APP1 segment of that name) or of a PNG (chunk eXIf,
+before or after the pixels). Nothing here fails: an unreadable EXIF leaves a picture as it is.
 """
 
 from collections.abc import Callable
@@ -76,7 +76,7 @@ def oriented(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
 
 
 def _search(encoded: tf.Tensor, first: int, look: Callable[[tf.Tensor], Piece]) -> tf.Tensor:
-    """Goes from piece to piece of a file until one has EXIF; returns that, or ""."""
+    """Goes through the pieces of a file until one has EXIF; returns that, or ""."""
     num_bytes = tf.cast(tf.strings.length(encoded), tf.int64)
 
     def goes_on(place, exif, is_last):
@@ -90,7 +90,7 @@ def _search(encoded: tf.Tensor, first: int, look: Callable[[tf.Tensor], Piece]) 
 
 
 def _orientation(exif: tf.Tensor) -> tf.Tensor:
-    """Finds the tag in the first directory; of several the last counts, as in Pillow."""
+    """Finds the tag in the first directory; the last one of several counts, as in Pillow."""
     tiff = tf.strings.regex_replace(exif, r"^Exif\x00\x00", "")  # in a PNG too, by some programs
     is_big = _part(tiff, 0, 4) == _BIG_ENDIAN
     is_tiff = is_big | (_part(tiff, 0, 4) == _LITTLE_ENDIAN)
@@ -113,7 +113,7 @@ def _orientation(exif: tf.Tensor) -> tf.Tensor:
 
 
 def _part(text: tf.Tensor, place: tf.Tensor | int, num_bytes: tf.Tensor | int) -> tf.Tensor:
-    """Cuts a string, which may end before."""
+    """Cuts a part out of a string; it is shorter where the string ends earlier."""
     place = tf.minimum(tf.cast(place, tf.int64), tf.cast(tf.strings.length(text), tf.int64))
     return tf.strings.substr(text, place, tf.cast(num_bytes, tf.int64))
 

@@ -8,6 +8,6 @@ import tensorflow as tf
 
 @contextlib.contextmanager
 def kept() -> Iterator[None]:
-    """Makes the tensors inside outside every graph: graphs capture them and hold no copies."""
+    """Creates tensors eagerly, even while a graph is built: graphs capture them without a copy."""
     with tf.init_scope(), tf.device("CPU:0"):
         yield

@@ -1,4 +1,4 @@
-"""What kind of file it is, by its first bytes."""
+"""The kind of a file, told by its first bytes."""
 
 JPEG, PNG, BMP = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM"
 """What files begin with that can be decoded."""
@@ -40,10 +40,10 @@ def kind(head: bytes) -> str | None:
     """Names the kind of a file.
 
     Args:
-      head: its first NUM_BYTES, or all where it has fewer.
+      head: its first NUM_BYTES bytes, or all where it has fewer.
 
     Returns:
-      Words such as "a GIF picture"; None where nothing is known.
+      Words such as "a GIF picture"; None for an unknown kind.
     """
     if head[4:8] == b"ftyp":
         brands = ((name, start) for name, starts in _BRANDS.items() for start in starts)

@@ -16,22 +16,22 @@ ROOT = pathlib.Path("/")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Machine:
-    """As much of the machine as this process may use, when it was asked for."""
+    """The part of the machine that this process may use, at one moment."""
 
     cpus: int
     """Processors that can work for this process at once; a quota of 1.5 of them counts as 2."""
     schedulable_cpus: int
-    """Processors that it may run on, whatever part of their time: what TensorFlow counts."""
+    """Processors that it may run on, for whatever part of their time; TensorFlow counts these."""
     memory_bytes: int
     memory_limit: str = "this machine has"
     """What sets `memory_bytes`, as the beginning of a sentence."""
 
 
 def this_machine(root: pathlib.Path = ROOT) -> Machine:
-    """Asks the system.
+    """Asks the system what this process may use now.
 
     Args:
-      root: where /proc and /sys are found.
+      root: the directory that has /proc and /sys.
     """
     if hasattr(os, "sched_getaffinity"):
         schedulable = len(os.sched_getaffinity(0))
@@ -66,7 +66,7 @@ def _memory_limits(root: pathlib.Path) -> Iterator[tuple[int, str]]:
 
 
 def _quota(group: pathlib.Path) -> float:
-    """Reads how many processors' time a group may take, infinite without a limit."""
+    """Reads the number of processors whose time a group may use; infinite without a limit."""
     numbers = _numbers(group / "cpu.max")  # cgroups 2: quota and period in one file
     if not numbers:
         numbers = _numbers(group / "cpu.cfs_quota_us") + _numbers(group / "cpu.cfs_period_us")
@@ -103,7 +103,7 @@ def _groups(root: pathlib.Path, controller: str) -> Iterator[pathlib.Path]:
 
 
 def _numbers(path: pathlib.Path) -> list[float]:
-    """Reads the numbers of a small file; none where it says max, or is not there."""
+    """Reads the numbers in a small file; an empty list where it says max, or is not there."""
     try:
         return [float(word) for line in _lines(path) for word in line.split()]
     except ValueError:

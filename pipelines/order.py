@@ -17,13 +17,13 @@ _ROUNDS = 16  # tf.random.experimental.index_shuffle fixes 4: consecutive epochs
 
 
 def shuffled(epoch: tf.Tensor, place: tf.Tensor, num_examples: int, seed: int) -> tf.Tensor:
-    """Finds which example stands at a place of an epoch's permutation.
+    """Finds the example at a place of an epoch's permutation.
 
     Args:
       epoch: int64 scalar, from 0.
       place: int64 scalar, 0 to `num_examples` - 1.
       num_examples: size of the training set.
-      seed: of the run, 0 to 2**32 - 1.
+      seed: the run's seed, 0 to 2**32 - 1.
 
     Returns:
       int64 scalar, 0 to `num_examples` - 1; within an epoch each exactly once.
@@ -39,10 +39,10 @@ def order(num_examples: int, seed: int):
 
     Args:
       num_examples: size of the training set, at least 1.
-      seed: of the run, 0 to 2**32 - 1.
+      seed: the run's seed, 0 to 2**32 - 1.
 
     Returns:
-      A function of an int64 scalar that returns two: the epoch, from 0, and the example's index.
+      A function from a position to the epoch, from 0, and the example's index; int64 scalars.
     """
 
     def epoch_and_example(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -53,5 +53,5 @@ def order(num_examples: int, seed: int):
 
 
 def last_step_of_epoch(epoch: int, num_examples: int, global_batch_size: int) -> int:
-    """Finds the step that completes an epoch (from 0): evaluation and schedules hang on it."""
+    """Finds the step that completes an epoch (from 0); evaluation and schedules follow it."""
     return math.ceil((epoch + 1) * num_examples / global_batch_size)

@@ -1,7 +1,7 @@
-"""How much is done at once: threads, and pictures in work. Imports no TensorFlow.
+"""How much is done at once: threads, and pictures being decoded. Imports no TensorFlow.
 
-Asked for when a run starts, from what the process may use then; an export holds nothing of it,
-since it is read on other machines.
+It is decided when a run starts, from what the process may use then. An export stores nothing of
+it, since it runs on other machines.
 """
 
 import dataclasses
@@ -26,15 +26,15 @@ AUTOTUNE = -1
 class Decoding:
     """How pictures are decoded: how many at once, and of which size.
 
-    At no time more than `threads * parallel_pixels + max_pixels` pixels are in work.
+    At most `threads * parallel_pixels + max_pixels` pixels are being decoded at any time.
     """
 
     threads: int
     """Pictures decoded side by side."""
     parallel_pixels: int
-    """A picture with more is decoded when its turn has come, one at a time."""
+    """Pictures with more are decoded one at a time, when their turn has come."""
     max_pixels: int
-    """A picture with more is not decoded."""
+    """Pictures with more are not decoded."""
 
 
 EXPORTED = Decoding(threads=AUTOTUNE, parallel_pixels=8_000_000, max_pixels=50_000_000)
@@ -42,11 +42,11 @@ EXPORTED = Decoding(threads=AUTOTUNE, parallel_pixels=8_000_000, max_pixels=50_0
 
 
 def decoding(max_pixels: int, machine: Machine | None = None) -> Decoding:
-    """Decides how a process decodes.
+    """Decides how many pictures are decoded at once, and how large they may be for that.
 
     Args:
-      max_pixels: that a picture may have.
-      machine: by default this one, as it is now.
+      max_pixels: the most pixels that a picture may have.
+      machine: what may be used; by default what this process may use now.
     """
     machine = machine or this_machine()
     parallel_pixels = picture_bytes(machine) // machine.cpus // PIXEL_BYTES
@@ -58,17 +58,17 @@ def decoding(max_pixels: int, machine: Machine | None = None) -> Decoding:
 
 
 def picture_bytes(machine: Machine) -> int:
-    """Says how much memory the pictures decoded side by side may take together."""
+    """Computes how many bytes the pictures decoded side by side may take together."""
     return int(machine.memory_bytes * MEMORY_SHARE)
 
 
 def threads(machine: Machine | None = None) -> int:
     """Decides how many threads each of TensorFlow's pools gets; 0 leaves it to TensorFlow.
 
-    It counts the processors that it may run on, but knows no quota of their time.
+    TensorFlow counts the processors that it may run on, but knows no quota of their time.
 
     Args:
-      machine: by default this one, as it is now.
+      machine: what may be used; by default what this process may use now.
     """
     machine = machine or this_machine()
     return machine.cpus if machine.cpus < machine.schedulable_cpus else 0

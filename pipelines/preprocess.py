@@ -16,7 +16,7 @@ def ten_views(images: tf.Tensor, size: int) -> tf.Tensor:
       size: side of the views in pixels.
 
     Returns:
-      [N * 10, size, size, 3] of the same type; the ten views of a picture stand together, so
+      [N * 10, size, size, 3] of the same type; the ten views of a picture are adjacent, so
       that [N * 10, K] outputs reshape to [N, 10, K].
     """
     rest_y, rest_x = images.shape[1] - size, images.shape[2] - size
@@ -48,7 +48,7 @@ def preprocess(
       order of the config; [N, H, W, 1] where that is gray.
 
     Raises:
-      ValueError: the mean still has to be measured.
+      ValueError: `config.mean` is "dataset", not yet measured.
     """
     if config.mean == "dataset":
         raise ValueError(
@@ -69,9 +69,9 @@ def preprocess(
 
 
 def _added(images: tf.Tensor, colors: tf.Tensor) -> tf.Tensor:
-    """Adds to all pixels of each picture its own of `colors`, [N, 3].
+    """Adds to all pixels of each picture its color, a row of `colors`, [N, 3].
 
-    A row of pixels at a time: three numbers at a time take twice as long (TF 2.21, CPU).
+    One row of pixels at a time: three numbers at a time take twice as long (TF 2.21, CPU).
     """
     height, width, channels = images.shape[1:]
     rows = tf.reshape(images, [-1, height, width * channels])

@@ -1,6 +1,6 @@
-"""Positions -> batches of rows made of squares: decoded in parallel, in order, whatever fails.
+"""Positions -> batches of rows made of squares: decoded in parallel, in order, even if some fail.
 
-A source that keeps its squares hands them on instead; `batches` is the one way to either.
+A source that keeps its squares passes them on instead; `batches` serves both.
 
 A picture that cannot be decoded must not cost its neighbors their places. To try each picture in a
 dataset of its own would tell at once which one fails, but that costs a quarter of its decoding (TF
@@ -28,14 +28,14 @@ _one = tf.data.Dataset.range
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Rows:
-    """What is made of the picture at each position."""
+    """How a position becomes a row of a batch."""
 
     source: Reader
     """Numbered pictures."""
     inputs: InputConfig
     """Side and rule of the square."""
     decoding: Decoding
-    """How many at once, and of which size."""
+    """How many pictures are decoded at once, and how large they may be."""
     keys: Callable = lambda position: (position,)
     """From a position, int64 [], to what `finish` gets first; the last is the example's index."""
     finish: Callable = lambda *row: row
@@ -43,7 +43,7 @@ class Rows:
     good (bool) to a row. Of a bad one square and label are zeros."""
 
     def good(self, position: tf.Tensor, max_pixels: int) -> Any:
-        """Decodes one picture; fails where that cannot be done."""
+        """Makes the row of a picture; fails where it cannot be decoded."""
         keys = self.keys(position)
         encoded, label = self.source.read(keys[-1])
         image = decode(encoded, self.inputs.orientation, max_pixels)
@@ -52,14 +52,14 @@ class Rows:
         return self.finish(*keys, square, label, tf.constant(True))
 
     def bad(self, position: tf.Tensor) -> Any:
-        """Stands for a picture that cannot be decoded."""
+        """Makes the row of a picture that cannot be decoded."""
         square = tf.zeros([self.inputs.resize, self.inputs.resize, 3], tf.uint8)
         return self.finish(*self.keys(position), square, tf.constant(0), tf.constant(False))
 
 
 @functools.singledispatch
 def batches(source: Reader, rows: Rows, first, last, batch_examples, padding=None):
-    """Makes what `decoded` makes, of squares that are decoded now or that the source has kept.
+    """Makes batches of rows, from squares that are decoded now or that the source has kept.
 
     `kept.py` registers a function for sources that keep theirs; for all others they are decoded
     now. `source` is `rows.source`; the other arguments are those of `decoded`.
@@ -74,9 +74,9 @@ def decoded(
     batch_examples: int | tf.Tensor,
     padding: tuple[Any, int] | None = None,
 ) -> tf.data.Dataset:
-    """Reads and decodes in parallel, in order; survives what cannot be read or decoded.
+    """Reads and decodes in parallel, in order, even where pictures cannot be read or decoded.
 
-    What fails is tried once more when its batch has come: pictures too large to be decoded side by
+    What fails is tried once more when its batch has come. Pictures too large to be decoded side by
     side are decoded there, one at a time.
 
     Args:
@@ -84,7 +84,7 @@ def decoded(
       first: the first position.
       last: the one after the last, or ENDLESS.
       batch_examples: rows of a batch.
-      padding: a row, and how often it follows the last, to fill up the batch.
+      padding: a row, and how many copies of it follow the last row, to fill up the batch.
 
     Returns:
       A dataset of batches of rows. All have the same, static shape where `last` is ENDLESS or there
@@ -112,7 +112,7 @@ def decoded(
 
 
 def _without_gaps(ds: tf.data.Dataset, first, last) -> tf.data.Dataset:
-    """Repeats the row after a gap for each position in it: position, whether it failed, row."""
+    """Fills gaps with copies of the row that follows: position, whether it failed, row."""
 
     def placed(expected, element):
         position, row = element
@@ -129,10 +129,10 @@ def _without_gaps(ds: tf.data.Dataset, first, last) -> tf.data.Dataset:
 
 
 def _mended(rows: Rows, positions, has_failed, batch, is_even: bool) -> tf.data.Dataset:
-    """Tries again what has failed: a dataset of one batch.
+    """Decodes the failed rows of a batch again: a dataset of this one batch.
 
-    Made of range alone, because TF 2.21 under op determinism takes from_tensors and
-    get_single_element for stateful: it then decodes one picture at a time, and none ahead.
+    Made of range alone, because TF 2.21 under op determinism treats from_tensors and
+    get_single_element as stateful: it then decodes one picture at a time, and none ahead.
     """
     num_rows = tf.size(has_failed, tf.int64)
 

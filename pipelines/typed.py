@@ -1,12 +1,12 @@
-"""Settings whose values have the types of their fields, or are refused by name. No TensorFlow.
+"""Settings dataclasses that convert their values to the fields' types. No TensorFlow.
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class DataConfig(Typed, section="data"):
         mirror: bool = True
 
-What means the same is turned into the field's type: a word into the member of its enumeration, 1
-into 1.0, a list into a tuple, NumPy's numbers into Python's. So equal settings compare equal, and
-a misspelled word stops where it is written.
+Equivalent values are converted: a word to the member of its enumeration, 1 to 1.0, a list to a
+tuple, NumPy's numbers to Python's. All others are refused, with the field's name. So equal settings
+compare equal, and a misspelled word is refused where it is written.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ class Typed:
     A subclass with a `__post_init__` of its own calls this one first.
 
     Args:
-      section: of the subclass: what one types before its fields, such as optimizer.
+      section: given to the subclass: the prefix of its fields' names, such as optimizer.
     """
 
     _section = ""
@@ -44,24 +44,24 @@ class Typed:
         cls._section = section or cls._section
 
     def __post_init__(self):
-        """Gives every value its field's type.
+        """Converts every value to its field's type.
 
         Raises:
-          ValueError: a value is none of that type.
+          ValueError: a value cannot be converted.
         """
         for field, kind in _kinds(type(self)).items():
             value = typed(self.named(field), kind, getattr(self, field))
             object.__setattr__(self, field, value)
 
     def named(self, field: str) -> str:
-        """What one types for a field, such as optimizer.momentum."""
+        """Returns the full name of a field, such as optimizer.momentum."""
         return f"{self._section}.{field}" if self._section else field
 
     def at_least(self, least: int, *fields: str) -> None:
         """Refuses fields, or parts of lists, below a number.
 
         Raises:
-          ValueError: one is.
+          ValueError: a field is below it.
         """
         for field in fields:
             value = getattr(self, field)
@@ -71,22 +71,22 @@ class Typed:
 
 @functools.cache
 def _kinds(owner: type) -> dict[str, Any]:
-    """The type of each field."""
+    """Finds the type of each field."""
     kinds = typing.get_type_hints(owner)
     return {field.name: kinds[field.name] for field in dataclasses.fields(owner)}
 
 
 def typed(name: str, kind: Any, value: Any) -> Any:
-    """Turns a value into one of a type that means the same.
+    """Converts a value to a type, if it means the same in it.
 
     Args:
-      name: what one types for it, for the message.
-      kind: of a field: bool, int, float, str, dict, an enumeration, another dataclass, a tuple, or
-        a choice of these (A | B).
+      name: the setting's name, for the message.
+      kind: the field's type: bool, int, float, str, dict, an enumeration, another dataclass, a
+        tuple, or a choice of these (A | B).
       value: as it was given.
 
     Raises:
-      ValueError: it is no such value; the message has both.
+      ValueError: it cannot be converted.
     """
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         value = value.item()  # a number of NumPy
@@ -108,15 +108,15 @@ def typed(name: str, kind: Any, value: Any) -> Any:
 
 
 def choice(name: str, kind: type[Choice], value: Any) -> Choice:
-    """Turns a word into the member of its enumeration.
+    """Converts a word to the member of its enumeration.
 
     Args:
-      name: what one types for it, for the message.
+      name: the setting's name, for the message.
       kind: the enumeration.
       value: a member, or its word.
 
     Raises:
-      ValueError: there is no such member; the message has all of them, and the nearest.
+      ValueError: there is no such member; the message lists all, and the nearest.
     """
     if isinstance(value, kind):
         return value
@@ -127,7 +127,7 @@ def choice(name: str, kind: type[Choice], value: Any) -> Choice:
 
 
 def expected_one_of(name: str, value: object, choices: Iterable[str]) -> str:
-    """Says that `value` is none of the choices, and which of them comes nearest."""
+    """Says that `value` is none of the choices, and which is the nearest."""
     choices = list(choices)
     close = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.5)
     hint = f" Did you mean {close[0]}?" if close else ""
@@ -135,12 +135,12 @@ def expected_one_of(name: str, value: object, choices: Iterable[str]) -> str:
 
 
 def is_union(kind: Any) -> bool:
-    """Whether a type is a choice of types, A | B."""
+    """Tells whether a type is a union, A | B."""
     return typing.get_origin(kind) in (typing.Union, types.UnionType)
 
 
 def _one_of(name: str, kinds: tuple[Any, ...], value: Any) -> Any:
-    """A value of the first type of several that takes it."""
+    """Converts a value to the first of several types that accepts it."""
     parts = [kind for kind in kinds if kind is not types.NoneType]
     if value is None and len(parts) < len(kinds):
         return None
@@ -155,7 +155,7 @@ def _one_of(name: str, kinds: tuple[Any, ...], value: Any) -> Any:
 
 
 def _tuple(name: str, kinds: tuple[Any, ...], value: Any) -> tuple:
-    """A tuple of a list or an array; `kinds` ends with ... where any length will do."""
+    """Converts a list or an array to a tuple; `kinds` ends with ... for any length."""
     value = value.tolist() if hasattr(value, "tolist") else value
     is_any_length = kinds[-1] is ...
     if not isinstance(value, list | tuple) or not (is_any_length or len(value) == len(kinds)):
@@ -167,7 +167,7 @@ def _tuple(name: str, kinds: tuple[Any, ...], value: Any) -> tuple:
 
 
 def _instance(name: str, kinds: tuple[type, ...], value: Any) -> Any:
-    """A dataclass, which has checked its own fields."""
+    """Returns a dataclass unchanged: it has checked its own fields."""
     if not isinstance(value, kinds):
         names = ", ".join(f"{kind.__name__}(...)" for kind in kinds)
         raise _wrong(name, value, "one of " * (len(kinds) > 1) + names)

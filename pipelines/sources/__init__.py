@@ -1,4 +1,4 @@
-"""Where examples come from. A source answers by index, in any order, with encoded pictures."""
+"""Where examples come from. A source gives encoded pictures by index, in any order."""
 
 from typing import Protocol
 
@@ -36,7 +36,7 @@ class Source(Reader, Protocol):
       num_examples: how many there are; indices run from 0.
       classes: their names; a label is a place in this tuple.
       class_counts: how many examples each class has, whether or not they can be decoded.
-      digest: SHA-256 in hexadecimal of all names and sizes; other data, another digest.
+      digest: SHA-256 in hexadecimal of all names and sizes; changes with the data.
       num_pictures: how many examples all splits have together.
       remark: what was left out of all splits, in a sentence; empty where nothing was.
     """
@@ -70,15 +70,14 @@ def open_source(
     """Opens what `data.source` names.
 
     Args:
-      config: says which source.
+      config: names the source.
       split: train, val, or all for both.
-      seed: of the run; only sources that draw their examples look at it.
-      classes: those of a network that is only to be tested; a folder need not hold them all. By
-        default the source's own.
+      seed: the run's seed; only sources that draw their examples use it.
+      classes: the classes of a network that is only evaluated; a folder need not have them all.
+        By default the source's own.
 
     Raises:
-      ValueError: there is nothing to read, or a class that is not among `classes`; the message
-        says what was expected.
+      ValueError: there is nothing to read, or a class that is not one of `classes`.
     """
     if split not in list(Split):
         raise ValueError(f"split={split!r}: expected train, val or all.")
@@ -99,7 +98,7 @@ def open_source(
 
 
 def own_splits(config: DataConfig) -> tuple[str, ...]:
-    """Lists the splits that the source brings: those of train and val, none for a plain folder.
+    """Lists which of train and val the source has; neither for a plain folder.
 
     Raises:
       ValueError: there is nothing to read.

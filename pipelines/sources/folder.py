@@ -64,12 +64,12 @@ def folder(root: str, split: str, held_out: float, classes: tuple[str, ...] = ()
       split: "train", "val", or "all" for both.
       held_out: part that becomes val where the folder has no split of its own, 0 to 1, chosen by
         a hash of class and file name: adding pictures moves none from one split to the other.
-      classes: those of a network, where its folder is only tested: labels are places among them,
-        and it need not hold them all. By default the folder's own.
+      classes: the classes of a network that is only evaluated: labels are places among them, and
+        the folder need not have them all. By default the folder's own.
 
     Raises:
       ValueError: there is no such folder, no picture, a class without one, or fewer than two
-        classes in it; train and val do not have the same; or one is not among `classes`.
+        classes in it; train and val have different ones; or one is not one of `classes`.
     """
     layout = look(root)
     if not layout.num_pictures:
@@ -113,7 +113,7 @@ def _class_of(file: str) -> str:
 
 
 def _classes(root: str, layout: Layout) -> list[str]:
-    """Lists the classes of the splits that are there, which must be the same, and two or more."""
+    """Lists the classes: two or more, and the same in each split."""
     found = [{_class_of(file) for file in files} for files in layout.pictures.values()]
     odd = sorted(found[0] ^ found[-1])
     if odd:
@@ -163,12 +163,12 @@ def _remark(root: str, left_out: list[str]) -> str:
 
 
 def _hash(file: str) -> float:
-    """Spreads names evenly over 0 to 1."""
+    """Hashes a name to a number from 0 to 1, evenly spread."""
     return int.from_bytes(hashlib.sha256(os.fsencode(file)).digest()[:8]) / 2**64
 
 
 def _digest(root: str, files: list[str]) -> str:
-    """Digests names and sizes; a file that cannot be looked at counts as empty."""
+    """Digests names and sizes; a file whose size cannot be read counts as empty."""
     digest = hashlib.sha256()
     for file in files:
         path = os.path.join(root, file)

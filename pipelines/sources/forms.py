@@ -12,7 +12,7 @@ import tensorflow as tf
 
 
 def length(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-    """Gives the distance from the origin."""
+    """Computes the distance from the origin."""
     return tf.sqrt(x * x + y * y)
 
 
@@ -21,7 +21,7 @@ def _box(x: tf.Tensor, y: tf.Tensor, half_width: float, half_height: float) -> t
 
 
 def _lines(x: tf.Tensor, y: tf.Tensor, count: int, apothem: float) -> list[tf.Tensor]:
-    """Distances beyond each of the lines around a regular polygon."""
+    """Computes the signed distance from each side of a regular polygon, positive outside."""
     angles = [math.tau * k / count for k in range(count)]
     return [x * math.cos(angle) + y * math.sin(angle) - apothem for angle in angles]
 

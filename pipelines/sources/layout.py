@@ -24,12 +24,12 @@ _NUM_NAMED = 5
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """A folder of pictures, looked through."""
+    """What a folder of pictures contains."""
 
     pictures: dict[str, list[str]]
     """Paths below the folder, sorted, by split; the only key is "" where it has no splits."""
     left_out: list[str]
-    """Visible names that are no picture of a class, folders with a slash at the end."""
+    """Visible names that are not pictures of a class; folders have a slash at the end."""
 
     @property
     def num_pictures(self) -> int:
@@ -38,11 +38,11 @@ class Layout:
 
 
 def look(root: str) -> Layout:
-    """Looks a folder through.
+    """Finds the splits, classes and pictures of a folder.
 
     Raises:
-      ValueError: there is no such folder, it may not be read, it may be meant in two ways, or a
-        class has files but no picture among them.
+      ValueError: there is no such folder, it may not be read, it is ambiguous, or a class has
+        files but no picture among them.
     """
     if not os.path.isdir(root):
         raise ValueError(
@@ -80,22 +80,22 @@ class _Contents:
     path: str
     pictures: list[str]
     files: list[str]
-    """Those that are no pictures."""
+    """Those that are not pictures."""
     folders: list[str]
 
     def is_ours(self) -> bool:
-        """Whether a run, converted weights or an export lie here."""
+        """Tells whether a run, converted weights or an export lie here."""
         names = {*self.files, *self.folders}
         return names == {"lock"} or any(marks <= names for marks in _OURS)
 
     def has_classes(self) -> bool:
-        """Whether a folder in it holds pictures."""
+        """Tells whether a folder in it holds pictures."""
         paths = (os.path.join(self.path, name) for name in self.folders)
         return any(_contents(path).pictures for path in paths)
 
 
 def _contents(path: str) -> _Contents:
-    """Looks into one folder."""
+    """Lists one folder, without what lies deeper."""
     pictures, files, folders = [], [], []
     try:
         with os.scandir(path) as entries:
@@ -111,7 +111,7 @@ def _contents(path: str) -> _Contents:
 
 
 def _is_picture(path: str) -> bool:
-    """Whether a file's name or, where that says nothing, its first bytes are a picture's."""
+    """Tells whether a file's name or, where that says nothing, its first bytes are a picture's."""
     if path.lower().endswith(SUFFIXES):
         return True
     if not os.path.isfile(path):
@@ -156,7 +156,7 @@ def _classes(root: str, above: str, folders: dict[str, _Contents]) -> tuple[list
 
     Args:
       root: the whole folder.
-      above: what leads from there to the classes: nothing, or "train/".
+      above: the path from `root` to the classes: "" or such as "train/".
       folders: by name.
 
     Raises:
@@ -184,14 +184,14 @@ def _classes(root: str, above: str, folders: dict[str, _Contents]) -> tuple[list
 
 
 def _is_no_class(name: str, contents: _Contents) -> bool:
-    """Whether a folder without pictures is something else: litter, a run, an export, or runs."""
+    """Tells whether a folder without pictures is no class: litter, a run, an export, or runs."""
     if name in _LITTER or contents.is_ours():
         return True
     return bool(contents.folders and not contents.files and not _has_pictures_below(contents.path))
 
 
 def _has_pictures_below(path: str) -> bool:
-    """Whether a folder holds pictures at any depth; those of runs and exports are none of it."""
+    """Tells whether a folder holds pictures at any depth, other than in runs and exports."""
     for folder, inner, _ in os.walk(path):
         contents = _contents(folder)
         if contents.is_ours():
@@ -202,7 +202,7 @@ def _has_pictures_below(path: str) -> bool:
 
 
 def nearest(root: str) -> str:
-    """Guesses what was meant by a folder that lacks pictures: a sentence, or nothing."""
+    """Suggests what was meant by a folder without pictures: a sentence, or ""."""
     top = _contents(root)
     inside = {name: _contents(os.path.join(root, name)) for name in top.folders}
     holders = [

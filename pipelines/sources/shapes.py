@@ -1,7 +1,7 @@
 """The embedded data set: pictures of ten forms, drawn by the program itself.
 
 A class is a form. All else is random: place, size, rotation and stretch of the form, its color
-and the ground's (lighter or darker), shading and waves of the ground, strokes strewn over it,
+and the ground's (lighter or darker), shading and waves of the ground, strokes on it,
 grain, and the picture's own size, aspect and file format. It needs no file and no network.
 
 Lengths are in units of the picture's shorter side, from its center: x to the right, y down.
@@ -106,7 +106,7 @@ class ShapesSource:
 
     @property
     def digest(self) -> str:
-        """Digests what the pictures depend on: equal on every machine, and known undrawn."""
+        """A digest of what the pictures depend on: equal on all machines, known before drawing."""
         facts = (VERSION, self.seed, self.split, self.num_examples, self.classes)
         return hashlib.sha256(repr(facts).encode()).hexdigest()
 
@@ -139,10 +139,10 @@ def shapes(seed: int, split: str) -> ShapesSource:
     """Opens a split. It is drawn at the first `read`; the process keeps the last two opened.
 
     A picture is a function of (seed, split, index) alone. Another seed of the run brings other
-    pictures, so that results over several seeds show the luck of the data as well.
+    pictures, so that results over several seeds include the variation of the data.
 
     Args:
-      seed: of the run, 0 to 2**32 - 1.
+      seed: the run's seed, 0 to 2**32 - 1.
       split: "train" or "val", which share no picture, or "all" for both.
 
     Raises:
@@ -165,7 +165,7 @@ def draw_all(seed: int, split: str, num_examples: int) -> tf.Tensor:
 
 
 def label(index: tf.Tensor) -> tf.Tensor:
-    """Gives the form of an example: int64 scalar -> int32."""
+    """Returns the label (form) of an example: int64 scalar -> int32."""
     return tf.cast(index % len(FORMS), tf.int32)
 
 
@@ -192,7 +192,7 @@ def draw(seed: int, split: str, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]
     """Draws one picture.
 
     Args:
-      seed: of the run, 0 to 2**32 - 1.
+      seed: the run's seed, 0 to 2**32 - 1.
       split: "train" or "val".
       index: int64 scalar.
 
@@ -251,7 +251,7 @@ def _ground(looks: SimpleNamespace, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
 
 
 def _strokes(seed: tf.Tensor, x: tf.Tensor, y: tf.Tensor, pixel: tf.Tensor) -> tf.Tensor:
-    """Strews lines with round ends, some as short as dots: levels to add, [H, W]."""
+    """Draws random lines with round ends, some as short as dots: levels to add, [H, W]."""
     stroke = _draw_table(_STROKE, seed, (_NUM_STROKES, 1, 1))
     along, across = _turned(x - stroke.x, y - stroke.y, stroke.angle)
     beyond = along - tf.clip_by_value(along, 0, stroke.length)
@@ -283,11 +283,11 @@ def _tint(*levels: tf.Tensor) -> tf.Tensor:
 
 
 def _coverage(distance: tf.Tensor, pixel: tf.Tensor) -> tf.Tensor:
-    """Says how much of each pixel lies inside, 0 to 1, from the signed distance of its center."""
+    """Computes how much of each pixel is inside, 0 to 1, from the signed distance of its center."""
     return tf.clip_by_value(0.5 - distance / pixel, 0, 1)
 
 
 def _turned(x: tf.Tensor, y: tf.Tensor, angle: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Gives the coordinates in axes that are turned by an angle."""
+    """Computes the coordinates in axes that are turned by an angle."""
     cos, sin = tf.cos(angle), tf.sin(angle)
     return x * cos + y * sin, y * cos - x * sin
