@@ -35,7 +35,7 @@ __all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str):
-    """Loads a public name from its home on first use (PEP 562)."""
+    """Imports a public name from its module on first use (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module 'alexnet_tf' has no attribute {name!r}; it has {__all__}.")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -2,8 +2,8 @@
 
 step measures the training step against plain Keras, against PyTorch where it is installed (eager
 and compiled, channels first and last; the best of them is quoted), and against the device's matrix
-products; inference does so for the forward pass; loop measures what reading data costs `train`
-beside its step. Each contender works in a process of its own, one after the other in rounds; the
+products; inference does so for the forward pass; loop measures what reading data costs `train` on
+top of its step. Each contender works in a process of its own, one after the other in rounds; the
 table quotes medians over the rounds. It goes to standard output, progress to standard error.
 
 With --json the last line of standard output is one JSON object: benchmark, network,
@@ -62,12 +62,12 @@ class Arguments:
     global_batch_size: int = 64
     """Examples per step."""
     rounds: int = 5
-    """How often each contender has its turn."""
+    """How often each contender is measured."""
     round_seconds: float = 1.0
-    """How long a turn lasts at least, about."""
+    """Least duration of one measurement, about."""
     beside: tuple[str, ...] = ()
-    """Contenders to measure beside alexnet_tf and the matrix product, such as paper or pytorch (all
-    its forms, or one by its name in --json); all by default."""
+    """Contenders to measure besides alexnet_tf and the matrix product, such as paper or pytorch
+    (all its forms, or one by its name in --json); all by default."""
     json: bool = False
     """Print one JSON object after the table."""
     precision: Precision = Precision.FLOAT32
@@ -77,7 +77,7 @@ class Arguments:
     none. Two for --towers=2."""
 
     def __post_init__(self):
-        """Refuses what cannot be measured."""
+        """Refuses unknown benchmarks and numbers that cannot be measured."""
         if len(self.what) != 1:
             raise ValueError(f"{' '.join(self.what)}: expected one of {', '.join(What)} at a time.")
         if self.what[0] not in list(What):
@@ -88,7 +88,7 @@ class Arguments:
             raise ValueError(f"round_seconds={self.round_seconds}: expected more than 0.")
 
     def config(self) -> Config:
-        """A run whose steps are measured: the paper's network, before --network.* is looked at."""
+        """Makes the run whose steps are measured: the paper's network, without --network.* yet."""
         return Config(
             recipe="paper",
             network=dataclasses.replace(network("paper"), num_classes=NUM_CLASSES),
@@ -127,7 +127,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _config(arguments: Arguments, typed: Mapping[str, Any]) -> Config:
-    """The run to measure; a network brings the number of classes that it was made for."""
+    """Makes the run to measure; without num_classes, a network has those it was made for."""
     values = dict(typed)
     if arguments.devices:
         values["devices"] = arguments.devices

@@ -9,8 +9,7 @@
 What is read: torchvision's `.pth` and `.safetensors`, Caffe's `.caffemodel`, dictionaries such as
 `bvlc_alexnet.npy`, `.npz` with a checkpoint's names, and run directories. What is written: a
 directory that `evaluate`, `export` and `predict` take like a run's and `train --start_from` begins
-with, or a file. No code inside of a file is run. Preprocessing is the network's, and travels in the
-directory.
+with, or a file. No code inside a file is run. The directory stores the network's preprocessing.
 
 The last line of standard output is one JSON object: from, output, network, num_classes,
 parameters. With --check it is check, network, layers (a list of layer, largest_difference,
@@ -41,7 +40,7 @@ Converted = tuple[NetworkConfig, dict[str, np.ndarray], tuple[str, ...]]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """Takes the weights of another program, or gives them back in its layout.
+    """Reads the weights of another program, or writes weights in its layout.
 
     A directory made so is evaluated and exported like any run, and train --start_from begins with
     it; name the network that the weights belong to with --network.name.
@@ -111,7 +110,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _check_output(output: pathlib.Path) -> None:
-    """Refuses early what would end badly after minutes.
+    """Refuses an output that could not be written, before minutes of work.
 
     Raises:
       UserError: nothing can be written there, or something is there.
@@ -190,18 +189,18 @@ def write_weights(
     classes: tuple[str, ...],
     source: str,
 ) -> None:
-    """Makes a directory that serves like a run's, and that a run can start from.
+    """Writes a directory that can be used like a run's, and that a run can start from.
 
     Args:
-      directory: new, or empty.
-      network: its number of classes is known.
-      arrays: float32, by our names.
+      directory: a new or empty directory.
+      network: the network, with its number of classes K.
+      arrays: float32 weights by our names, such as `conv1/kernel`.
       classes: K names.
-      source: where they were read from.
+      source: file or directory that the weights were read from.
 
     Raises:
       UserError: the disk has no room, or the directory cannot be written.
-      RunFailed: it got full since.
+      RunFailed: writing fails later, such as on a full disk.
     """
     from alexnet_tf.training import run_directory, versions
 

@@ -1,4 +1,4 @@
-"""The two ways in which a command ends badly without a traceback, and how messages list names."""
+"""The two errors that end a command without a traceback, and how messages list names."""
 
 import contextlib
 import os
@@ -14,19 +14,19 @@ class UserError(ValueError):
 
 
 class RunFailed(Exception):
-    """A rightly called command that could not do its work: one sentence, exit code 1."""
+    """A failure that is no mistake in the call: one sentence, exit code 1."""
 
 
 @contextlib.contextmanager
 def writing(path: str | os.PathLike, way_out: str = "") -> Iterator[None]:
-    """Turns what the system says about a file or folder that is written into one sentence.
+    """Turns an OSError while a file or folder is written into one sentence.
 
     Args:
-      path: of it.
-      way_out: what helps beside room and permission, such as ", or with --tensorboard=false".
+      path: the file or folder.
+      way_out: what helps besides room and permission, such as ", or with --tensorboard=false".
 
     Raises:
-      RunFailed: the disk does not take it.
+      RunFailed: it cannot be written.
     """
     try:
         yield
@@ -38,7 +38,7 @@ def writing(path: str | os.PathLike, way_out: str = "") -> Iterator[None]:
 
 
 def listed(names: Iterable[object], most: int = 8) -> str:
-    """Names the first of a list that may be long, and counts the others."""
+    """Lists the first `most` of some names, and counts the others."""
     names = [name if len(name) < 80 else f"{name[:77]}..." for name in map(str, names)]
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more or "nothing"

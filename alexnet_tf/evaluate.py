@@ -40,7 +40,7 @@ class Arguments:
     """Directory for the files of --per_class. Default: <run_dir>/per_class."""
 
     def __post_init__(self):
-        """Refuses a place for files that are not written."""
+        """Refuses an output without --per_class."""
         if self.output and not self.per_class:
             raise ValueError(
                 f"output={self.output}: expected nothing without --per_class, whose files it is "
@@ -102,7 +102,7 @@ def _sentence(about: dict, result: dict, source) -> str:
 
 
 def _make(output: pathlib.Path) -> None:
-    """Makes the directory for files before the work is done that they are to hold."""
+    """Makes the output directory before the evaluation, so that an error comes early."""
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -38,7 +38,7 @@ class Arguments:
     not `readable`. Decoding one takes 3 to 12 bytes a pixel."""
 
     def __post_init__(self):
-        """Refuses what the decoder cannot do."""
+        """Refuses a limit above what the decoder can do."""
         check_megapixels("max_megapixels", self.max_megapixels)
 
 
@@ -64,7 +64,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def description(stored: checkpoint.Checkpoint) -> dict:
-    """What an export says about the checkpoint it was made from; values that JSON has."""
+    """Describes the checkpoint that an export was made from; values that JSON has."""
     is_best = bool(stored.step) and stored.step == stored.progress["best_step"]
     return {
         "step": stored.step,

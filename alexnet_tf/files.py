@@ -1,6 +1,6 @@
-"""Files and directories that are replaced whole: a kill or a loss of power leaves old or new.
+"""Files and directories that are replaced whole: a kill or a power loss leaves the old or the new.
 
-No TensorFlow here. Errors are the system's own; who calls knows what the file is for.
+No TensorFlow here. Errors are the system's own; the caller knows what the file is for.
 """
 
 import ctypes
@@ -19,11 +19,11 @@ def write_text(path: pathlib.Path, text: str) -> None:
     """Replaces a small file whole.
 
     Args:
-      path: of the file; its directory exists.
-      text: what it is to hold; a final newline is added.
+      path: the file; its directory exists.
+      text: its contents; a final newline is added.
 
     Raises:
-      OSError: the disk does not take it. What stood there still stands there.
+      OSError: it cannot be written. An older file is unchanged.
     """
     write_bytes(path, (text + "\n").encode(errors="surrogateescape"))
 
@@ -39,13 +39,13 @@ def write_bytes(path: pathlib.Path, contents: bytes) -> None:
 
 
 def sync(file) -> None:
-    """Brings what was written to an open file to the disk."""
+    """Flushes an open file to the disk."""
     file.flush()
     os.fsync(file.fileno())
 
 
 def sync_directory(directory: pathlib.Path) -> None:
-    """Makes the names in a directory survive a loss of power."""
+    """Flushes the names in a directory to the disk."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -54,7 +54,7 @@ def sync_directory(directory: pathlib.Path) -> None:
 
 
 def sync_tree(directory: pathlib.Path) -> None:
-    """Makes all files below a directory survive a loss of power, with their names."""
+    """Flushes all files below a directory, and their names, to the disk."""
     for folder, _, names in os.walk(directory):
         for name in names:
             descriptor = os.open(os.path.join(folder, name), os.O_RDONLY)
@@ -66,14 +66,14 @@ def sync_tree(directory: pathlib.Path) -> None:
 
 
 def replace_directory(new: pathlib.Path, place: pathlib.Path) -> pathlib.Path | None:
-    """Gives a complete directory its name; one that has this name already is exchanged for it.
+    """Renames a complete directory to its final name, exchanging it with one of that name.
 
-    Linux exchanges two names at once, so that a reader always finds one of the two. A file system
-    that cannot (NFS) sees two renames; `recover` mends what a kill between them leaves.
+    Linux exchanges two names at once, so that a reader always finds one of the two. On a file
+    system that cannot (NFS) there are two renames; `recover` repairs a kill between them.
 
     Args:
-      new: complete and synced; on the same file system.
-      place: its name to be.
+      new: the new directory, complete and synced, on the same file system.
+      place: its final name.
 
     Returns:
       Where the old directory is now, for the caller to remove; None where there was none.
@@ -92,7 +92,7 @@ def replace_directory(new: pathlib.Path, place: pathlib.Path) -> pathlib.Path | 
 
 
 def recover(place: pathlib.Path) -> None:
-    """Brings back the directory that a kill between the two renames left under another name."""
+    """Renames back a directory that a kill between the two renames left under another name."""
     place = pathlib.Path(os.path.realpath(place))  # `.` has no name, and of a link the end was
     old = _old_name(place)
     if old.is_dir() and not place.exists():
@@ -104,7 +104,7 @@ def _old_name(place: pathlib.Path) -> pathlib.Path:
 
 
 def _exchange(one: pathlib.Path, other: pathlib.Path) -> bool:
-    """Exchanges two names at once; False where the system or the file system cannot."""
+    """Exchanges two names at once; returns False where the system cannot."""
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if rename is None:
         return False

@@ -7,7 +7,7 @@ CPUINFO = pathlib.Path("/proc/cpuinfo")
 
 
 def processor() -> str:
-    """The processor's model, as the system names it."""
+    """Returns the processor's model, as the system names it."""
     if CPUINFO.exists():
         for line in CPUINFO.read_text(encoding="utf-8").splitlines():
             name, _, value = line.partition(":")

@@ -1,6 +1,6 @@
-"""What a notebook calls: networks as Keras models, and pictures as they expect them.
+"""What a notebook calls: networks as Keras models, and pictures in the form that they take.
 
-Nothing of Keras or TensorFlow is imported before a function is called.
+Neither Keras nor TensorFlow is imported before a function is called.
 """
 
 import dataclasses
@@ -44,12 +44,11 @@ def build(
 
     Args:
       config: a network of the family by its name, or a NetworkConfig.
-      num_classes: K; None takes the config's, or where it says nothing that of the weights, or
-        1000.
-      seed: decides initial weights and dropout, 0 to 2**32 - 1; None draws one, which
-        `keras.utils.set_random_seed` makes repeat.
-      precision: of the arithmetic: float32, bfloat16 or float16; None takes what
-        `keras.config.set_dtype_policy` has set. Weights and logits are float32 in any case.
+      num_classes: K; None takes the config's, else that of the weights, else 1000.
+      seed: decides initial weights and dropout, 0 to 2**32 - 1; None draws one, reproducibly
+        after `keras.utils.set_random_seed`.
+      precision: dtype of the arithmetic: float32, bfloat16 or float16; None takes the policy of
+        `keras.config.set_dtype_policy`. Weights and logits are float32 in any case.
       weights: a run directory (its best checkpoint), a directory or a file that
         `alexnet_tf.convert` makes or reads, or arrays by name, such as `conv1/kernel`; None gives
         initial weights.
@@ -80,8 +79,8 @@ def load(run_dir: str | os.PathLike, checkpoint: str = "best") -> "Network":
       checkpoint: best (by validation error) or last.
 
     Returns:
-      the model that `build` gives. Its attribute `classes` has the names of the outputs, `network`
-      the config, whose `input` is what `preprocess` takes.
+      the model that `build` returns. Its attribute `classes` has the names of the outputs,
+      `network` the config, whose `input` is what `preprocess` takes.
 
     Raises:
       UserError: there is no such checkpoint.
@@ -100,13 +99,13 @@ def load_model(path: str | os.PathLike) -> "Network":
     """Loads a model that was saved as a `.keras` file (or an `.h5`), with its optimizer.
 
     Args:
-      path: of the file.
+      path: the file.
 
     Returns:
-      the model, with the attributes `network` and `classes` that it had.
+      the model, with its attributes `network` and `classes`.
 
     Raises:
-      UserError: it is no such file.
+      UserError: it is not such a file.
     """
     check_keras()
     if not os.path.isfile(path):
@@ -128,10 +127,10 @@ def load_model(path: str | os.PathLike) -> "Network":
 
 
 def named_arrays(model: "Network") -> dict[str, np.ndarray]:
-    """Reads the weights of a model by their names, such as `conv1/kernel`, as checkpoints do.
+    """Reads the weights of a model by the names of checkpoints, such as `conv1/kernel`.
 
     Args:
-      model: of `build` or `load`.
+      model: a model from `build` or `load`.
 
     Returns:
       float32 arrays; `build(weights=)` and `dense_weights` take them.
@@ -145,16 +144,16 @@ def preprocess(images: Any, config: InputConfig) -> "tf.Tensor":
     """Turns pictures into what a network expects.
 
     Args:
-      images: uint8 [N, H, W, 3], RGB, levels 0 to 255, of the size that the network expects; also
-        a list of pictures, PIL's too, and one picture alone, which becomes a batch of one. A tensor
-        keeps its rank, so this fits into `Dataset.map`.
-      config: of the network: `model.network.input`.
+      images: uint8 [N, H, W, 3], RGB, levels 0 to 255, of the size that the network expects; or a
+        list of pictures, of PIL too; or one picture, which becomes a batch of one. A tensor keeps
+        its rank, so this can be used in `Dataset.map`.
+      config: the network's input settings: `model.network.input`.
 
     Returns:
       float32 [N, H, W, C]: mean subtracted and scaled, in the channel order of the network.
 
     Raises:
-      UserError: these are no pictures, or levels from 0 to 1.
+      UserError: these are not such pictures, or their levels are from 0 to 1.
     """
     import tensorflow as tf
 
@@ -176,7 +175,7 @@ def preprocess(images: Any, config: InputConfig) -> "tf.Tensor":
 
 
 def _network(config: NetworkConfig | str) -> NetworkConfig:
-    """Looks a network up by its name."""
+    """Looks up a network by its name; returns a NetworkConfig as it is."""
     if isinstance(config, str):
         return names.network(config)
     if not isinstance(config, NetworkConfig):
@@ -188,7 +187,7 @@ def _network(config: NetworkConfig | str) -> NetworkConfig:
 
 
 def _with_classes(network: NetworkConfig, num_classes: int | None) -> NetworkConfig:
-    """Refuses two numbers of classes."""
+    """Sets the number of classes; refuses one that differs from the network's own."""
     if num_classes is None:
         return network
     num_classes = _whole("num_classes", num_classes)
@@ -202,7 +201,7 @@ def _with_classes(network: NetworkConfig, num_classes: int | None) -> NetworkCon
 
 
 def _whole(name: str, value, most: int = 2**31) -> int:
-    """Takes a whole number, NumPy's too."""
+    """Checks a whole number, from Python or NumPy, and its range."""
     try:
         number = operator.index(value)
     except TypeError:
@@ -213,9 +212,9 @@ def _whole(name: str, value, most: int = 2**31) -> int:
 
 
 def _precision(precision: str | None) -> str:
-    """Finds the dtype of the arithmetic: as asked for, or Keras' policy of this process.
+    """Finds the dtype of the arithmetic: as given, or by Keras' policy of this process.
 
-    A policy that is nothing but `floatx` comes from keras.json, which changes no network.
+    A policy equal to `floatx` comes from keras.json, which must not change a network.
     """
     if precision is not None:
         return str(precision).removeprefix("mixed_")
@@ -230,7 +229,7 @@ def _precision(precision: str | None) -> str:
 
 
 def _arrays(weights, network: NetworkConfig) -> tuple[NetworkConfig, dict[str, np.ndarray]]:
-    """Reads weights and fits them to the network; gives it their number of classes."""
+    """Reads weights and fits them to the network, whose number of classes they may decide."""
     layout, place = layouts.OURS, "weights"
     if isinstance(weights, Mapping):
         arrays = weights
@@ -256,7 +255,7 @@ def _arrays(weights, network: NetworkConfig) -> tuple[NetworkConfig, dict[str, n
 
 
 def _model(network: NetworkConfig, seed: int, precision: str, arrays: dict | None):
-    """Builds a network, and sets its weights where there are any."""
+    """Builds a network, and sets its weights if there are any."""
     from alexnet_tf.networks.alexnet import alexnet  # Keras and TensorFlow start here
     from alexnet_tf.networks.named_weights import assign, named_weights
 
@@ -267,7 +266,7 @@ def _model(network: NetworkConfig, seed: int, precision: str, arrays: dict | Non
 
 
 def _stacked(images) -> np.ndarray:
-    """Makes one array of pictures of any kind, [N, H, W, C]."""
+    """Stacks pictures of any kind to one array [N, H, W, C]."""
     try:
         is_list = isinstance(images, list | tuple)
         array = np.stack([np.asarray(x) for x in images]) if is_list else np.asarray(images)
@@ -283,7 +282,7 @@ def _stacked(images) -> np.ndarray:
 
 
 def _check_levels(images) -> None:
-    """Refuses levels that were scaled before: training would only be slow, and say nothing."""
+    """Refuses levels that were scaled already: training would be slow, without any error."""
     import tensorflow as tf
 
     has_values = not tf.is_tensor(images) or hasattr(images, "numpy")  # not inside of a graph

@@ -1,16 +1,16 @@
 """Names what pictures show: python -m alexnet_tf.predict --model=DIR IMAGE... [--json].
 
 DIR is an export (`python -m alexnet_tf.export`) or a run directory, whose best checkpoint is then
-used. Each picture is printed with its five likeliest classes (fewer where the network knows fewer)
-and their probabilities.
+used. Each picture is printed with its five likeliest classes (fewer if the network has fewer) and
+their probabilities.
 
 A picture that cannot be read or decoded gets a line of its own on standard error, the others are
-answered all the same, and the exit code is 1. A mistake in the call (no model, no picture, a
+classified all the same, and the exit code is 1. A mistake in the call (no model, no picture, a
 directory instead of a picture) is exit code 2, and nothing is printed but a sentence.
 
-With --json standard output is one line, one JSON object: model, step (null where the model does
-not say), num_failed, and images, a list of objects in the order of the call: image, error (null,
-or why there is no answer), top, a list of {class, probability}, the likeliest first.
+With --json standard output is one line, one JSON object: model, step (null if unknown), num_failed,
+and images, a list of objects in the order of the call: image, error (null, or why there is no
+prediction), top, a list of {class, probability}, the likeliest first.
 """
 
 import dataclasses
@@ -42,7 +42,7 @@ MAX_BYTES = 512 * 2**20
 class Arguments:
     """Prints the five likeliest classes of each picture, with their probabilities.
 
-    Exit code 1 where a picture could not be read; the others are answered all the same.
+    Exit code 1 if a picture could not be read; the others are classified all the same.
     """
 
     model: str
@@ -53,7 +53,7 @@ class Arguments:
     """Files to look at: JPEG, PNG or BMP of any size."""
 
     def __post_init__(self):
-        """Refuses directories, which a shell's *.jpg would have opened."""
+        """Refuses directories instead of pictures."""
         for path in self.image:
             if os.path.isdir(path):
                 files = os.path.join(path, "*.jpg")
@@ -68,14 +68,14 @@ File = tuple[str, bytes, str | None]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What the network says about one picture."""
+    """The prediction for one picture."""
 
     image: str
-    """The file, as it was given."""
+    """The file's path, as it was typed."""
     error: str | None
-    """Why there is no answer."""
+    """Why there is no prediction; None if there is one."""
     top: Top
-    """Empty without an answer."""
+    """The likeliest classes; empty if there is no prediction."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -101,8 +101,8 @@ def open_model(place: str) -> tuple[Callable, int | None, int]:
     """Loads an export, or the best checkpoint of a run.
 
     Returns:
-      The `serving_default` of a `serving.classifier.Classifier`; the step that its weights are
-      from, None where the model does not say; and how many pixels a picture may have.
+      The `serving_default` of a `serving.classifier.Classifier`; the training step of its weights,
+      None if unknown; and the most pixels that a picture may have.
 
     Raises:
       UserError: it is neither.
@@ -135,12 +135,12 @@ def open_model(place: str) -> tuple[Callable, int | None, int]:
 def predict(
     classify: Callable, images: Iterable[str], max_pixels: int = DataConfig().max_pixels
 ) -> Iterator[Prediction]:
-    """Looks at files, a modest batch at a time.
+    """Classifies files, a small batch at a time.
 
     Args:
       classify: from `open_model`.
       images: paths.
-      max_pixels: that a picture may have, from `open_model`.
+      max_pixels: the most pixels that a picture may have, from `open_model`.
 
     Yields:
       A Prediction for each path, in their order.
@@ -156,7 +156,7 @@ def predict(
 def _answers(
     classify: Callable, encoded: list[bytes], max_pixels: int
 ) -> Iterator[tuple[Top, str | None]]:
-    """Yields the likeliest classes of each picture, or none and why."""
+    """Yields the likeliest classes of each picture, or none and the reason."""
     import tensorflow as tf
 
     from alexnet_tf.serving.classifier import Given
@@ -179,7 +179,7 @@ def _answers(
 
 
 def read(path: str) -> File:
-    """Reads a file: its path, its bytes, and why it could not be read, if so."""
+    """Reads a file: its path, its bytes, and the reason if it cannot be read."""
     try:
         with open(path, "rb") as file:
             contents = file.read(MAX_BYTES + 1)
@@ -191,7 +191,7 @@ def read(path: str) -> File:
 
 
 def batches(files: Iterable[File]) -> Iterator[list[File]]:
-    """Groups files so that a group's bytes fit into memory, whatever their sizes."""
+    """Groups files so that each group fits in memory, whatever their sizes."""
     batch: list[File] = []
     for file in files:
         batch.append(file)
@@ -203,7 +203,7 @@ def batches(files: Iterable[File]) -> Iterator[list[File]]:
 
 
 def as_text(prediction: Prediction) -> str:
-    """Writes one picture's answer for people, a class a line below the file's name."""
+    """Writes one prediction for people: the file's name, then a line for each class."""
     if prediction.error:
         return f"image={prediction.image!r} cannot be read: {prediction.error}."
     lines = [f"  {100 * probability:5.1f} %  {name}" for name, probability in prediction.top]
@@ -211,7 +211,7 @@ def as_text(prediction: Prediction) -> str:
 
 
 def as_json(prediction: Prediction) -> dict[str, Any]:
-    """Writes one picture's answer for programs: image, error, top."""
+    """Makes the JSON object of one prediction: image, error, top."""
     top = [{"class": name, "probability": probability} for name, probability in prediction.top]
     return {"image": prediction.image, "error": prediction.error, "top": top}
 

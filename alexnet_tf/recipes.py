@@ -11,7 +11,7 @@ from pipelines.config import Cache, DataConfig
 
 
 def quickstart() -> Config:
-    """A small form of the network learns the forms that the program draws itself.
+    """A small network learns the shapes that the program draws itself.
 
     python -m alexnet_tf.train
     Top-1 error 2.1, 2.5 and 3.0 % with seeds 0, 1 and 2, each after less than 100 seconds on 2
@@ -29,8 +29,8 @@ def quickstart() -> Config:
 def imagenette() -> Config:
     """The whole network on ten classes of photographs, from random weights.
 
-    The 2012 initialization stays flat for long on so few pictures: He's with zero biases and
-    inputs scaled to about -2..2 learns from the first epoch.
+    With the 2012 initialization and so few pictures, the loss stays flat for long. With He's, zero
+    biases, and inputs scaled to about -2..2, it falls from the first epoch.
 
     python -m alexnet_tf.train --recipe=imagenette --data.source=folder:imagenette-224
     Top-1 error 20.9 % at the center window, 19.6 % of ten views, after 76 minutes on 2 cores of an

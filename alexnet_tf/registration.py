@@ -1,4 +1,4 @@
-"""Makes Keras know our classes in `.keras` files, without importing Keras or them before need."""
+"""Registers our classes for `.keras` files, without importing Keras or them early."""
 
 import importlib
 import sys
@@ -32,25 +32,25 @@ def register_with_keras() -> None:
 
 
 def _register() -> None:
-    """Puts a stand-in where the class itself has not been registered yet."""
+    """Registers a stand-in for each class that is not registered yet."""
     known = sys.modules["keras"].saving.get_custom_objects()
     for name in CLASSES:
         known.setdefault(f"alexnet_tf>{name}", Later(name))
 
 
 class Later:
-    """Stands for a class of ours until a file names it. The class itself then takes its place.
+    """Stands for one of our classes until a file names it; the class then replaces it.
 
     Args:
-      name: of the class.
+      name: name of the class.
     """
 
     def __init__(self, name: str):
-        """Imports nothing."""
+        """Stores the name; imports nothing."""
         self._name = name
 
     def from_config(self, config: dict):
-        """Imports all of our classes, and lets the one that is meant read its config."""
+        """Imports all our classes, and makes the named one from its config."""
         for module in sorted(set(CLASSES.values())):
             importlib.import_module(f"alexnet_tf.{module}")
         known = sys.modules["keras"].saving.get_custom_objects()
@@ -58,13 +58,13 @@ class Later:
 
 
 class KerasFinder:
-    """Lets Keras' own import end with `_register`, whenever that import comes.
+    """Calls `_register` at the end of Keras' import, whenever that comes.
 
-    Keras asks nobody for a class that it does not know (Keras 3.15).
+    Keras has no hook for unknown classes (Keras 3.15).
     """
 
     def find_spec(self, name, path=None, target=None):
-        """Finds `keras` as the other finders do."""
+        """Finds `keras` as the other finders do, with a loader that registers."""
         if name != "keras":
             return None
         others = [finder for finder in sys.meta_path if not isinstance(finder, KerasFinder)]

@@ -55,7 +55,7 @@ class Arguments:
     """Examples whose activations are in memory."""
 
     def __post_init__(self):
-        """Refuses names without their flag, and a comparison with nothing."""
+        """Refuses names without --compare, and a comparison of fewer than two."""
         if self.names and not self.compare:
             raise ValueError(
                 f"{' '.join(self.names)}: expected names with --compare alone. For one network "
@@ -88,7 +88,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _answer(call: flags.Call[Arguments], columns: int) -> tuple[dict[str, Any], str]:
-    """What was asked for, as data and as text."""
+    """Makes what was asked for, as data and as text."""
     arguments, typed = call.arguments, call.typed.get("network.name")
     if typed and (arguments.names or arguments.family):
         raise UserError(
@@ -107,7 +107,7 @@ def _answer(call: flags.Call[Arguments], columns: int) -> tuple[dict[str, Any], 
 
 
 def resolved(name: str, call: flags.Call[Arguments]) -> NetworkConfig:
-    """A network by name with all that was typed, for the classes that it was made for."""
+    """Looks up a network and applies what was typed; by default with its own number of classes."""
     named = network(name)
     named = dataclasses.replace(named, num_classes=FAMILY[name].num_classes)
     return call.override(Config(recipe="paper", network=named)).network

@@ -1,4 +1,4 @@
-"""Text files as editors write them: with a byte order mark or without, lines ended in any way."""
+"""Text files from any editor: with or without a byte order mark, with any line ends."""
 
 import codecs
 import re
@@ -13,13 +13,13 @@ MARKS = {  # UTF-32's first: it begins like UTF-16's
 
 
 def text_lines(contents: bytes) -> tuple[str, ...]:
-    """Reads lines without the spaces around them; empty ones at the end are left out.
+    """Splits text into lines, without spaces around them and empty lines at the end.
 
     Args:
-      contents: UTF-8, or what a byte order mark says; other bytes stay as they are.
+      contents: UTF-8, or what a byte order mark says; invalid bytes are kept as escapes.
 
     Raises:
-      ValueError: it is no text.
+      ValueError: it is not text.
     """
     encoding = next((x for mark, x in MARKS.items() if contents.startswith(mark)), "utf-8")
     errors = "surrogateescape" if encoding.startswith("utf-8") else "strict"

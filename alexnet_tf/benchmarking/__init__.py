@@ -1,1 +1,1 @@
-"""How fast we are, against others at the same work: one process for each, rounds in turn."""
+"""The speed of this project and of others at the same work: a process each, measured in turn."""

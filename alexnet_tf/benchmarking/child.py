@@ -1,8 +1,8 @@
 """One contender in a process of its own: python -m alexnet_tf.benchmarking.child KEY SPEC.
 
-Thread pools, allocators and environment variables of the contenders cannot meet. `rounds` starts
-this module and talks to it by lines of JSON: it answers once when it is warm, or says why it cannot
-take part; then once for each line on its standard input, until that ends.
+So contenders share no thread pool, allocator or environment variable. `rounds` starts this module
+and talks to it by lines of JSON: it answers once when it is warm, or says why it cannot take part;
+then once for each line on its standard input, until that ends.
 """
 
 import importlib
@@ -22,7 +22,7 @@ PARTS = 10
 
 
 def main(key: str, text: str) -> None:
-    """Makes the work of a contender, and does a round of it whenever told to."""
+    """Builds a contender's work, and measures a round of it for each line on standard input."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print is no answer
 

@@ -1,4 +1,4 @@
-"""On what a benchmark was made: processor, libraries, load and day. No name of a host."""
+"""The machine of a benchmark: processor, libraries, load and date. No host name."""
 
 import datetime
 import os
@@ -14,9 +14,9 @@ def machine(versions: Mapping[str, str], accelerator: str | None, load: float) -
     """Describes this machine as values that JSON has.
 
     Args:
-      versions: of the libraries that did the work.
+      versions: versions of the libraries that did the work.
       accelerator: model of the GPU, or None.
-      load: average of runnable processes in the minute before the benchmark.
+      load: mean number of runnable processes in the minute before the benchmark.
     """
     return {
         "cores": this_machine().cpus,
@@ -30,12 +30,12 @@ def machine(versions: Mapping[str, str], accelerator: str | None, load: float) -
 
 
 def load() -> float:
-    """Average number of runnable processes over the last minute."""
+    """Reads the mean number of runnable processes over the last minute."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
 
 
 def sentence(about: Mapping[str, Any]) -> str:
-    """The same on one line."""
+    """Writes what `machine` returned on one line."""
     parts = [f"{about['cores']} cores, {about['processor']}, {about['system']}"]
     if about["accelerator"]:
         parts.append(about["accelerator"])

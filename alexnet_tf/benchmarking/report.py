@@ -1,7 +1,7 @@
 """From samples to ratios, shares and losses, and from these to the JSON object. No TensorFlow.
 
-All comparisons are made inside a round and their median is quoted: the machine may be twice as fast
-a minute later.
+Ratios are taken within a round, and their median over the rounds is reported: the machine may be
+twice as fast a minute later.
 """
 
 import statistics
@@ -20,9 +20,9 @@ OURS, PEAK = "alexnet_tf", "matrix_product"
 
 
 def flop_per_image(config: NetworkConfig, what: What) -> int:
-    """Floating-point operations of convolutions and dense layers for one picture.
+    """Counts the floating-point operations of convolutions and dense layers for one picture.
 
-    A multiply-add is two. Training makes them three times, forward and for two gradients; but the
+    A multiply-add is two. Training does them three times, forward and for two gradients, but the
     first layer needs no gradient for the picture.
     """
     multiply_adds = [row.multiply_adds for row in table(config) if row.multiply_adds]
@@ -31,15 +31,15 @@ def flop_per_image(config: NetworkConfig, what: What) -> int:
 
 
 def multiply_adds(config: NetworkConfig) -> int:
-    """Of a forward pass over one picture."""
+    """Counts the multiply-adds of a forward pass over one picture."""
     return sum(row.multiply_adds for row in table(config))
 
 
 def of_predicted(config: NetworkConfig, samples: Mapping[str, Sequence[Sample]]) -> float | None:
-    """The speed as a multiple of what its multiply-adds predict from the speed of `paper`.
+    """Divides the speed by what the multiply-adds predict from the speed of `paper`.
 
     Returns:
-      the median over the rounds; None where `paper` was not measured beside it.
+      the median over the rounds; None where `paper` was not measured too.
     """
     if PAPER not in samples:
         return None
@@ -49,7 +49,7 @@ def of_predicted(config: NetworkConfig, samples: Mapping[str, Sequence[Sample]])
 
 
 def crossing_bytes(config: Config) -> dict[str, Any] | None:
-    """Bytes that two towers send each other for one picture, by the layer that sends them.
+    """Counts the bytes that two towers send each other for one picture, by the sending layer.
 
     Returns:
       layers, forward and backward (bytes of each pass); None for a network on one device.
@@ -65,14 +65,14 @@ def crossing_bytes(config: Config) -> dict[str, Any] | None:
 def result(
     spec: Spec, num_rounds: int, measured: Measured, machine: Mapping[str, Any], command: str
 ) -> dict[str, Any]:
-    """All that was found, as `python -m alexnet_tf.benchmark --json` prints it.
+    """Makes the object that `python -m alexnet_tf.benchmark --json` prints.
 
     Args:
       spec: what was measured.
-      num_rounds: how often.
+      num_rounds: number of rounds.
       measured: the samples.
-      machine: what `machine.machine` says.
-      command: what was typed.
+      machine: what `machine.machine` returned.
+      command: the command line.
     """
     run = spec.config.run
     flop = flop_per_image(spec.config.network, spec.what)
@@ -106,12 +106,12 @@ def result(
 def rival_entries(
     samples: Mapping[str, Sequence[Sample]], flop: int, flop_of_paper: int
 ) -> list[dict[str, Any]]:
-    """The contenders of `step` and `inference`: speed, how much faster we are, share of the peak.
+    """Describes the contenders of `step` and `inference`: speed, our ratio, share of the peak.
 
     Args:
-      samples: of all rounds, by contender.
-      flop: of one picture.
-      flop_of_paper: the same of the paper's network, where that is a contender.
+      samples: samples of all rounds, by contender.
+      flop: floating-point operations for one picture.
+      flop_of_paper: the same for the paper's network, where that is a contender.
     """
     entries = [_entry(key, some, flop if key == PEAK else 1) for key, some in samples.items()]
     speeds = {entry["name"]: entry["by_round"] for entry in entries}
@@ -131,10 +131,10 @@ def rival_entries(
 
 
 def best_pytorch(entries: Sequence[Mapping[str, Any]], what: What) -> dict[str, Any] | None:
-    """The form of PyTorch that comes closest to ours.
+    """Finds the form of PyTorch that comes closest to our speed.
 
     Args:
-      entries: that `rival_entries` made.
+      entries: what `rival_entries` returned.
       what: the benchmark.
 
     Returns:
@@ -150,14 +150,14 @@ def best_pytorch(entries: Sequence[Mapping[str, Any]], what: What) -> dict[str, 
 def loop_entries(
     samples: Mapping[str, Sequence[Sample]], machine: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """The contenders of `loop`: speed, and what the loop loses.
+    """Describes the contenders of `loop`: speed, and what the loop loses.
 
-    Squares in memory lose against the step. Encoded pictures lose against what the step and the
-    decoder alone allow together.
+    Squares in memory are compared with the step alone. Encoded pictures are compared with what the
+    step and the decoder, each alone, allow together.
 
     Args:
-      samples: of all rounds, by contender.
-      machine: what `machine.machine` says.
+      samples: samples of all rounds, by contender.
+      machine: what `machine.machine` returned.
     """
     speeds = {key: [sample.rate for sample in some] for key, some in samples.items()}
     decoder = [sample.cpu_seconds / sample.units for sample in samples["decoder"]]
@@ -179,25 +179,25 @@ def loop_entries(
 
 
 def allowed_speed(step: float, cpu_seconds: float, cores: int, shares_cores: bool) -> float:
-    """Images per second that the decoder's own time leaves to the loop.
+    """Computes the images per second that the decoder's own time allows the loop.
 
     Args:
       step: images per second of the step on a batch that is on the device.
-      cpu_seconds: of the decoder, for one picture.
-      cores: that share its work.
-      shares_cores: whether the step is made by the same cores; otherwise both go on side by side.
+      cpu_seconds: CPU time of the decoder for one picture.
+      cores: number of cores that share its work.
+      shares_cores: whether the step runs on the same cores; otherwise both run in parallel.
     """
     decoding = cpu_seconds / cores
     return 1 / (1 / step + decoding if shares_cores else max(1 / step, decoding))
 
 
 def median_ratio(ones: Sequence[float], others: Sequence[float]) -> float:
-    """The median over the rounds of one / other."""
+    """Computes the median over the rounds of one / other."""
     return statistics.median(one / other for one, other in zip(ones, others, strict=True))
 
 
 def _entry(key: str, samples: Sequence[Sample], units_per_image: int = 1) -> dict[str, Any]:
-    """What every contender has."""
+    """Makes the entries that every contender has."""
     speeds = [sample.rate / units_per_image for sample in samples]
     cpu = [units_per_image * sample.cpu_seconds / sample.units for sample in samples]
     return {

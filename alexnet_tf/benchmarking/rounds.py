@@ -1,7 +1,7 @@
-"""Starts the workers and lets one after the other do a round, so that a drift meets all alike.
+"""Starts the workers and lets each do a round in turn, so that drift affects all alike.
 
 Between its rounds a worker is stopped (SIGSTOP): threads that spin or decode ahead would take time
-from the others, and batches that they made would flatter the next round.
+from the others, and the batches made ahead would speed up its own next round.
 """
 
 import contextlib
@@ -22,14 +22,14 @@ from alexnet_tf.errors import RunFailed, UserError
 
 @dataclasses.dataclass
 class Measured:
-    """What all rounds brought."""
+    """The samples of all rounds, and what else the workers told."""
 
     samples: dict[str, list[Sample]] = dataclasses.field(default_factory=dict)
-    """By the contender's key, one for each round."""
+    """Samples by the contender's key, one for each round."""
     left_out: dict[str, str] = dataclasses.field(default_factory=dict)
-    """Contenders that did not take part, and why not."""
+    """Why contenders did not take part, by their keys."""
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
-    """Of the libraries that did the work."""
+    """Versions of the libraries that did the work."""
     accelerator: str | None = None
     """Model of the GPU; None where a CPU did the work."""
 
@@ -46,15 +46,15 @@ class Worker:
       spec: what to measure.
 
     Attributes:
-      hello: what it said about itself when it was warm.
+      hello: its first answer, about itself, once it was warm.
     """
 
     def __init__(self, one: Contender, spec: Spec):
         """Starts the process and waits until it is warm.
 
         Raises:
-          UserError: it refuses the settings, and says why.
-          Absent: it ended.
+          UserError: it refuses the settings.
+          Absent: it cannot take part, or ended.
         """
         environment = os.environ | {name: x or "" for name, x in one.environment.items()}
         for name in (name for name, x in one.environment.items() if x is None):
@@ -87,7 +87,7 @@ class Worker:
         self._signal(signal.SIGSTOP)
 
     def work(self) -> Sample:
-        """Lets it do one round, and stops it again."""
+        """Lets it measure one round, and stops it again."""
         self._signal(signal.SIGCONT)
         self._process.stdin.write("\n")
         self._process.stdin.flush()
@@ -121,10 +121,10 @@ def measure(
     """Measures all contenders in turn.
 
     Args:
-      contenders: in the order of the table.
-      spec: what they do.
-      num_rounds: how often each of them has its turn.
-      say: takes a line about what goes on.
+      contenders: contenders, in the order of the table.
+      spec: what they measure.
+      num_rounds: how often each of them is measured.
+      say: called with each line of progress.
 
     Raises:
       UserError: a contender that cannot be missed refuses the settings.
@@ -156,12 +156,12 @@ def measure(
 
 
 def in_turn(keys: list[str], number: int) -> list[str]:
-    """The order of one round: forth in even ones, back in odd ones."""
+    """Orders the contenders of a round: forward in even rounds, backward in odd ones."""
     return keys if number % 2 == 0 else keys[::-1]
 
 
 def _start(one: Contender, spec: Spec, workers: dict[str, Worker]) -> str | None:
-    """Adds a contender's worker; returns the reason where there is none and need not be one."""
+    """Adds a contender's worker; returns the reason why an optional one is left out."""
     reason = one.absence()
     if reason:
         return reason

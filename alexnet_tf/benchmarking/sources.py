@@ -24,20 +24,20 @@ _QUALITY = 90
 
 @dataclasses.dataclass(frozen=True)
 class Some(Derived):
-    """Some of another source's examples, from all over it."""
+    """Some of another source's examples, evenly spread over it."""
 
     num_examples: int
 
     @functools.cached_property
     def class_counts(self) -> tuple[int, ...]:
-        """Counts the labels, which only reading tells."""
+        """How many examples each class has; found by reading the labels."""
         ds = tf.data.Dataset.range(self.num_examples).map(self.read)
         labels = [label for _, label in ds.as_numpy_iterator()]
         return tuple(np.bincount(labels, minlength=len(self.classes)).tolist())
 
     @property
     def digest(self) -> str:
-        """Digests which ones of which source."""
+        """A digest of the origin's digest and of the number of examples."""
         return _digest(self.num_examples, self.origin.digest)
 
     def name(self, index: int) -> str:
@@ -45,7 +45,7 @@ class Some(Derived):
         return self.origin.name(index * self._stride)
 
     def read(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Reads the origin's example."""
+        """Reads an example from the origin."""
         return self.origin.read(index * self._stride)
 
     @property
@@ -63,17 +63,17 @@ class Noise:
 
     @property
     def class_counts(self) -> tuple[int, ...]:
-        """Every second one is of the second class."""
+        """How many pictures each class has; every second one is of the second class."""
         return (self.num_examples - self.num_examples // 2, self.num_examples // 2)
 
     @property
     def digest(self) -> str:
-        """Digests what the pictures depend on."""
+        """A digest of what the pictures depend on."""
         return _digest(self.num_examples, NOISE)
 
     @property
     def num_pictures(self) -> int:
-        """There is one split."""
+        """How many pictures there are; there is one split."""
         return self.num_examples
 
     def name(self, index: int) -> str:
@@ -98,7 +98,7 @@ def pictures(name: str, data: DataConfig, seed: int) -> Source:
     Args:
       name: NOISE, or what `data.source` may be.
       data: the other settings of the source.
-      seed: of the run.
+      seed: the run's seed.
 
     Raises:
       ValueError: there is nothing to read.

@@ -24,7 +24,7 @@ NOISE = "noise"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Spec(Typed):
-    """What to measure; it travels on a worker's command line."""
+    """What to measure; passed on a worker's command line."""
 
     what: What
     config: Config
@@ -32,10 +32,10 @@ class Spec(Typed):
     pictures: str = NOISE
     """What the loop reads: noise, or a data.source."""
     round_seconds: float = 1.0
-    """How long a round lasts at least, about."""
+    """Least duration of a round, about."""
 
     def to_text(self) -> str:
-        """The same as one line of JSON."""
+        """Writes it as one line of JSON."""
         return json.dumps(json_form.to_dict(self))
 
     @classmethod
@@ -48,11 +48,11 @@ class Sample(NamedTuple):
     """What a worker did in one round."""
 
     units: float
-    """Images, or floating-point operations of a matrix product."""
+    """Images, or the floating-point operations of matrix products."""
     seconds: float
-    """By the clock."""
+    """Elapsed time."""
     cpu_seconds: float
-    """Of all threads of the worker together."""
+    """CPU time of all threads of the worker."""
 
     @property
     def rate(self) -> float:

@@ -1,4 +1,4 @@
-"""The result of a benchmark as one wants to read it: a table that is Markdown as well."""
+"""The result of a benchmark for people: a table in Markdown."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,7 +27,7 @@ def text(result: Mapping[str, Any]) -> str:
     """Writes a result for people.
 
     Args:
-      result: what `report.result` made.
+      result: what `report.result` returned.
 
     Returns:
       Lines, without a final newline.
@@ -52,10 +52,10 @@ def text(result: Mapping[str, Any]) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Writes a table in Markdown whose columns stand under each other; numbers to the right.
+    """Writes a table in Markdown with aligned columns; numbers to the right.
 
     Args:
-      rows: cells, the titles first; the first column holds names, the others numbers or words.
+      rows: cells, the titles first; the first column has names, the others numbers or words.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
@@ -68,7 +68,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _columns(result: Mapping[str, Any]) -> list[list[str]]:
-    """The table of `step` and `inference`."""
+    """Makes the cells of the table of `step` and `inference`."""
     rows = [["", "images/s", "lowest - highest", "alexnet_tf is", "GFLOP/s", "share of peak"]]
     for one in result["contenders"]:
         times = one["ours_times"]
@@ -84,7 +84,7 @@ def _columns(result: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _loop_columns(result: Mapping[str, Any]) -> list[list[str]]:
-    """The table of `loop`."""
+    """Makes the cells of the table of `loop`."""
     rows = [["", "images/s", "lowest - highest", "ms of CPU an image", "allowed", "loses"]]
     for one in result["contenders"]:
         allowed, loss = one["allowed_images_per_second"], one["loss_percent"]
@@ -100,7 +100,7 @@ def _loop_columns(result: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _speed(result: Mapping[str, Any], one: Mapping[str, Any]) -> list[str]:
-    """Name and speed, with as many digits as mean something."""
+    """Makes the cells of name and speed, with significant digits alone."""
     digits = 1 if one["images_per_second"] < 1000 else 0
     label = contender(What(result["benchmark"]), one["name"]).label
     return [
@@ -111,7 +111,7 @@ def _speed(result: Mapping[str, Any], one: Mapping[str, Any]) -> list[str]:
 
 
 def _notes(result: Mapping[str, Any], what: What) -> list[str]:
-    """What a reader of the table should know."""
+    """Lists the notes below the table."""
     contenders = [contender(what, one["name"]) for one in result["contenders"]]
     notes = [f"{one.label}: {one.note}" for one in contenders if one.note]
     if result["best_pytorch"]:

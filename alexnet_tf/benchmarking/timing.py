@@ -19,13 +19,13 @@ class Work:
     """What a contender does over and over."""
 
     run: Callable[[int], None]
-    """Does so many steps one after the other and returns when the device has done them."""
+    """Does a number of steps in sequence and returns when the device has done them."""
     units_per_step: float
     """Images, or floating-point operations of a matrix product."""
     least_steps: int = 1
-    """Steps in a round at least."""
+    """The least number of steps in a round."""
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
-    """Of the libraries that do it."""
+    """Versions of the libraries that do it."""
     accelerator: str | None = None
     """Model of the GPU that does it; None for a CPU."""
 
@@ -35,12 +35,12 @@ Clock = Callable[[], float]
 
 
 def steps_for(work: Work, seconds: float, clock: Clock = time.perf_counter) -> int:
-    """Warms up, and finds how many steps last at least about so long.
+    """Warms up, and finds a number of steps that lasts at least about `seconds`.
 
     Args:
       work: what to measure.
-      seconds: much shorter than a round.
-      clock: tells the time.
+      seconds: duration, much shorter than a round.
+      clock: returns the time in seconds.
     """
     work.run(1)  # builds graphs
     work.run(1)  # takes the memory that stays
@@ -56,13 +56,13 @@ def steps_for(work: Work, seconds: float, clock: Clock = time.perf_counter) -> i
 def timed(
     work: Work, num_steps: int, seconds: float = 0.0, clock: Clock = time.perf_counter
 ) -> Sample:
-    """Does one round.
+    """Measures one round.
 
     Args:
       work: what to measure.
-      num_steps: to do without looking at the clock; as often as the time takes, at least once.
-      seconds: how long a round lasts at least.
-      clock: tells the time.
+      num_steps: steps between two readings of the clock; repeated until the time is over.
+      seconds: least duration of the round; 0 does `num_steps` once.
+      clock: returns the time in seconds.
     """
     units, began, cpu_began = 0.0, clock(), time.process_time()
     while not units or clock() - began < seconds:
@@ -72,7 +72,7 @@ def timed(
 
 
 def synthetic(config: Config) -> tuple[np.ndarray, np.ndarray]:
-    """Draws the one batch that all contenders see: uint8 [N, H, W, 3] and int32 [N]."""
+    """Draws the one batch that all contenders use: uint8 [N, H, W, 3] and int32 [N]."""
     draw = np.random.default_rng(0)
     size, rows = config.network.input.size, config.run.global_batch_size
     images = draw.integers(0, 256, (rows, size, size, 3), np.uint8)

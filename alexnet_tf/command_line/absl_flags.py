@@ -1,4 +1,4 @@
-"""Settings as flags of absl, which takes words apart; what it says of mistakes is ours."""
+"""Settings as flags of absl, which splits the command line; the error messages are ours."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,14 +10,14 @@ from alexnet_tf.errors import UserError
 
 
 class Parser(absl_flags.ArgumentParser):
-    """Turns the text of one flag into its setting's value."""
+    """Converts the text of one flag to its setting's value."""
 
     def __init__(self, setting: Setting):
-        """Keeps the setting."""
+        """Stores the setting."""
         self._setting = setting
 
     def parse(self, argument: str) -> Any:
-        """Refuses a flag instead of a value, which absl would take as text."""
+        """Converts the text; refuses a flag where a value belongs, which absl would accept."""
         if argument.startswith("--"):
             raise ValueError(
                 f"{self._setting.name}={argument}: expected a value before {argument}."
@@ -26,7 +26,7 @@ class Parser(absl_flags.ArgumentParser):
 
 
 class Flag(absl_flags.Flag):
-    """A flag that names itself in its errors as one types it."""
+    """A flag whose errors name it as it is typed."""
 
     def _parse(self, argument: str) -> Any:
         try:
@@ -59,5 +59,5 @@ class Flags(absl_flags.FlagValues):
             )
 
     def read_flags_from_files(self, argv: Sequence[str], force_gnu: bool = True) -> list[str]:
-        """Leaves --flagfile where it is, unknown."""
+        """Returns the words unchanged: --flagfile is unknown here."""
         return list(argv)

@@ -1,4 +1,4 @@
-"""The environment that every command runs in: variables that TensorFlow reads, and the end."""
+"""The environment of every command: variables that TensorFlow reads, and how a command ends."""
 
 import os
 import sys
@@ -19,9 +19,9 @@ FAST = {
 
 
 def prepare() -> None:
-    """Sets the variables, and starts a command once more if the C library has to read one.
+    """Sets the variables; restarts the process if the C library has to read one at its start.
 
-    In a command, TensorFlow's log lines are hidden from then on unless they are asked for.
+    In a command, it also hides TensorFlow's log lines unless they are asked for.
     """
     is_late = sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ
     for name, value in (QUIET | FAST).items():
@@ -33,7 +33,7 @@ def prepare() -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """Ends a command, whose files are closed by now.
+    """Exits from a command whose files are closed.
 
     Skips the shutdown of the interpreter, in which TensorFlow's iterators over several devices
     were seen to hang (TF 2.21).
@@ -46,6 +46,6 @@ def leave(code: int) -> NoReturn:
 
 
 def _is_command() -> bool:
-    """Whether this process was started as `python -m alexnet_tf....`."""
+    """Tells whether this process was started as `python -m alexnet_tf....`."""
     spec = sys.modules["__main__"].__spec__
     return spec is not None and spec.name.startswith("alexnet_tf.")

@@ -56,12 +56,12 @@ CONFIG_FLAGS = {setting.name: setting for setting in settings_of(Config) if sett
 
 @dataclasses.dataclass(frozen=True)
 class Call(Generic[Arguments]):
-    """A command line, understood."""
+    """A parsed command line."""
 
     arguments: Arguments
     """The command's own arguments."""
     typed: Mapping[str, Any]
-    """The shared settings that were typed, by name; nothing that was left out."""
+    """The shared settings that were typed, by name; no others."""
 
     def override(self, config: Config) -> Config:
         """Copies a Config with the shared settings that were typed."""
@@ -136,7 +136,7 @@ def override(config: Config, typed: Mapping[str, Any]) -> Config:
 
     Args:
       config: where to start from.
-      typed: values by setting name. --steps takes the place of epochs and --epochs that of steps.
+      typed: values by setting name. --steps replaces epochs, and --epochs replaces steps.
 
     Raises:
       UserError: the values are refused, alone or together.
@@ -215,7 +215,7 @@ def _scan(argv: Sequence[str], settings: Sequence[Setting]) -> dict[str, Any]:
 
 
 def _older(settings: Sequence[Setting]) -> list[Setting]:
-    """Lists those settings that have an older name, under that."""
+    """Lists the settings that have an older name, under that name."""
     return [
         dataclasses.replace(setting, path=tuple(older.split(".")))
         for older, name in OLDER_NAMES.items()
@@ -225,7 +225,7 @@ def _older(settings: Sequence[Setting]) -> list[Setting]:
 
 
 def _under_new_names(typed: Mapping[str, Any]) -> dict[str, Any]:
-    """Gives what was typed under an older name the name of today.
+    """Renames what was typed under an older name to the present one.
 
     Raises:
       UserError: both names were typed, with different values.
@@ -241,7 +241,7 @@ def _under_new_names(typed: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _unknown(word: str, names: Sequence[str]) -> str:
-    """Says that there is no such flag, and which ones come near."""
+    """Says that there is no such flag, and which ones are similar."""
     name = word.lstrip("-").partition("=")[0]
     last = name.rpartition(".")[2]
     close = [known for known in names if known.rpartition(".")[2] == last]
@@ -251,7 +251,7 @@ def _unknown(word: str, names: Sequence[str]) -> str:
 
 
 def _leftover(word: str, names: Sequence[str]) -> str:
-    """Says that nothing without dashes is expected."""
+    """Says that no word without dashes is expected."""
     name = word.partition("=")[0]
     hint = f"Write --{word}." if name in names and name != word else "Write --name=value."
     return f"{word}: expected nothing but flags. {hint}"
@@ -283,12 +283,12 @@ def _show_help_if_asked(
 
 
 def _own_default(setting: Setting) -> Any:
-    """Gives the default of a command's own argument; shared settings are the run's own."""
+    """Returns the default of a command's own argument; words instead for a shared setting."""
     return "the run's own" if CONFIG_FLAGS.get(setting.name) == setting else setting.default
 
 
 def _default_in(argv: Sequence[str]) -> Callable[[Setting], Any]:
-    """Gives the defaults that hold under the recipe that stands on the command line."""
+    """Makes the function that finds defaults under the recipe on the command line."""
     typed = [word.partition("=")[2] for word in argv if word.startswith("--recipe=")]
     config = recipe((typed or [Config().recipe])[-1])
     return lambda setting: value_at(config, setting.path)

@@ -22,7 +22,7 @@ def help_text(
     """Writes the help of a command, no wider than the terminal.
 
     Args:
-      settings: what can be typed, in its order; sections stand together.
+      settings: what can be typed, in this order, section by section.
       description: what the command does.
       default_of: the default of a setting; None or MISSING where there is none to show.
 
@@ -45,7 +45,7 @@ def help_text(
 
 
 def _entry(setting: Setting, default: Any, columns: int) -> list[str]:
-    """Writes one flag: what to type, and below it what it means."""
+    """Writes one flag, and below it what it means."""
     if setting.is_positional:
         head = f"  {setting.name.upper()}..."
     elif setting.kind is bool:

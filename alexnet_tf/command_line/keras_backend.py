@@ -1,4 +1,4 @@
-"""Which Keras would run, found out without importing it."""
+"""Checks the backend and the settings of Keras without importing it."""
 
 import json
 import os
@@ -16,10 +16,10 @@ COUNTS = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")
 
 
 def check_keras() -> None:
-    """Refuses a Keras that we cannot run on, or that would not start.
+    """Refuses a Keras with another backend, or with settings that it would not start with.
 
     Raises:
-      UserError: another backend than tensorflow, or a setting that Keras does not take.
+      UserError: another backend than tensorflow, or a setting that Keras refuses.
     """
     if "keras" in sys.modules:
         _check_backend("the backend of this process", sys.modules["keras"].config.backend())
@@ -49,7 +49,7 @@ def _check_backend(place: str, backend: str) -> None:
 
 
 def _keras_json() -> pathlib.Path:
-    """Finds the place where Keras looks for its file."""
+    """Finds the path of Keras' settings file."""
     if "KERAS_HOME" in os.environ:
         return pathlib.Path(os.environ["KERAS_HOME"], "keras.json").expanduser()
     home = os.path.expanduser("~")
@@ -57,7 +57,7 @@ def _keras_json() -> pathlib.Path:
 
 
 def _stored(path: pathlib.Path) -> dict:
-    """Reads Keras' file as Keras does: what is no JSON counts for nothing, what is must be right.
+    """Reads Keras' file as Keras does: if it is not JSON it is ignored, else it must be right.
 
     Raises:
       UserError: Keras would not start with it.

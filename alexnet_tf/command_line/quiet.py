@@ -1,9 +1,9 @@
 """Keeps TensorFlow's log lines off standard error while a command imports it. No TensorFlow here.
 
 TensorFlow 2.21 writes some lines before it has read TF_CPP_MIN_LOG_LEVEL, straight to descriptor 2.
-While it is imported, that descriptor is a pipe into a process of its own (this file, run as a
-program), which passes on all that is no such line. A thread would die with the crash whose last
-lines it holds; the process reads them to the end.
+During the import, that descriptor is a pipe into a process of its own (this file, run as a
+program), which passes on all other lines. In a crash, a thread would be lost with the last lines
+that it holds; a process still passes them on.
 """
 
 import contextlib
@@ -39,9 +39,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 def watch_import() -> None:
-    """Filters standard error during the import of TensorFlow that is to come.
+    """Filters standard error during the import of TensorFlow that follows.
 
-    Does nothing where all lines are asked for. As process 1 of a container, goes on in a child.
+    Does nothing where all lines are asked for. Process 1 of a container goes on in a child.
     """
     if level() <= 0:
         return
@@ -51,9 +51,9 @@ def watch_import() -> None:
 
 
 def _leave_process_1() -> None:
-    """Goes on in a child; process 1 hands signals to it and ends after it and the reader.
+    """Goes on in a child; process 1 forwards signals to it and ends after it and the reader.
 
-    With process 1 the kernel ends all others, the reader too, with what it has not yet passed on.
+    When process 1 ends, the kernel kills all others, even a reader that still has lines.
     """
     signals = {*_SIGNALS, signal.SIGCHLD}
     old = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
@@ -75,7 +75,7 @@ def _leave_process_1() -> None:
 
 
 def _reaped() -> dict[int, int] | None:
-    """Exit codes of the children that have ended since, by process; None where none is left."""
+    """Returns the exit codes of children that have ended, by process; None if none is left."""
     found = {}
     with contextlib.suppress(ChildProcessError):
         while True:
@@ -87,13 +87,13 @@ def _reaped() -> dict[int, int] | None:
 
 
 def level() -> int:
-    """The severity below which TensorFlow's lines are hidden; TensorFlow reads it the same way."""
+    """Returns the severity below which lines are hidden, read as TensorFlow reads it."""
     text = os.environ.get(LEVEL, "").strip()
     return int(text) if text.isdecimal() else 0
 
 
 def is_noise(line: bytes, hidden_below: int) -> bool:
-    """Whether a line is TensorFlow's, and below a severity: 1 warning, 2 error, 3 fatal."""
+    """Tells whether a line is TensorFlow's and below a severity: 1 warning, 2 error, 3 fatal."""
     if any(words in line for words in _FAILURES):
         return False
     logged = _LOGGED.match(line)
@@ -104,7 +104,7 @@ def is_noise(line: bytes, hidden_below: int) -> bool:
 
 @contextlib.contextmanager
 def filtered(hidden_below: int) -> Iterator[None]:
-    """Sends descriptor 2 through the filter; afterwards it is what it was."""
+    """Sends descriptor 2 through the filter, and restores it at the end."""
     try:
         before = os.dup(2)
     except OSError:  # closed
@@ -121,9 +121,9 @@ def filtered(hidden_below: int) -> Iterator[None]:
 
 
 def _start(hidden_below: int) -> Callable[[], None]:
-    """Puts a reader before standard error; returns how to wait for its end.
+    """Puts a reader before standard error; returns a function that waits for its end.
 
-    Where no process is to be had, nothing is changed.
+    Where no process can be started, nothing is changed.
     """
     import subprocess  # only here, since a wrong flag should answer at once
 
@@ -147,10 +147,10 @@ def _start(hidden_below: int) -> Callable[[], None]:
 
 
 class _Finder:
-    """Finds TensorFlow as Python would, with a loader that filters; importlib asks it first."""
+    """Finds TensorFlow as Python would, with a loader that filters. Comes first in importlib."""
 
     def find_spec(self, name: str, path=None, target=None):
-        """Answers for TensorFlow alone."""
+        """Finds TensorFlow, and no other module."""
         spec = importlib.machinery.PathFinder.find_spec(name) if name == "tensorflow" else None
         if spec and spec.loader:
             spec.loader = _Loader(spec.loader, self)
@@ -161,15 +161,15 @@ class _Loader:
     """Loads a module as its own loader does, with standard error filtered meanwhile."""
 
     def __init__(self, own, finder: _Finder):
-        """Keeps the loader, and who is done afterwards."""
+        """Stores the module's own loader, and the finder to remove afterwards."""
         self._own, self._finder = own, finder
 
     def create_module(self, spec):
-        """Leaves it to the module's own loader."""
+        """Calls the module's own loader."""
         return self._own.create_module(spec)
 
     def exec_module(self, module) -> None:
-        """Runs the module, which belongs to its own loader from now on."""
+        """Gives the module back to its own loader, and runs it."""
         sys.meta_path.remove(self._finder)
         module.__spec__.loader = module.__loader__ = self._own
         with filtered(level()):
@@ -177,7 +177,7 @@ class _Loader:
 
 
 def _pass_on(hidden_below: int) -> None:
-    """Copies standard input to standard error line by line, without the noise, until one ends."""
+    """Copies standard input to standard error, without the noise, until one of them ends."""
     with open(0, "rb") as source, contextlib.suppress(OSError):
         for line in iter(lambda: source.readline(_LONGEST_BYTES), b""):
             rest = b"" if is_noise(line, hidden_below) else line

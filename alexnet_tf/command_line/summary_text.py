@@ -1,4 +1,4 @@
-"""What `summary` counted as one wants to read it, no wider than the terminal."""
+"""What `summary` counted, as text for people, no wider than the terminal."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ def one(account: Mapping[str, Any], columns: int) -> str:
     """Writes a network layer by layer.
 
     Args:
-      account: what `networks.account.account` gave.
+      account: what `networks.tables.summary.account` returned.
       columns: width of the terminal.
 
     Returns:
@@ -34,7 +34,7 @@ def one(account: Mapping[str, Any], columns: int) -> str:
 
 
 def side_by_side(result: Mapping[str, Any], columns: int) -> str:
-    """Writes networks beside each other, and below what differs from the first.
+    """Writes networks side by side, and below how they differ from the first.
 
     Args:
       result: with `networks` and `differences`, as `summary` makes it.
@@ -73,7 +73,7 @@ def family(accounts: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _about(account: Mapping[str, Any], columns: int) -> list[str]:
-    """Where a network comes from, and what was published of it."""
+    """Says where a network comes from, and what was published of it."""
     published = [_published(one) + f" ({one['by']})" for one in account["published"]]
     lines = [
         f"{account['network']}: {account['source']}",
@@ -88,7 +88,7 @@ def _about(account: Mapping[str, Any], columns: int) -> list[str]:
 
 
 def _published(one: Mapping[str, Any]) -> str:
-    """Top-1 and top-5 error as papers write them."""
+    """Writes top-1 and top-5 error as papers do."""
     top5 = "" if one["top5_error"] is None else f" / {_percent(one['top5_error'])}"
     views = "one view" if one["views"] == 1 else f"{one['views']} views"
     return f"{_percent(one['top1_error'])}{top5} %, {views}, {one['data']}"
@@ -123,7 +123,7 @@ def _shape(shape: Sequence[int]) -> str:
 
 
 def _kernel(layer: Mapping[str, Any]) -> str:
-    """Side, step and groups of a window; for other layers the kind."""
+    """Writes side, step and groups of a window; for other layers the kind."""
     details = layer["details"]
     if "stride" not in details:
         return layer["kind"].replace("_", " ")
@@ -135,7 +135,7 @@ def _kernel(layer: Mapping[str, Any]) -> str:
 
 
 def _cell(first: Mapping[str, Any] | None, layer: Mapping[str, Any] | None) -> str:
-    """A layer of a comparison, as far as it is not the first network's."""
+    """Writes a layer of a comparison; only what differs from the first network's."""
     if layer is None:
         return ABSENT
     text = f"{_kernel(layer)} {_shape(layer['output_shape'])}"
@@ -145,7 +145,7 @@ def _cell(first: Mapping[str, Any] | None, layer: Mapping[str, Any] | None) -> s
 
 
 def _union(orders: Sequence[Sequence[str]]) -> list[str]:
-    """All names, each new one after the one that it follows in its own order."""
+    """Merges orders of names; a new name stands after its predecessor in its own order."""
     result = list(orders[0])
     for order in orders[1:]:
         place = 0
@@ -157,7 +157,7 @@ def _union(orders: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _difference(difference: Mapping[str, Any], columns: int) -> list[str]:
-    """What one network has otherwise than the first, one line for each layer."""
+    """Lists how a network differs from the first, one line for each layer."""
     layers, changes = difference["layers"], {}
     for one in difference["layers"]["changed"]:
         change = f"{one['what'].replace('_', ' ')} {_value(one['first'])} -> {_value(one['other'])}"
@@ -176,7 +176,7 @@ def _difference(difference: Mapping[str, Any], columns: int) -> list[str]:
 
 
 def _value(value: Any) -> str:
-    """A value of a row; long tables of connections are not written out."""
+    """Writes a value of a row; long tables of connections are shortened."""
     if isinstance(value, (tuple, list)) and value and isinstance(value[0], (tuple, list)):
         return f"{len(value)} lists"
     return to_text(value)
@@ -193,7 +193,7 @@ def _wrapped(lines: Sequence[str], columns: int, indent: str = "  ") -> list[str
 
 
 def _table(rows: Sequence[Sequence[str]], num_left: int, columns: int) -> list[str]:
-    """Aligns cells; columns that do not fit go below, after the first column again."""
+    """Aligns cells; columns that do not fit go below, next to the first column repeated."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     blocks, used = [[0]], widths[0]
     for place, width in enumerate(widths[1:], start=1):

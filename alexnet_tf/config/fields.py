@@ -1,8 +1,8 @@
 """Walks through the settings as data: their names, types, texts and values. No TensorFlow.
 
-A setting is one field of one of the frozen dataclasses. Its name is what one types: the fields of
-`RunConfig` and those of the outermost dataclass stand alone (`seed`), the others follow their
-section (`optimizer.momentum`, `network.input.size`).
+A setting is one field of one of the frozen dataclasses. Its name is that of its flag: fields of
+`RunConfig` and of the outermost dataclass stand alone (`seed`), others follow their section
+(`optimizer.momentum`, `network.input.size`).
 """
 
 import ast
@@ -34,7 +34,7 @@ Frozen = TypeVar("Frozen")
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """One field, and where it is found."""
+    """One field, and its place in the dataclasses."""
 
     path: tuple[str, ...]
     """Attribute names that lead to it from the outermost dataclass."""
@@ -51,12 +51,12 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """What one types, such as optimizer.momentum; `from_` is typed as from."""
+        """The name of its flag, such as optimizer.momentum; that of `from_` is from."""
         return ".".join(self.path[1:] if self.path[0] == "run" else self.path).rstrip("_")
 
     @property
     def section(self) -> str:
-        """All of the name but its last part; empty for those that stand alone."""
+        """All of the name but its last part; empty for a name of one part."""
         return self.name.rpartition(".")[0]
 
     @property
@@ -66,7 +66,7 @@ class Setting:
 
     @property
     def is_flag(self) -> bool:
-        """Whether a value can be typed; the table of layers cannot."""
+        """Whether its value can be typed; that of the table of layers cannot."""
         return not any(dataclasses.is_dataclass(kind) for kind in _parts(self.kind))
 
 
@@ -147,15 +147,15 @@ def type_text(kind: Any) -> str:
 
 
 def from_text(name: str, kind: Any, text: str) -> Any:
-    """Turns what was typed into a value.
+    """Converts what was typed to a value.
 
     Args:
       name: the setting's name, for the message.
       kind: its type.
-      text: what stands after the equals sign; lists are separated by commas.
+      text: what follows the equals sign; lists are separated by commas.
 
     Raises:
-      ValueError: the text is no value of this type.
+      ValueError: the text is not a value of this type.
     """
     if is_union(kind):
         return _from_text_of_union(name, kind, text)
@@ -194,7 +194,7 @@ def _number(name: str, kind: type, text: str) -> int | float:
 
 
 def to_text(value: Any) -> str:
-    """Writes a value as one would type it; the inverse of `from_text`."""
+    """Writes a value as it is typed; the inverse of `from_text`."""
     if isinstance(value, tuple):
         return ",".join(to_text(part) for part in value)
     if isinstance(value, bool):
@@ -205,7 +205,7 @@ def to_text(value: Any) -> str:
 
 
 def differences(old: Config, new: Config) -> list[str]:
-    """Names the settings that forbid to continue `old` as `new`, as "name: old -> new"."""
+    """Lists the settings that may not differ at resume and do, as "name: old -> new"."""
     found = []
     for setting in settings_of(Config):
         before, after = value_at(old, setting.path), value_at(new, setting.path)

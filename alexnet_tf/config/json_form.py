@@ -1,8 +1,7 @@
 """Settings as JSON and back: what `config.json`, checkpoints and exports store. No TensorFlow.
 
-Enums are stored by value, tuples as lists, the rows of a table of layers with their `kind`. A field
-that is missing takes its default; one that is unknown is refused by name, since it would be dropped
-in silence.
+Enums are stored by value, tuples as lists, the rows of a table of layers with their `kind`. A
+missing field takes its default; an unknown one is refused rather than ignored.
 """
 
 import dataclasses
@@ -31,13 +30,13 @@ def from_json(stored: Mapping[str, Any]) -> Config:
     """Reads what `to_json` wrote.
 
     Raises:
-      UserError: a field is unknown or has a wrong value, or the schema is not ours.
+      UserError: a field is unknown or has a wrong value, or the schema version is unknown.
     """
     return from_dict(Config, _renewed(stored, stored.get("schema_version")))
 
 
 def network_from_json(stored: Mapping[str, Any], schema_version: int) -> NetworkConfig:
-    """Reads a network that `to_dict` wrote under some schema.
+    """Reads a network that `to_dict` wrote under a schema of any version.
 
     Raises:
       UserError: as in `from_json`.
@@ -47,7 +46,7 @@ def network_from_json(stored: Mapping[str, Any], schema_version: int) -> Network
 
 
 def _renewed(stored: Mapping[str, Any], version: Any) -> dict[str, Any]:
-    """Renews settings of any schema that we know, one schema after the other."""
+    """Converts settings of any known schema to the present one, schema by schema."""
     renewals = (_from_first_schema, _from_second_schema, _from_third_schema)
     if version not in range(1, SCHEMA_VERSION + 1):
         raise UserError(
@@ -67,7 +66,7 @@ def _renewed(stored: Mapping[str, Any], version: Any) -> dict[str, Any]:
 
 
 def _from_first_schema(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Renews settings of schema 1, where ReLU and dropout were marks of their layers' rows."""
+    """Converts settings of schema 1, where ReLU and dropout were marks in their layers' rows."""
     network = dict(stored.get("network", {}))
     rows = []
     for row in network.get("layers", []):
@@ -83,10 +82,10 @@ def _from_first_schema(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _from_second_schema(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Renews settings of schema 2, where other windows left all paddings as they were.
+    """Converts settings of schema 2, where other windows of pooling changed no padding.
 
-    Only tables with windows no wider than their step (pool22) came out otherwise: they keep what
-    they had, as a table of its own.
+    Only tables with windows no wider than their step (pool22) come out differently: for these the
+    old result is stored as the table.
     """
     network = dict(stored.get("network", {}))
     pooling, rows = network.get("pooling", "table"), network.get("layers", [])
@@ -102,7 +101,7 @@ def _from_second_schema(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _from_third_schema(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Renews settings of schema 3, where `towers` belonged to the network."""
+    """Converts settings of schema 3, where `towers` belonged to the network."""
     network = dict(stored.get("network", {}))
     run = {**stored.get("run", {}), "towers": network.pop("towers", 1)}
     return {**stored, "network": network, "run": run}
@@ -116,7 +115,7 @@ def to_dict(settings: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Makes a value that JSON has."""
+    """Converts a value to one that JSON has."""
     if dataclasses.is_dataclass(value):
         return to_dict(value)
     if isinstance(value, tuple):
@@ -155,7 +154,7 @@ def from_dict(owner: type[Frozen], stored: Mapping[str, Any], name: str = "") ->
 
 
 def _read(kind: Any, value: Any, name: str) -> Any:
-    """Makes dataclasses of the objects in what JSON had; rows of a table say which by `kind`."""
+    """Converts JSON objects to dataclasses; the rows of a table name theirs by `kind`."""
     if dataclasses.is_dataclass(kind):
         return from_dict(kind, value, name)
     if typing.get_origin(kind) is tuple and isinstance(value, list):

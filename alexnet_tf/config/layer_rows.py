@@ -18,7 +18,7 @@ class Conv(LayerRow):
     companions = ("norm", "rnorm", "relu")
 
     name: str
-    """The paper's, such as conv1."""
+    """The paper's name, such as conv1."""
     filters: int
     """Channels of the output, both towers together."""
     kernel: int
@@ -30,13 +30,13 @@ class Conv(LayerRow):
     grouped: bool = False
     """Whether each tower sees only its own half of the input (the two GPUs of 2012)."""
     std: float = 0.01
-    """Of the initial kernel, as the 2012 program had it."""
+    """Standard deviation of the initial kernel, as in the 2012 program."""
     bias: float | None = 0.0
     """Initial value of the biases; None for a layer without."""
     activation: Activation = Activation.RELU
     """What follows each output."""
     kind: str = "conv"
-    """Tells the rows of a table apart; every row has one."""
+    """The kind of the row; every row has one."""
 
     def __post_init__(self):
         """Refuses sizes that no kernel can have."""
@@ -58,7 +58,7 @@ class Local(Conv):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sparse(Conv):
-    """A convolution whose filters see some of the channels each (LeNet-5's C3)."""
+    """A convolution whose filters each see some of the channels (LeNet-5's C3)."""
 
     is_stock = has_halves = False
     ignores = ("grouped", "stride", "pad")
@@ -70,7 +70,7 @@ class Sparse(Conv):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Lrn(LayerRow):
-    """Local response normalization (paper, section 3.3); alpha meets the raw sum of squares."""
+    """Local response normalization (paper, section 3.3); alpha multiplies the sum of squares."""
 
     is_spatial = is_norm = is_transparent = is_across_channels = is_stock = has_halves = True
 
@@ -127,13 +127,13 @@ class BatchNorm(LayerRow):
     name: str
     """Such as norm1."""
     momentum: float = 0.9
-    """Part of the moving statistics that a step keeps."""
+    """Fraction of the moving statistics that a step keeps."""
     epsilon: float = 1e-5
     """Added to the variance."""
     kind: str = "batch_norm"
 
     def __post_init__(self):
-        """Refuses what could keep or divide by a negative number."""
+        """Refuses a momentum outside 0 to 1, and what could divide by a negative number."""
         super().__post_init__()
         if not 0 <= self.momentum < 1:
             raise ValueError(f"{self.named('momentum')}={self.momentum}: expected 0 to below 1.")
@@ -200,14 +200,14 @@ class Pyramid(LayerRow):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Activate(LayerRow):
-    """An activation that stands apart from its layer, such as a ReLU after the pooling."""
+    """An activation as a row of its own, such as a ReLU after the pooling."""
 
     is_transparent = is_stock = has_halves = True
 
     name: str
     """Such as relu1."""
     activation: Activation = Activation.RELU
-    """Which."""
+    """Which activation."""
     kind: str = "activate"
 
 
@@ -218,7 +218,7 @@ class Drop(LayerRow):
     is_transparent = is_stock = has_halves = True
 
     name: str
-    """Such as drop6, which also decides its masks."""
+    """Such as drop6; the masks depend on it."""
     kind: str = "drop"
 
 
@@ -234,7 +234,7 @@ class Dense(LayerRow):
     units: int
     """Outputs; 0 means one for each class."""
     std: float = 0.01
-    """Of the initial kernel."""
+    """Standard deviation of the initial kernel."""
     bias: float | None = 0.0
     """Initial value of the biases; None for a layer without."""
     activation: Activation = Activation.RELU

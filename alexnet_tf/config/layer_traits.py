@@ -1,4 +1,4 @@
-"""What the program asks of a layer, whatever its kind. No TensorFlow here."""
+"""The properties of a kind of layer that the program depends on. No TensorFlow here."""
 
 import enum
 from typing import ClassVar
@@ -7,7 +7,7 @@ from pipelines.typed import Typed
 
 
 class Activation(enum.StrEnum):
-    """What each output goes through."""
+    """The activation function of a layer."""
 
     LINEAR = "linear"
     RELU = "relu"
@@ -17,22 +17,22 @@ class Activation(enum.StrEnum):
 
 
 class LayerRow(Typed):
-    """Base of the rows; a wrong value is named with its row, such as network.layers.conv1.pad.
+    """Base of the rows; errors name a value with its row, such as network.layers.conv1.pad.
 
-    Its class variables are traits: all that the program asks of a kind. They are no fields, and no
-    file holds them. A kind sets those in which it differs from here.
+    Its class variables are traits: all that the program needs to know of a kind. They are not
+    fields, and not stored in files. A kind overrides those that differ.
     """
 
     is_spatial: ClassVar[bool] = False
     """Whether it takes pictures [H, W, C] alone."""
     is_norm: ClassVar[bool] = False
-    """Whether it normalizes, so that `network.normalization` exchanges it."""
+    """Whether it normalizes, so that `network.normalization` replaces it."""
     is_transparent: ClassVar[bool] = False
     """Whether it may stand between a layer with a kernel and the activation of that layer."""
     is_across_channels: ClassVar[bool] = False
     """Whether an output depends on several channels."""
     is_of_one_size: ClassVar[bool] = False
-    """Whether a larger picture would give no map of outputs."""
+    """Whether it fits one size of picture only: a larger one gives no map of outputs."""
     is_stock: ClassVar[bool] = False
     """Whether Keras, PyTorch and Caffe have this layer, with a kernel of the same axes."""
     has_kernel: ClassVar[bool] = False
@@ -42,14 +42,14 @@ class LayerRow(Typed):
     has_halves: ClassVar[bool] = False
     """Whether two towers can have half of its channels each."""
     companions: ClassVar[tuple[str, ...]] = ()
-    """Beginnings of the names of rows that leave with it: norm1 goes with conv1."""
+    """Prefixes of the names of rows that are removed with it: norm1 with conv1."""
     ignores: ClassVar[tuple[str, ...]] = ()
-    """Fields of the class above that its layer has no use for; they keep their defaults."""
+    """Inherited fields that its layer does not use; they keep their defaults."""
     activation: ClassVar[Activation] = Activation.LINEAR
-    """What follows each output; a field of rows that have the choice."""
+    """The activation of each output; a field in rows where it can be chosen."""
 
     def __post_init__(self):
-        """Refuses values of other types, those that would be ignored, and another class's kind."""
+        """Refuses values of other types, values of ignored fields, and another class's kind."""
         super().__post_init__()
         if not self.name:
             raise ValueError(f"{self.named('name')}='': expected a name, such as conv1.")
@@ -64,5 +64,5 @@ class LayerRow(Typed):
                 )
 
     def named(self, field: str) -> str:
-        """What a message calls a field."""
+        """Returns the name of a field in messages."""
         return f"network.layers.{self.name or type(self).__name__}.{field}"

@@ -19,7 +19,7 @@ class Init(enum.StrEnum):
 
 
 class DropoutMode(enum.StrEnum):
-    """How dropout keeps the scale of what it lets through."""
+    """How dropout keeps the scale of the activations."""
 
     PROGRAM = "program"
     INVERTED = "inverted"
@@ -27,7 +27,7 @@ class DropoutMode(enum.StrEnum):
 
 
 class Activations(enum.StrEnum):
-    """What to put instead of the table's ReLUs."""
+    """What replaces the table's ReLUs."""
 
     TABLE = "table"
     RELU = "relu"
@@ -36,7 +36,7 @@ class Activations(enum.StrEnum):
 
 
 class Normalization(enum.StrEnum):
-    """What to put instead of the table's normalization."""
+    """What replaces the table's normalization."""
 
     TABLE = "table"
     LRN = "lrn"
@@ -45,7 +45,7 @@ class Normalization(enum.StrEnum):
 
 
 class Pooling(enum.StrEnum):
-    """What to put instead of the table's windows of pooling."""
+    """What replaces the table's windows of pooling."""
 
     TABLE = "table"
     OVERLAPPING = "overlapping"
@@ -61,7 +61,7 @@ class Head(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NetworkConfig(Typed, section="network"):
-    """A network: what it sees, its layers, and what scales them. The defaults are the paper's."""
+    """A network: its input, its layers, and their options. The defaults are the paper's."""
 
     name: str = "paper"
     """Which network of the family; it brings its own values for all of network.*."""
@@ -131,12 +131,12 @@ class NetworkConfig(Typed, section="network"):
                 raise ValueError(expected_one_of("network.without", name, names[:-1]))
 
     def filters(self, layer: Conv) -> int:
-        """Filters of a convolution once `width` is applied; at least one for each group."""
+        """Computes the filters of a convolution from `width`; at least one for each group."""
         least = self.groups if layer.grouped else 1
         return max(least, round(layer.filters * self.width))
 
     def units(self, layer: Dense) -> int:
-        """Units of a fully connected layer once `fc_width` and `num_classes` are applied."""
+        """Computes the units of a fully connected layer from `fc_width` and `num_classes`."""
         if not layer.units:
             return self.num_classes
         return self.fc_width or layer.units

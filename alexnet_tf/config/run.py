@@ -49,7 +49,7 @@ class OptimizerConfig(Typed, section="optimizer"):
     learning_rate: float = 0.01
     """Before the first drop."""
     momentum: float = 0.9
-    """Part of the last update that is made again."""
+    """Fraction of the last update that is added to the next."""
     weight_decay: float = 5e-4
     """Added to a kernel's gradient as weight_decay * w, so that momentum sees it."""
     bias_rate: float = 1.0
@@ -77,7 +77,7 @@ class OptimizerConfig(Typed, section="optimizer"):
     fc8=10,conv1=0.1. For 0 use --freeze."""
 
     def __post_init__(self):
-        """Refuses rates that cannot train."""
+        """Refuses numbers outside their range."""
         super().__post_init__()
         for name in ("learning_rate", "drop_factor", "bias_rate"):
             value = getattr(self, name)
@@ -134,7 +134,7 @@ def _rate(text: str) -> tuple[str, float]:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunConfig(Typed):
-    """How long, where, and what is written down. Its flags have no section name."""
+    """How long and where a run trains, and what it writes. Its flags have no section name."""
 
     strategy: StrategyName = dataclasses.field(default=StrategyName.SINGLE, metadata=FREE)
     """single trains on one device; mirrored shares each batch among several devices."""
@@ -220,7 +220,7 @@ class RunConfig(Typed):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(Typed):
-    """One run, whole: this is what a run directory stores as config.json."""
+    """All settings of a run: what a run directory stores as config.json."""
 
     recipe: str = "quickstart"
     """Named settings to start from."""
@@ -230,7 +230,7 @@ class Config(Typed):
     run: RunConfig = RunConfig()
 
     def __post_init__(self):
-        """Refuses strategies that the number of devices and towers does not fit."""
+        """Refuses strategies that do not fit the number of devices and towers."""
         super().__post_init__()
         devices, strategy = ",".join(self.run.devices), self.run.strategy
         if self.run.towers == 2:
@@ -258,11 +258,11 @@ class Config(Typed):
 
     @property
     def run_dir(self) -> str:
-        """Where the run lives."""
+        """The run's directory."""
         return self.run.run_dir or f"runs/{self.recipe}"
 
     def num_steps(self, num_examples: int) -> int:
-        """Steps of the whole run over a training set of `num_examples`."""
+        """Counts the steps of the whole run over a training set of `num_examples`."""
         if self.run.steps:
             return self.run.steps
         return max(1, math.ceil(self.run.epochs * num_examples / self.run.global_batch_size))

@@ -1,1 +1,1 @@
-"""Pictures made of arrays. Imports no TensorFlow."""
+"""Arrays drawn as pictures. Imports no TensorFlow."""

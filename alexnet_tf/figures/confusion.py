@@ -1,4 +1,4 @@
-"""A confusion matrix as a picture. NumPy only, letters too: TensorFlow draws no text."""
+"""A confusion matrix as a picture, text included. NumPy only: TensorFlow draws no text."""
 
 import unicodedata
 
@@ -35,8 +35,8 @@ def heat_map(confusion: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
       classes: their names.
 
     Returns:
-      uint8 [H, W, 3]: a row's shades are shares of its examples; the counts are written where they
-      fit, and rows and columns have their numbers, from 0, and names.
+      uint8 [H, W, 3]: the shade of a cell is its share of the row's examples; counts are written
+      where they fit, and rows and columns have their numbers, from 0, and names.
     """
     num = len(confusion)
     cell = int(np.clip(SIDE_PIXELS // num, 1, MAX_CELL_PIXELS))
@@ -84,7 +84,7 @@ def _text(text: str, scale: int = 2) -> np.ndarray:
 
 
 def _draw(picture: np.ndarray, mask: np.ndarray, center: tuple, level: int = 0) -> None:
-    """Sets the pixels of a mask around a place, moved as far as the edges ask for."""
+    """Sets the pixels of a mask around a center, moved to stay inside the picture."""
     top, left = (
         int(np.clip(round(middle - side / 2), 0, whole - side))
         for middle, side, whole in zip(center, mask.shape, picture.shape, strict=False)

@@ -1,4 +1,4 @@
-"""Pictures of batches and of filters, many in one image. NumPy only."""
+"""Batches and filters as sheets of many pictures. NumPy only."""
 
 import math
 
@@ -12,7 +12,7 @@ MAX_COLUMNS = 16
 
 
 def grid(images: np.ndarray, columns: int) -> np.ndarray:
-    """Puts images side by side on white, row by row.
+    """Places images in rows on white.
 
     Args:
       images: uint8 [N, H, W, 3], N at least 1.

@@ -1,1 +1,1 @@
-"""Networks as functions of their settings; they know no strategy, no data set, no files."""
+"""Networks as functions of their settings, independent of strategies, data sets and files."""

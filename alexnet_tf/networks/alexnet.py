@@ -49,19 +49,19 @@ TEXT_STD = 0.01
 def alexnet(
     config: NetworkConfig, seed: int = 0, precision: str = "float32", any_size: bool = False
 ) -> Network:
-    """The functional model of a network: float32 [N, H, W, C] -> logits float32 [N, K].
+    """Builds the functional model of a network: float32 [N, H, W, C] -> logits float32 [N, K].
 
     Args:
       config: what to build; `num_classes` is known.
-      seed: decides the initial weights, and dropout where no position does, with the name of each
-        layer; 0 to 2**32 - 1.
+      seed: 0 to 2**32 - 1; with each layer's name it decides the initial weights, and dropout
+        outside `drop_position`.
       precision: dtype of the arithmetic: float32, bfloat16 or float16. Weights and logits are
         float32 in any case.
       any_size: take pictures [N, None, None, C]; for networks with `head=pyramid`, whose weights
-        fit all sizes from where each part of the pyramid has a pixel.
+        fit every size at which each part of the pyramid has a pixel.
 
     Raises:
-      ValueError: the config cannot be built, or fits its own size alone.
+      ValueError: the config cannot be built, or fits one size alone.
     """
     if precision not in DTYPES:
         raise ValueError(expected_one_of("precision", precision, DTYPES))
@@ -83,12 +83,12 @@ def alexnet(
 
 
 def policy_of(precision: str) -> str:
-    """What Keras calls arithmetic in one of DTYPES with weights in float32."""
+    """Names Keras' policy for arithmetic in one of DTYPES with float32 weights."""
     return precision if precision == "float32" else f"mixed_{precision}"
 
 
 def one_layer(row: Row, config: NetworkConfig) -> keras.Model:
-    """The model of one layer of a network: from its input [N, ...] to its output, in float32."""
+    """Builds one layer of a network as a model, from its input [N, ...] to its output, float32."""
     x = keras.Input(row.input_shape, dtype="float32")
     return keras.Model(x, BUILDERS[row.layer.kind](x, row, config, 0, "float32"))
 
@@ -101,7 +101,7 @@ def _convolution(
     seed: int,
     policy: str,
 ):
-    """Convolution with bias and activation, whichever kernels it has."""
+    """Adds a convolution of class `make`, with bias and activation."""
     layer = row.layer
     sizes = {
         "filters": row.output_shape[-1],
@@ -122,7 +122,7 @@ def _convolution(
 
 
 def _lrn(x, row: Row, config: NetworkConfig, seed: int, policy: str):
-    """Local response normalization, inside each tower unless the config says across."""
+    """Adds local response normalization, inside each tower unless the config says across."""
     layer = row.layer
     return response_norm.LocalResponseNorm(
         layer.radius,
@@ -136,7 +136,6 @@ def _lrn(x, row: Row, config: NetworkConfig, seed: int, policy: str):
 
 
 def _spatial_norm(x, row: Row, config: NetworkConfig, seed: int, policy: str):
-    """Response normalization over a square."""
     layer = row.layer
     return spatial_norm.SpatialResponseNorm(
         layer.size, layer.bias, layer.alpha, layer.beta, dtype=policy, name=row.name
@@ -144,13 +143,11 @@ def _spatial_norm(x, row: Row, config: NetworkConfig, seed: int, policy: str):
 
 
 def _batch_norm(x, row: Row, config: NetworkConfig, seed: int, policy: str):
-    """Batch normalization."""
     layer = row.layer
     return batch_norm.BatchNorm(layer.momentum, layer.epsilon, dtype=policy, name=row.name)(x)
 
 
 def _pool(x, row: Row, config: NetworkConfig, seed: int, policy: str):
-    """Maximum or mean."""
     layer = row.layer
     return pooling.Pooling(
         layer.size, layer.stride, layer.is_mean, layer.round_up, dtype=policy, name=row.name
@@ -158,22 +155,18 @@ def _pool(x, row: Row, config: NetworkConfig, seed: int, policy: str):
 
 
 def _subsample(x, row: Row, config: NetworkConfig, seed: int, policy: str):
-    """LeNet-5's pooling with weights."""
     return lenet.Subsampling(_activation(row), dtype=policy, name=row.name)(x)
 
 
 def _pyramid(x, row: Row, config: NetworkConfig, seed: int, policy: str):
-    """Maxima over parts of the picture."""
     return spatial_pyramid.SpatialPyramid(row.layer.levels, dtype=policy, name=row.name)(x)
 
 
 def _activate(x, row: Row, config: NetworkConfig, seed: int, policy: str):
-    """An activation by itself."""
     return keras.layers.Activation(_activation(row), dtype=policy, name=row.name)(x)
 
 
 def _drop(x, row: Row, config: NetworkConfig, seed: int, policy: str):
-    """Dropout."""
     return Dropout(
         config.dropout_rate,
         mode=str(config.dropout),
@@ -184,7 +177,6 @@ def _drop(x, row: Row, config: NetworkConfig, seed: int, policy: str):
 
 
 def _dense(x, row: Row, config: NetworkConfig, seed: int, policy: str):
-    """Fully connected layer."""
     return keras.layers.Dense(
         row.kernel_shape[-1],
         use_bias=row.layer.bias is not None,
@@ -196,7 +188,6 @@ def _dense(x, row: Row, config: NetworkConfig, seed: int, policy: str):
 
 
 def _rbf(x, row: Row, config: NetworkConfig, seed: int, policy: str):
-    """Distances to the digits' pictures."""
     return lenet.DigitDistance(dtype=policy, name=row.name)(x)
 
 
@@ -219,7 +210,7 @@ BUILDERS = {
 
 
 def _flat(x, row: Row, policy: str):
-    """A picture as a vector, in H, W, C order."""
+    """Flattens a picture to a vector, in H, W, C order."""
     if len(row.input_shape) == 1:
         return x
     shape = (math.prod(row.input_shape),)
@@ -227,13 +218,13 @@ def _flat(x, row: Row, policy: str):
 
 
 def _activation(row: Row):
-    """What Keras knows an activation by."""
+    """Returns what Keras takes as the activation: a name or a function."""
     activation = row.layer.activation
     return lenet.scaled_tanh if activation == Activation.SCALED_TANH else str(activation)
 
 
 def _initializers(row: Row, config: NetworkConfig, seed: int) -> dict:
-    """The initial kernel and bias of a layer, by `network.init` (paper, section 5)."""
+    """Makes the initializers of kernel and bias, by `network.init` (paper, section 5)."""
     if config.init == Init.TORCH:
         limit = 1 / math.sqrt(row.fan_in)
         return {

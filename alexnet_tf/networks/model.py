@@ -1,4 +1,4 @@
-"""The Keras model of a network, which carries what it is and what its outputs are called."""
+"""The Keras model of a network, which stores its config and the names of its classes."""
 
 import keras
 
@@ -11,12 +11,12 @@ OLDEST_SCHEMA = 3
 
 @keras.saving.register_keras_serializable("alexnet_tf")
 class Network(keras.Model):
-    """Carries its config and the names of its outputs, and keeps both in a `.keras` file.
+    """A functional model that stores its config and the names of its classes, in files too.
 
     Attributes:
       network: the NetworkConfig that it was built from; its `input` is what `preprocess` takes.
-        None in a model that Keras has made of another, as `clone_model` does.
-      classes: the names of the outputs, in their order; empty where nobody has named them.
+        None in a model that Keras made from another, as `clone_model` does.
+      classes: the names of the outputs, in their order; empty if unknown.
     """
 
     # Not in `__init__`: Keras stores a functional model only where that is its own (Keras 3.15).
@@ -24,7 +24,7 @@ class Network(keras.Model):
     classes: tuple[str, ...] = ()
 
     def get_config(self):
-        """Adds both attributes to what Keras stores."""
+        """Returns what Keras stores, with both attributes."""
         mine = {
             "schema_version": json_form.SCHEMA_VERSION,
             "network": self.network and json_form.to_dict(self.network),
@@ -35,7 +35,7 @@ class Network(keras.Model):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        """Makes the model again, with both attributes."""
+        """Builds the model from a config, with both attributes."""
         config = dict(config)
         schema_version = config.pop("schema_version", OLDEST_SCHEMA)
         network, classes, policy = (config.pop(name) for name in ("network", "classes", "policy"))

@@ -1,4 +1,4 @@
-"""The weights of a network by the names that files use, whichever form it has."""
+"""The weights of a network, on one device or two, by the names that files use."""
 
 from collections.abc import Iterable
 
@@ -14,24 +14,24 @@ Weight = keras.Variable | Joined
 
 
 def compute_dtype(precision: Precision) -> str:
-    """The dtype of the network's arithmetic; tf32 is a mode of the device, not a dtype."""
+    """Returns the dtype of the arithmetic; tf32 is a mode of the device, not a dtype."""
     precision = choice("precision", Precision, precision)
     return "float32" if precision == Precision.TF32 else str(precision)
 
 
 def freeze(model: keras.Model, names: Iterable[str]) -> None:
-    """Takes layers out of the training, before the optimizer makes its slots."""
+    """Makes layers untrainable; call it before the optimizer is built."""
     for layer in layers_of(model) if isinstance(model, TwoTowers) else model.layers:
         if layer.name in names:
             layer.trainable = False
 
 
 def named_weights(model: keras.Model, is_trained: bool = False) -> dict[str, Weight]:
-    """The weights of a network by the names that files use: `conv1/kernel`, `conv1/bias`, ...
+    """Lists the weights of a network by the names that files use: `conv1/kernel`, ...
 
     Args:
       model: the network.
-      is_trained: leave out what no gradient moves: `norm1/moving_mean`, and frozen layers.
+      is_trained: leave out what no gradient changes: `norm1/moving_mean`, and frozen layers.
     """
     if isinstance(model, TwoTowers):
         return {name: Joined(parts) for name, parts in named_parts(model, is_trained).items()}

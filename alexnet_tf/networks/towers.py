@@ -1,9 +1,9 @@
-"""The network on two devices, as the paper's figure 2 draws it: a column of layers on each.
+"""The network on two devices, as in the paper's figure 2: a column of layers on each.
 
 The columns see each other only below an ungrouped layer (conv3, fc6, fc7, fc8). Between two such
-crossings a column runs by itself, forward and backward: a device scope around a layer's call alone
-leaves the backward pass on the first device (tf#33688, tf#54460), so each stage brings its own
-gradient, which enters the scope once more.
+crossings a column runs by itself, forward and backward. A device scope around a layer's call leaves
+the backward pass on the first device (tf#33688, tf#54460), so each stage defines its own gradient,
+which enters the scope again.
 """
 
 import dataclasses
@@ -29,8 +29,8 @@ class TwoTowers(keras.Model):
 
     Args:
       config: what to build; `num_classes` is known and `groups` is 2.
-      devices: of tower a and of tower b, such as "CPU:0" and "CPU:1".
-      seed, precision: as in `alexnet.alexnet`, whose initial weights it has.
+      devices: the devices of towers a and b, such as "CPU:0" and "CPU:1".
+      seed, precision: as in `alexnet.alexnet`, with the same initial weights.
 
     Raises:
       ValueError: a layer cannot be halved.
@@ -43,7 +43,7 @@ class TwoTowers(keras.Model):
         seed: int = 0,
         precision: str = "float32",
     ):
-        """Builds both columns, and gives them the initial weights of the single-device form."""
+        """Builds both columns, with the initial weights of the single-device form."""
         super().__init__(name=config.name, dtype="float32")
         self.devices = tuple(devices)
         stages = towers_table(config)
@@ -60,7 +60,7 @@ class TwoTowers(keras.Model):
             Joined(parts).assign(np.asarray(getattr(whole.get_layer(layer), weight)))
 
     def call(self, x, training=False):
-        """Runs stage by stage; below each, both towers get the halves of both."""
+        """Runs stage by stage; between stages, each tower gets the halves of both."""
         inputs, learns_below = [[x], [x]], False
         for number, pair in enumerate(zip(*self.columns, strict=True)):
             outputs = [
@@ -80,13 +80,13 @@ class TwoTowers(keras.Model):
 
 @dataclasses.dataclass(frozen=True)
 class Joined:
-    """The halves of a weight as the one variable that files know."""
+    """The two halves of a weight, used as one variable."""
 
     parts: list[keras.Variable]
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the whole; halves are joined along the last axis."""
+        """Shape of the whole weight; halves are joined along the last axis."""
         first = tuple(self.parts[0].shape)
         return (*first[:-1], sum(part.shape[-1] for part in self.parts))
 
@@ -100,22 +100,22 @@ class Joined:
         return np.concatenate([np.asarray(part) for part in self.parts], axis=-1)
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
-        """The same, for `np.asarray`."""
+        """Joins both halves, for `np.asarray`."""
         return self.numpy() if dtype is None else self.numpy().astype(dtype)
 
 
 def layers_of(model: TwoTowers) -> list[keras.layers.Layer]:
-    """The layers of both towers, those of one name side by side, a before b."""
+    """Lists the layers of both towers by name, a before b."""
     pairs = [*zip(*model.columns, strict=True), [model.top]]
     return [layer for pair in pairs for stage in pair for layer in stage.layers]
 
 
 def named_parts(model: TwoTowers, is_trained: bool = False) -> Weights:
-    """The parts of each weight by the name that files use, such as conv1/kernel: tower a, b.
+    """Lists the parts of each weight, of towers a and b, by the name in files: conv1/kernel.
 
     Args:
       model: the network.
-      is_trained: leave out those of frozen layers.
+      is_trained: leave out frozen layers.
     """
     parts: Weights = {}
     for layer in layers_of(model):
@@ -125,13 +125,13 @@ def named_parts(model: TwoTowers, is_trained: bool = False) -> Weights:
 
 
 def _column(stages, tower: int, device: str, config, seed: int, precision: str):
-    """All stages of one tower but the top."""
+    """Builds all stages of one tower but the top."""
     numbers = range(len(stages) - 1)
     return [_stage(stages, n, tower, device, config, seed, precision) for n in numbers]
 
 
 def _stage(stages, number: int, tower: int, device: str, config, seed: int, precision: str):
-    """The layers between two crossings as a model of their own, its variables on the device."""
+    """Builds the layers between two crossings as a model, its variables on the device."""
     rows: list[Row] = stages[number]
     policy = alexnet.policy_of(precision)
     if rows is stages[-1]:
@@ -150,14 +150,14 @@ def _stage(stages, number: int, tower: int, device: str, config, seed: int, prec
 
 
 def _run(stage: keras.Model, halves, device: str, training: bool, learns_below: bool):
-    """Runs a stage on what one or both towers send, forward and backward on its device.
+    """Runs a stage on the outputs of one or both towers, forward and backward on its device.
 
     Args:
       stage: the layers.
-      halves: their inputs, to be joined along the channels.
-      device: of the tower.
-      training: whether to drop.
-      learns_below: whether a layer below the stage trains, which needs the gradient of `halves`.
+      halves: their inputs, joined here along the channels.
+      device: the tower's device.
+      training: whether dropout drops.
+      learns_below: whether a layer below the stage trains and needs the gradient of `halves`.
     """
     with tf.device(device):
         weights = [tf.convert_to_tensor(weight) for weight in stage.trainable_variables]
@@ -185,7 +185,7 @@ def _run(stage: keras.Model, halves, device: str, training: bool, learns_below: 
 
 
 def _copies(x, device: str):
-    """One copy for each tower. Their gradients are added where `x` was made."""
+    """Copies a tensor for each tower; the gradients are added on the device of `x`."""
 
     @tf.custom_gradient
     def copy(x):

@@ -1,7 +1,7 @@
-"""A trained network that takes encoded pictures and gives names: what an export contains.
+"""A trained network from encoded pictures to class names: what an export contains.
 
-Everything between a file's bytes and a class's name is inside the graph, the decoder's limit on
-the number of pixels too, so that plain TensorFlow serves it without this package.
+Everything between a file's bytes and a class's name is in the graph, even the decoder's limit on
+the number of pixels, so that plain TensorFlow serves it without this package.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ TOP = 5
 class Classifier(tf.Module):
     """Pictures in, probabilities out; each attribute is one signature of the export.
 
-    serving_default(image_bytes): string [N], each a whole JPEG, PNG or BMP file of any size. Gives
+    serving_default(image_bytes): string [N], each a whole JPEG, PNG or BMP file, any size. Returns
       probabilities      float32 [N, K], in the order of `classes`
       top_classes        string [N, min(5, K)], the likeliest first
       top_probabilities  float32 [N, min(5, K)]
@@ -34,18 +34,18 @@ class Classifier(tf.Module):
       A picture that cannot be decoded, or claims more than `max_pixels`, must not spoil
       the answers of the others: servers put the requests of many callers into one batch. Its row
       is not `readable`: its probabilities are 0, its names empty.
-    images(images): uint8 [N, size, size, 3] RGB, windows of the side that the network sees. Gives
-      the same but `readable`, and logits float32 [N, K].
-    classes(): gives classes, string [K].
+    images(images): uint8 [N, size, size, 3] RGB, windows of the network's input size. Returns the
+      same without `readable`, and logits float32 [N, K].
+    classes(): returns classes, string [K].
 
     Args:
       model: single-device float32 network from preprocessed windows to logits [N, K].
-      inputs: what the network expects to see, its mean measured.
+      inputs: the network's input settings, with a measured mean.
       classes: K names.
-      max_pixels: that a picture may have.
+      max_pixels: the most pixels that a picture may have.
 
     Raises:
-      ValueError: there is not one name for each output.
+      ValueError: the number of names is not the number of outputs.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Classifier(tf.Module):
         classes: Sequence[str],
         max_pixels: int = EXPORTED.max_pixels,
     ):
-        """Makes the three functions; nothing is traced yet."""
+        """Makes the three functions, not yet traced."""
         super().__init__(name="classifier")
         decoding = dataclasses.replace(EXPORTED, max_pixels=max_pixels)
         if len(classes) != model.output_shape[-1]:
@@ -99,10 +99,10 @@ def trained(
     """Builds the classifier of a checkpoint, in float32 whatever it was trained in.
 
     Args:
-      network: resolved: number of classes and mean are known.
-      weights: by name: `conv1/kernel`, ...; all of the network's, no others.
+      network: resolved settings: number of classes and mean are known.
+      weights: all weights of the network and no others, by name: `conv1/kernel`, ...
       classes: names, in the order of the labels.
-      max_pixels: that a picture may have.
+      max_pixels: the most pixels that a picture may have.
     """
     model = alexnet(network)
     named_weights.assign(named_weights.named_weights(model), dict(weights))
@@ -127,10 +127,11 @@ def windows(
     Args:
       image_bytes: string [N], encoded pictures; N may be 0.
       inputs: sizes of window and square.
-      decoding: how many at once, and of which size; becomes part of the graph.
+      decoding: how many are decoded at once, and how large they may be; part of the graph.
 
     Returns:
-      uint8 [N, size, size, 3], and bool [N]: whether the picture could be decoded; zeros where not.
+      uint8 [N, size, size, 3], zeros where a picture could not be decoded; and bool [N], whether
+      it could.
     """
     num_images = tf.size(image_bytes, out_type=tf.int64)
 
@@ -147,23 +148,23 @@ def windows(
 
 
 class Given:
-    """Pictures in memory, as a Reader (`pipelines.sources`).
+    """Encoded pictures in memory, as a Reader (`pipelines.sources`).
 
     Args:
       image_bytes: string [N], encoded pictures.
     """
 
     def __init__(self, image_bytes: tf.Tensor):
-        """Keeps them."""
+        """Stores them."""
         self._image_bytes = image_bytes
 
     def read(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns one of them, and 0 instead of the label."""
+        """Returns one of them, and 0 as its label."""
         return self._image_bytes[index], tf.constant(0)
 
 
 def answer(logits: tf.Tensor, names: Sequence[bytes]) -> dict[str, tf.Tensor]:
-    """Turns logits, float32 [N, K], into probabilities and the likeliest names."""
+    """Turns logits, float32 [N, K], into probabilities and the names of the likeliest classes."""
     probabilities = tf.nn.softmax(logits)
     top, indices = tf.math.top_k(probabilities, min(TOP, len(names)))
     return {

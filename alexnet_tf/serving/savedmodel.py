@@ -1,10 +1,10 @@
-"""The directory of an export: TensorFlow's SavedModel, and beside it what it was made from.
+"""The directory of an export: TensorFlow's SavedModel, and a description of its origin.
 
     saved_model.pb, variables/        as TensorFlow writes them
     assets.extra/alexnet_tf.json      format_version, step, top1_error, recipe, network, classes,
                                       trained_with (versions), max_pixels (of a picture)
 
-It appears under its name whole, or not at all.
+It is written whole, or not at all.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ def save(classifier: Classifier, output: pathlib.Path, description: dict[str, An
       description: what it was made from; values that JSON has.
 
     Raises:
-      RunFailed: the disk does not take it. What stood at `output` still stands there.
+      RunFailed: it cannot be written. An older export at `output` is unchanged.
     """
     signatures = {
         name: getattr(classifier, name) for name in ("serving_default", "images", "classes")
@@ -50,13 +50,13 @@ def save(classifier: Classifier, output: pathlib.Path, description: dict[str, An
 
 
 def prepare(output: str) -> pathlib.Path:
-    """Finds out early whether an export may be written to a place; makes the folder above it.
+    """Checks early that an export may be written to `output`; makes the folder above it.
 
     Returns:
-      The place, absolute, links followed.
+      The absolute path, with links resolved.
 
     Raises:
-      UserError: something else is there, or the place cannot be written.
+      UserError: something else is there, or it cannot be written.
     """
     place = pathlib.Path(os.path.realpath(output))
     try:
@@ -81,12 +81,12 @@ def prepare(output: str) -> pathlib.Path:
 
 
 def is_export(path: pathlib.Path) -> bool:
-    """Whether a directory is one that `save` wrote."""
+    """Tells whether a directory is one that `save` wrote."""
     return (path / DESCRIPTION).is_file()
 
 
 def describe(path: pathlib.Path) -> dict[str, Any]:
-    """Reads what an export was made from; empty for a SavedModel of another program.
+    """Reads the description of an export; empty for a SavedModel of another program.
 
     Raises:
       RunFailed: it is damaged.
@@ -106,7 +106,7 @@ def load(path: pathlib.Path) -> Callable[..., dict[str, tf.Tensor]]:
     """Loads the `serving_default` of an export.
 
     Returns:
-      A function of `image_bytes` that gives what `Classifier` says.
+      A function of `image_bytes` with the outputs that `Classifier` describes.
 
     Raises:
       UserError: it is a SavedModel with other inputs or outputs.
@@ -129,7 +129,7 @@ def load(path: pathlib.Path) -> Callable[..., dict[str, tf.Tensor]]:
 
 @contextlib.contextmanager
 def _replacing(output: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Lends a directory beside `output` that takes its place once it is complete."""
+    """Yields a directory next to `output` that replaces it once it is complete."""
     unfinished = _unfinished(output)
     try:
         yield unfinished
@@ -156,6 +156,6 @@ def _damaged(path: pathlib.Path, error: Exception) -> RunFailed:
 
 
 def _reason(error: Exception) -> str:
-    """The system's own words where it has any; TensorFlow's first line otherwise."""
+    """Returns the system's reason if there is one; TensorFlow's first line otherwise."""
     text = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
     return text.splitlines()[0].rstrip(".") if text else type(error).__name__

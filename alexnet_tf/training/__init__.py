@@ -1,1 +1,1 @@
-"""Time, files and events: the loop and what it keeps."""
+"""Training and evaluation: the loop, the tasks, and the files of a run."""

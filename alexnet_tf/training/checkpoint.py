@@ -1,4 +1,4 @@
-"""Checkpoints: a directory each, renamed into place whole, with names of our own in it.
+"""Checkpoints: directories that are written whole, whose arrays have names of our own.
 
     checkpoints/step-000000740/arrays.npz    conv1/kernel, conv1/kernel/momentum, conv1/bias, ...
     checkpoints/step-000000740/state.json    format_version, config, classes, progress, versions
@@ -43,7 +43,7 @@ _ATTEMPTS = 5
 
 
 class Which(enum.StrEnum):
-    """Which checkpoint of a run is meant."""
+    """Which checkpoint of a run to use."""
 
     BEST = "best"
     LAST = "last"
@@ -57,10 +57,10 @@ def save(
     progress: dict,
     versions: dict,
 ) -> None:
-    """Writes a checkpoint; it is there whole, or not at all. Then removes those not kept.
+    """Writes a checkpoint, whole or not at all; then removes those that are not kept.
 
     Raises:
-      RunFailed: a weight is not finite, or the disk does not take it. Earlier ones stay good.
+      RunFailed: a weight is not finite, or it cannot be written. Earlier ones are unchanged.
     """
     for name, array in arrays.items():
         if not np.isfinite(array).all():
@@ -91,7 +91,7 @@ def save(
 
 
 def _write(unfinished: pathlib.Path, arrays: dict[str, np.ndarray], state: dict) -> None:
-    """Writes both files of a checkpoint, down to the disk."""
+    """Writes both files of a checkpoint and flushes them to the disk."""
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     with open(unfinished / "arrays.npz", "wb") as file:
@@ -107,7 +107,7 @@ def mark_evaluated(directory: pathlib.Path, progress: dict) -> None:
     """Adds what an evaluation found to the checkpoint of its step.
 
     Raises:
-      RunFailed: the disk does not take it; the next start evaluates the step once more.
+      RunFailed: it cannot be written; the next start evaluates the step once more.
     """
     path = directory / f"{_PREFIX}{progress['step']:09d}" / EVALUATION
     try:
@@ -119,12 +119,12 @@ def mark_evaluated(directory: pathlib.Path, progress: dict) -> None:
 def load(
     run_dir: str | os.PathLike, which: Which = Which.BEST, name: str = "run_dir"
 ) -> Checkpoint:
-    """Reads the description of a run's checkpoint; the arrays are read when asked for.
+    """Opens a run's checkpoint; its arrays are read when they are asked for.
 
     Args:
       run_dir: a run directory, or one that `convert` made.
       which: the best by validation error (the last where none was evaluated), or the last.
-      name: of the setting that names the directory, for messages.
+      name: the setting that names the directory, for messages.
 
     Raises:
       UserError: there is none.
@@ -169,7 +169,7 @@ def read_last(directory: pathlib.Path) -> Checkpoint | None:
 
 
 def clean(directory: pathlib.Path) -> None:
-    """Removes what killed writes left behind, and brings back what they had moved away."""
+    """Removes what killed writes left behind, and restores what they had moved away."""
     for path in directory.glob(f"{_UNFINISHED}old-*"):  # as alexnet_tf 0.1.0 called it
         place = directory / path.name.removeprefix(f"{_UNFINISHED}old-")
         if not place.exists():
@@ -183,13 +183,13 @@ def clean(directory: pathlib.Path) -> None:
 
 
 def needed_bytes(directory: pathlib.Path, arrays: dict[str, np.ndarray]) -> int:
-    """Disk space for the checkpoints to come: the most that are there at once, less those."""
+    """Computes the disk space for checkpoints still to come: the most at once, less those there."""
     num_missing = max(1, KEPT + 2 - len(_paths(directory)))
     return num_missing * sum(array.nbytes for array in arrays.values())
 
 
 def _paths(directory: pathlib.Path) -> list[pathlib.Path]:
-    """The finished checkpoints, oldest first; copies under other names are none of ours."""
+    """Lists the finished checkpoints, oldest first; copies under other names are ignored."""
     found = (path for path in directory.glob(f"{_PREFIX}*") if _NAME.fullmatch(path.name))
     return sorted(found, key=_step)
 
@@ -245,7 +245,7 @@ def _json(path: pathlib.Path) -> dict:
 
 
 def _check_kinds(values: dict, kinds: dict[str, type]) -> None:
-    """Refuses values of another kind than they were written with."""
+    """Refuses values of another type than `kinds` says."""
     for name, kind in kinds.items():
         if not isinstance(values.get(name), kind):
             raise ValueError(f"{name}={str(values.get(name))[:40]!r}, expected {kind.__name__}")

@@ -1,4 +1,4 @@
-"""Weights of another program, as `convert` leaves them: a directory that is no run.
+"""Weights of another program, as `convert` writes them: a directory that is not a run.
 
     classes.txt           the names of the classes, one a line
     weights/arrays.npz    conv1/kernel, conv1/bias, ... as in a checkpoint, without velocities
@@ -30,7 +30,7 @@ FOLDER = "weights"
 
 
 def is_converted(directory: str | os.PathLike) -> bool:
-    """Whether a directory holds converted weights."""
+    """Tells whether a directory holds converted weights."""
     return (pathlib.Path(directory) / FOLDER).is_dir()
 
 
@@ -42,18 +42,18 @@ def write(
     source: str,
     versions: dict,
 ) -> None:
-    """Writes weights into a new or empty directory; they are there whole, or not at all.
+    """Writes weights into an empty directory, whole or not at all.
 
     Args:
-      directory: exists.
-      arrays: float32, by our names.
-      network: with its number of classes and its input.
+      directory: an existing directory.
+      arrays: float32 weights by our names.
+      network: the network, with its number of classes and its input.
       classes: K names.
       source: file or directory that the weights were read from, as it was typed.
-      versions: programs that converted them.
+      versions: versions of the programs that converted them.
 
     Raises:
-      RunFailed: the disk does not take them.
+      RunFailed: they cannot be written.
     """
     unfinished = directory / f".{FOLDER}.unfinished"
     state = {
@@ -79,9 +79,9 @@ def write(
 
 
 def load(directory: pathlib.Path) -> Checkpoint:
-    """Opens converted weights as if they were a checkpoint, of no step.
+    """Opens converted weights as a checkpoint without a step.
 
-    Its settings are those under which the weights are evaluated: the paper's, but for the network.
+    Its settings are those to evaluate with: the paper's, except for the network.
 
     Raises:
       UserError: a later version wrote them.

@@ -1,4 +1,4 @@
-"""Sums over examples, and the ratios made of them once, at the end."""
+"""Sums over examples, and their ratios, computed once at the end."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ class Counts(NamedTuple):
     seen: tf.Tensor
     """Examples that counted."""
     skipped: tf.Tensor
-    """Examples that could not be decoded and kept their place, unlearned."""
+    """Examples that could not be decoded; they keep their place but do not train."""
     loss: tf.Tensor
     """Summed cross-entropy, in nats."""
     top1: tf.Tensor
@@ -24,7 +24,7 @@ class Counts(NamedTuple):
 
 
 def count(scores: tf.Tensor, losses: tf.Tensor, batch) -> Counts:
-    """Counts of one batch.
+    """Computes the Counts of one batch.
 
     Args:
       scores: float32 [N, K], logits or probabilities.
@@ -43,10 +43,10 @@ def count(scores: tf.Tensor, losses: tf.Tensor, batch) -> Counts:
 
 
 def credit(scores: tf.Tensor, label: tf.Tensor, k: int) -> tf.Tensor:
-    """How far each label is among the k highest scores; classes of equal score share the places.
+    """Tells whether each label is among the k highest scores; equal scores share the places.
 
     Returns:
-      float64 [N] from 0 to 1, as the 2012 program counted.
+      float64 [N] from 0 to 1, a fraction for ties, as in the 2012 program.
     """
     own = tf.gather(scores, label, axis=1, batch_dims=1)[:, None]
     above = tf.reduce_sum(tf.cast(scores > own, tf.float64), axis=1)
@@ -56,13 +56,13 @@ def credit(scores: tf.Tensor, label: tf.Tensor, k: int) -> tf.Tensor:
 
 
 def balanced_weights(class_counts: tuple[int, ...]) -> tuple[float, ...]:
-    """Weighs classes so that all count the same: each num_examples / (K * its examples)."""
+    """Computes weights that balance the classes: num_examples / (K * examples of the class)."""
     whole, num_classes = sum(class_counts), len(class_counts)
     return tuple(whole / (num_classes * max(count, 1)) for count in class_counts)
 
 
 def ratios(counts: Counts, num_classes: int) -> dict[str, float | int | None]:
-    """What people read: mean loss, and errors as fractions; top5_error is None when K <= 5."""
+    """Computes mean loss and errors, as fractions; top5_error is None if K <= 5."""
     seen = max(float(counts.seen), 1.0)
     return {
         "loss": float(counts.loss) / seen,

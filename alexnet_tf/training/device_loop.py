@@ -17,45 +17,45 @@ from pipelines.dataset import Batch, train_dataset
 
 
 class Carried(NamedTuple):
-    """What one launch hands to the next; a checkpoint keeps it, so launches leave no trace."""
+    """What one launch passes to the next; stored in checkpoints, so launches change no result."""
 
     sums: Counts
-    """Since the last line of training metrics."""
+    """Sums since the last line of training metrics."""
     scale: Scale
     """The loss scale of float16."""
 
 
 class Report(NamedTuple):
-    """What a launch has to say about its steps, beside what it carries on."""
+    """What a launch reports about its steps, besides what it passes on."""
 
     bad_step: int
     """The first step whose loss was not finite; 0 where all were."""
     lost: np.ndarray
     """int64 [any]; examples that could not be decoded."""
     seconds: float
-    """Of the whole launch."""
+    """Duration of the launch."""
     waited_seconds: float | None
-    """Of it, spent with nothing to do because no batch was there; measured in the graph. None on a
-    GPU, which would have to stop at each step for the host's clock, and for a deterministic run,
-    whose graphs may not look at one (TF 2.21)."""
+    """The part of it spent waiting for batches, measured in the graph. None on a GPU, which would
+    have to stop at each step for the host's clock, and for a deterministic run, whose graphs may
+    not read a clock (TF 2.21)."""
 
 
 class Launcher:
-    """Makes steps without the host in between.
+    """Runs several steps without the host in between.
 
     Args:
       task: what a step does and counts.
       state: network and optimizer, built inside the strategy's scope.
-      config: of the run.
-      strategy: who computes.
+      config: the run's settings.
+      strategy: the distribution strategy.
       source: the training Source.
-      first_position: of the first example to come (step - 1 times the batch size).
+      first_position: position of the next example: (step - 1) * global_batch_size.
     """
 
     def __init__(
         self, task: Task, state: TrainState, config: Config, strategy, source, first_position: int
     ):
-        """Starts reading, and builds the graph when it is first called."""
+        """Starts reading; the graph is built at the first call."""
         rows = config.run.global_batch_size // strategy.num_replicas_in_sync
         dataset = distribute(
             strategy,
@@ -70,10 +70,10 @@ class Launcher:
     def __call__(
         self, first_step: int, rates: list[float], carried: Carried
     ) -> tuple[Carried, Report]:
-        """Makes one step for each learning rate.
+        """Runs one step for each learning rate.
 
         Args:
-          first_step: from 1.
+          first_step: number of the first step, from 1.
           rates: learning rates of the steps.
           carried: what the last launch returned.
         """
@@ -88,7 +88,7 @@ class Launcher:
 
 
 def _graph(task: Task, state: TrainState, strategy, iterator, has_clock: bool):
-    """The tf.function behind a Launcher; one graph for any number of steps."""
+    """Makes the tf.function of a Launcher; one graph for any number of steps."""
     signature = Carried(
         task.counts(*[tf.TensorSpec([], tf.float64)] * len(task.zero)),
         Scale(tf.TensorSpec([], tf.float32), tf.TensorSpec([], tf.int64)),
@@ -134,7 +134,7 @@ def _graph(task: Task, state: TrainState, strategy, iterator, has_clock: bool):
 
 
 def _time_after(tensors, has_clock: bool) -> tf.Tensor:
-    """Reads the clock once these are there; 0 without one."""
+    """Reads the clock once `tensors` are computed; 0 without a clock."""
     if not has_clock:
         return tf.zeros([], tf.float64)
     with tf.control_dependencies([tf.identity(tensor) for tensor in tensors]):
@@ -142,7 +142,7 @@ def _time_after(tensors, has_clock: bool) -> tf.Tensor:
 
 
 def carried(sums: Counts, loss_scale: float, good_steps: int) -> Carried:
-    """What stands in a checkpoint, as tensors."""
+    """Makes a Carried of numbers from a checkpoint."""
     return Carried(
         type(sums)(*[tf.constant(x, tf.float64) for x in sums]),
         Scale(tf.constant(loss_scale, tf.float32), tf.constant(good_steps, tf.int64)),

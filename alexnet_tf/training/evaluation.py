@@ -1,4 +1,4 @@
-"""Every example of a set exactly once, summed over replicas, divided once."""
+"""Evaluation: every example of a set exactly once, summed over replicas, divided once."""
 
 import sys
 from collections.abc import Callable
@@ -25,18 +25,18 @@ TEN_VIEW_SHARE = 8
 
 
 class Evaluator:
-    """Evaluates a network on one set, as often as asked; the graph is built once.
+    """Evaluates a network on one set, as often as it is called; the graph is built once.
 
     Args:
-      model: made inside the strategy's scope.
+      model: the network, built inside the strategy's scope.
       source: a pipelines Source.
-      config: of the run; `run.global_batch_size` pictures are seen at once.
-      strategy: who computes.
+      config: the run's settings; `run.global_batch_size` pictures are one batch.
+      strategy: the distribution strategy.
       views: center, or the paper's ten.
 
     Attributes:
-      confusion: int64 [K, K] of the last call: how many examples of each class (row) were taken
-        for each class (column), the one of highest score; of equal scores the first.
+      confusion: int64 [K, K] of the last call: how many examples of each class (row) were
+        predicted as each class (column), that of the highest score; of equal scores the first.
     """
 
     def __init__(
@@ -75,11 +75,10 @@ class Evaluator:
         """Sees every example once.
 
         Args:
-          is_stopped: asked between two batches whether to give up.
+          is_stopped: asked between two batches whether to stop early.
 
         Returns:
-          `counts.ratios` of all; None where it was given up. `confusion` holds what was seen class
-          by class.
+          `counts.ratios` of all examples; None if it was stopped. Also sets `confusion`.
 
         Raises:
           UserError: a picture cannot be decoded and `data.on_error` is fail.
@@ -104,24 +103,24 @@ class Evaluator:
 
 
 class Found(NamedTuple):
-    """What an evaluation found, and on what."""
+    """What an evaluation found, and the source that it was made on."""
 
     result: dict[str, float | int | None]
-    """As `Evaluator.__call__` returns it."""
+    """What `Evaluator.__call__` returned."""
     confusion: np.ndarray
-    """As in Evaluator."""
+    """`Evaluator.confusion`."""
     source: Source
 
 
 def evaluate(
     stored: checkpoint.Checkpoint, config: Config, views: Views, split: Split = Split.VAL
 ) -> Found:
-    """Evaluates a checkpoint on a part of `config.data`, as one evaluates: nothing is random.
+    """Evaluates a checkpoint on a split of `config.data`, without augmentation.
 
-    The source may hold some of the network's classes only; they are known by their names.
+    The source may have only some of the network's classes; they are matched by name.
 
     Raises:
-      UserError: the data cannot be opened, or have a class that the network does not know.
+      UserError: the data cannot be opened, or have a class that the network lacks.
       RunFailed: the checkpoint is damaged.
     """
     strategy, weights = make_strategy(config.run), stored.weights()
@@ -139,7 +138,7 @@ def evaluate(
 
 
 def _counted(strategy: tf.distribute.Strategy, batch, cells) -> tf.Tensor:
-    """Cells of the confusion matrix of those examples of a distributed batch that count."""
+    """Collects the confusion-matrix cells of the unmasked examples of a distributed batch."""
     parts = zip(
         strategy.experimental_local_results(batch.mask),
         strategy.experimental_local_results(cells),
@@ -149,7 +148,7 @@ def _counted(strategy: tf.distribute.Strategy, batch, cells) -> tf.Tensor:
 
 
 def undecoded(strategy: tf.distribute.Strategy, batch) -> tf.Tensor:
-    """Indices of the examples of a distributed batch that could not be decoded: int64 [any]."""
+    """Lists the indices of a distributed batch's examples that could not be decoded, int64."""
     parts = zip(
         strategy.experimental_local_results(batch.mask),
         strategy.experimental_local_results(batch.index),
@@ -165,8 +164,8 @@ def report(
 
     Raises:
       UserError: there is one and `on_error` is fail.
-      RunFailed: nothing is wrong with one, but reading it failed; never skipped, since the run
-        would end otherwise than an undisturbed one.
+      RunFailed: a sound picture could not be read; it is never skipped, since the run would then
+        differ from an undisturbed one.
     """
     for index in lost:
         name = source.name(int(index))

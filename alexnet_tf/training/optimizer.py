@@ -11,21 +11,21 @@ from alexnet_tf.errors import expected_one_of
 
 @keras.saving.register_keras_serializable("alexnet_tf")
 class PaperSGD(keras.optimizers.Optimizer):
-    """Stochastic gradient descent with momentum and the decay inside it.
+    """Stochastic gradient descent with momentum, which includes the weight decay.
 
         v <- momentum * v - rate * (gradient + decay * w)
         w <- w + v
 
-    Keras' own `SGD(weight_decay=...)` takes the decay outside of v, which makes it ten times weaker
-    at momentum 0.9. The rule runs after the gradients of all replicas were summed.
+    Keras' own `SGD(weight_decay=...)` keeps the decay out of v, which makes it ten times weaker at
+    momentum 0.9. The rule is applied after the gradients of all replicas were summed.
 
     Args:
-      learning_rate: of the kernels; assign to `optimizer.learning_rate` to change it.
+      learning_rate: learning rate of the kernels; assign to `optimizer.learning_rate` to change it.
       momentum: 0 to below 1.
-      decay: of the kernels.
+      decay: weight decay of the kernels.
       bias_rate: learning rate of the biases as a multiple of the kernels'; 2 in the 2012 program.
-      bias_decay: of the biases. Gains and offsets of a normalization count as biases.
-      rates: by the name of a layer, what multiplies the learning rates of its kernel and bias.
+      bias_decay: weight decay of the biases. Gains and offsets of normalization count as biases.
+      rates: multipliers of the learning rates of kernel and bias, by the name of their layer.
     """
 
     def __init__(
@@ -68,14 +68,14 @@ class PaperSGD(keras.optimizers.Optimizer):
         )
 
     def hold(self, is_held: tf.Tensor) -> None:
-        """Makes the next updates leave weights and velocities as they are, where True.
+        """Makes the next updates leave weights and velocities unchanged, if True.
 
-        Gradients have to be finite all the same.
+        Gradients must be finite even then.
         """
         self.is_held.assign(is_held)
 
     def update_step(self, gradient, variable, learning_rate):
-        """Moves one variable by a gradient that is summed over replicas."""
+        """Updates one variable by a gradient that is summed over replicas."""
         index = self._get_variable_index(variable)
         factor, decay = self._factor_and_decay(self._trainable_variables[index])
         rate = tf.cast(learning_rate, variable.dtype) * factor
@@ -86,19 +86,19 @@ class PaperSGD(keras.optimizers.Optimizer):
             _move(variable.handle, velocity.handle, gradient, rate, decay, self.momentum, held)
 
     def _factor_and_decay(self, variable) -> tuple[float, float]:
-        """Gives what multiplies the learning rate for a variable, and its decay."""
+        """Returns the multiplier of the learning rate for a variable, and its weight decay."""
         is_bias = variable.name != "kernel"
         factor = (self.bias_rate if is_bias else 1.0) * self.rates.get(_layer(variable), 1.0)
         return factor, self.bias_decay if is_bias else self.decay
 
     def get_config(self) -> dict:
-        """What `from_config` needs to make it again."""
+        """Returns the arguments of `__init__`."""
         mine = ("momentum", "decay", "bias_rate", "bias_decay", "rates")
         return super().get_config() | {name: getattr(self, name) for name in mine}
 
 
 def optimizer(config: OptimizerConfig) -> PaperSGD:
-    """The optimizer of a run."""
+    """Builds the optimizer of a run."""
     return PaperSGD(
         config.learning_rate,
         momentum=config.momentum,
@@ -110,34 +110,34 @@ def optimizer(config: OptimizerConfig) -> PaperSGD:
 
 
 def _layer(variable: keras.Variable) -> str:
-    """The layer that a variable belongs to; empty for one that stands alone."""
+    """Returns the name of the layer that a variable belongs to; empty if there is none."""
     return variable.path.rpartition("/")[0].rpartition("/")[2]
 
 
 def _beside(variable: tf.Variable, slot: tf.Variable) -> tf.Variable:
-    """The part of a mirrored slot on the device of one part of its variable.
+    """Finds the part of a mirrored slot on the device of one part of its variable.
 
-    Only a plain variable has the one handle that `_move` takes.
+    Only a plain variable has the single handle that `_move` takes.
     """
     parts = tf.distribute.get_strategy().experimental_local_results(slot)
     return next(part for part in parts if part.device == variable.device)
 
 
 def _before_cast(gradient: tf.Tensor) -> tf.Tensor:
-    """Takes a gradient of 16 bits before it was cast to float32: `_move` casts in its own pass."""
+    """Finds the 16-bit gradient that was cast to float32: `_move` casts in its own pass."""
     is_cast = tf.is_symbolic_tensor(gradient) and gradient.op.type == "Cast"
     return gradient.op.inputs[0] if is_cast else gradient
 
 
 @tf.function(jit_compile=True)
 def _move(variable, velocity, gradient, rate, decay, momentum, is_held):
-    """The two lines of the rule, in one pass over memory and in place, thanks to XLA.
+    """Applies the two lines of the rule in place and in one pass over memory, compiled by XLA.
 
     Operation by operation they take a twelfth of a step of the paper's network (TF 2.21, CPU).
-    Gradients are finite, also where the variable is held.
+    Gradients must be finite, even if the variable is held.
 
-    It takes the handles of variable and velocity. Given variables, it would hold weak references
-    to the first ones, and fail for the next model once they are deleted (TF 2.21).
+    It takes the handles of variable and velocity. Given variables, it would keep weak references
+    to the first ones, and fail for the next model once these are deleted (TF 2.21).
     """
     dtype = rate.dtype
     gradient = tf.cast(gradient, dtype)

@@ -1,4 +1,4 @@
-"""What an evaluation found, class by class: two files and a table."""
+"""The results of an evaluation by class: two files and a table."""
 
 import json
 import pathlib
@@ -14,7 +14,7 @@ NUM_SHOWN = 20
 
 
 def measures(confusion: np.ndarray, classes: tuple[str, ...]) -> list[dict]:
-    """Counts and ratios of each class.
+    """Computes counts and ratios of each class.
 
     Args:
       confusion: int64 [K, K], as in Evaluator.
@@ -22,7 +22,7 @@ def measures(confusion: np.ndarray, classes: tuple[str, ...]) -> list[dict]:
 
     Returns:
       for each class `class`, `examples`, `predicted`, `correct`, `recall` (correct / examples) and
-      `precision` (correct / predicted); a ratio of nothing is None.
+      `precision` (correct / predicted); a ratio with denominator 0 is None.
     """
     columns = confusion.sum(axis=1), confusion.sum(axis=0), confusion.diagonal()
     return [
@@ -44,8 +44,8 @@ def write(directory: pathlib.Path, about: dict, confusion: np.ndarray, classes) 
     """Writes per_class.json and confusion.png; returns the measures.
 
     Args:
-      directory: an existing one.
-      about: what else per_class.json says.
+      directory: an existing directory.
+      about: further values for per_class.json.
       confusion: int64 [K, K].
       classes: their names.
 
@@ -63,7 +63,7 @@ def write(directory: pathlib.Path, about: dict, confusion: np.ndarray, classes) 
 
 
 def table(found: list[dict]) -> str:
-    """Lays the classes of lowest recall out as text, with their numbers in the picture."""
+    """Writes a table of the classes of lowest recall, with their numbers in the picture."""
     order = sorted(
         range(len(found)), key=lambda i: (found[i]["recall"] is None, found[i]["recall"])
     )

@@ -26,10 +26,10 @@ from pipelines.sources import Source, open_source
 
 
 def run(config: Config, callbacks=()) -> tuple[int, dict]:
-    """Trains a run to its end, or goes on with it.
+    """Trains a run to its end, or resumes it.
 
     Args:
-      config: as resolved from flags.
+      config: the settings, resolved from flags.
       callbacks: Keras callbacks.
 
     Returns:
@@ -71,7 +71,7 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
 
 
 def _set_aside(run_dir: pathlib.Path) -> None:
-    """Keeps the metrics of a run whose checkpoints are gone, and says where."""
+    """Moves away the metrics of a run whose checkpoints are gone, and says where to."""
     aside = run_directory.set_aside(run_dir)
     if aside:
         print(
@@ -82,7 +82,7 @@ def _set_aside(run_dir: pathlib.Path) -> None:
 
 
 def _train(config, strategy, sources, run_dir, callbacks, first) -> tuple[int, dict]:
-    """Restores or starts, trains, and writes result.json at the end."""
+    """Starts or resumes, trains, and writes result.json at the end."""
     task = classification(config, sources[0])
     trainer = Trainer(config, task, strategy, sources, run_dir, callbacks)
     if first:
@@ -138,10 +138,10 @@ def _with_classes(config: Config, classes: tuple[str, ...]) -> Config:
 def _prepare(
     config: Config, train: Source, val: Source, measured_mean: Any
 ) -> tuple[Config, Source, Source]:
-    """Fills the cache, and measures the mean color where the settings leave it to the data.
+    """Fills the cache, and measures the mean color if the settings leave it to the data.
 
-    A run that goes on knows the mean that was measured at its start. What is none is measured
-    again, and the comparison with what the run has stored then says so.
+    A resumed run uses the mean that was measured at its start. A damaged one is measured again,
+    and the comparison with the stored settings then tells.
     """
     inputs, most = config.network.input, config.data.max_pixels
     try:
@@ -161,7 +161,7 @@ def _prepare(
 
 
 def _identity(train: Source, val: Source) -> dict:
-    """What data.json stores: enough to notice that the data have changed."""
+    """Makes what data.json stores, enough to notice that the data have changed."""
     return {
         f"{split}_{name}": getattr(source, name)
         for split, source in (("train", train), ("val", val))
@@ -170,7 +170,7 @@ def _identity(train: Source, val: Source) -> dict:
 
 
 def _check_length(run_dir: pathlib.Path, config: Config, stored: Config, num_examples: int) -> None:
-    """Refuses another length where the learning rate of every step depends on it."""
+    """Refuses another length if the learning rate of every step depends on it."""
     if not schedules.needs_length(config.optimizer.schedule):
         return
     before, now = stored.num_steps(num_examples), config.num_steps(num_examples)
@@ -183,7 +183,7 @@ def _check_length(run_dir: pathlib.Path, config: Config, stored: Config, num_exa
 
 
 def _announce(trainer: Trainer, strategy, run_dir: pathlib.Path, first: start.Start | None) -> None:
-    """Says where, what and how long, on standard error."""
+    """Says on standard error what is trained, where and for how long."""
     config, progress = trainer.config, trainer.state.progress
     source = trainer.train_source
     begun = f"going on after step {progress.step}" if progress.step else "a new run"
@@ -205,7 +205,7 @@ def _announce(trainer: Trainer, strategy, run_dir: pathlib.Path, first: start.St
 
 
 def _end(trainer: Trainer, run_dir: pathlib.Path) -> str:
-    """Says that a run is finished, why, and how it can go on."""
+    """Says that a run is finished, why, and how to extend it."""
     config, progress = trainer.config, trainer.state.progress
     if trainer.has_stalled():
         why = (
@@ -224,7 +224,7 @@ def _end(trainer: Trainer, run_dir: pathlib.Path) -> str:
 
 
 def _finished(trainer: Trainer, run_dir: pathlib.Path) -> dict:
-    """The result of a run that was finished before; it may have been killed while writing it."""
+    """Reads the result of a finished run; makes it again if a kill kept it from being written."""
     path = run_dir / "result.json"
     stored = run_directory.read_json(path)
     if stored.get("step") == trainer.state.progress.step:
@@ -235,7 +235,7 @@ def _finished(trainer: Trainer, run_dir: pathlib.Path) -> dict:
 
 
 def _result(trainer: Trainer, run_dir: pathlib.Path) -> dict:
-    """The last line of standard output, and result.json."""
+    """Makes the result: the last line of standard output, and result.json."""
     progress = trainer.state.progress
     speed = trainer.timer.steps_per_second() if trainer.timer.has_measured() else None
     evaluation = progress.evaluation or {}

@@ -1,4 +1,4 @@
-"""The directory of a run: its lock, what it is compared with at resume, room on the disk."""
+"""The directory of a run: its lock, the comparison at resume, its small files, disk space."""
 
 import fcntl
 import itertools
@@ -17,7 +17,7 @@ LISTED = 3
 
 
 class Lock:
-    """Keeps a second process out of a run directory; the system releases it when we die."""
+    """Keeps a second process out of a run directory; the system releases it when we end."""
 
     def __init__(self, run_dir: pathlib.Path):
         """Takes the lock.
@@ -49,21 +49,21 @@ class Lock:
             ) from error
 
     def release(self) -> None:
-        """Lets another process in."""
+        """Releases the lock."""
         self._file.close()
 
 
 def check_same_run(run_dir: pathlib.Path, config: Config, data: dict, stored_data: dict) -> None:
-    """Compares a run that is to go on with what its directory says it is about.
+    """Compares the settings and data of a resumed run with those stored in its directory.
 
     Args:
-      run_dir: its directory.
-      config: resolved.
-      data: what data.json would hold.
-      stored_data: what it holds.
+      run_dir: the run directory.
+      config: resolved settings.
+      data: what data.json would contain now.
+      stored_data: what it contains.
 
     Raises:
-      UserError: it has other settings or other data.
+      UserError: settings or data differ.
     """
     settings = read_json(run_dir / "config.json")
     if settings:
@@ -94,10 +94,10 @@ def check_same_run(run_dir: pathlib.Path, config: Config, data: dict, stored_dat
 def check_same_classes(
     run_dir: pathlib.Path, stored: tuple[str, ...], now: tuple[str, ...]
 ) -> None:
-    """Compares the names of the classes of a run that is to go on with those of the data.
+    """Compares the class names of a resumed run with those of the data.
 
     Raises:
-      UserError: with the first that differ, and how many do.
+      UserError: they differ; the message has the first, and how many.
     """
     pairs = list(itertools.zip_longest(stored, now, fillvalue="none"))
     changed = [f"{old} -> {new}" for old, new in pairs if old != new]
@@ -111,13 +111,13 @@ def check_same_classes(
 
 
 def describe_run(run_dir: pathlib.Path, config: Config, data: dict) -> None:
-    """Writes what a run is about into its directory."""
+    """Writes a run's settings and the description of its data into its directory."""
     write_text(run_dir / "config.json", json.dumps(json_form.to_json(config), indent=1))
     write_text(run_dir / "data.json", json.dumps(data, indent=1))
 
 
 def read_json(path: pathlib.Path) -> dict:
-    """Reads one of the small files of a run directory; {} where it is missing."""
+    """Reads one of the small files of a run directory; {} if it is missing."""
     try:
         found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         if not isinstance(found, dict):
@@ -131,10 +131,10 @@ def read_json(path: pathlib.Path) -> dict:
 
 
 def set_aside(run_dir: pathlib.Path) -> pathlib.Path | None:
-    """Moves what a run has written that has no checkpoint any more, before a new one begins there.
+    """Moves away what a run without checkpoints has written, before a new run begins there.
 
     Returns:
-      The folder that holds it now, such as run_dir/aside-1; None where nothing was written.
+      The new folder, such as run_dir/aside-1; None if nothing was written.
     """
     if not any(path.stat().st_size for path in run_dir.glob("metrics.jsonl")):
         return None
@@ -150,10 +150,10 @@ def set_aside(run_dir: pathlib.Path) -> pathlib.Path | None:
 
 
 def check_space(run_dir: pathlib.Path, needed: int) -> None:
-    """Refuses to start a run whose checkpoints would not fit.
+    """Refuses a run whose checkpoints would not fit on the disk.
 
     Raises:
-      UserError: with both figures.
+      UserError: the space needed is more than the space left; the message has both.
     """
     free = shutil.disk_usage(run_dir).free
     if free < needed:
@@ -167,7 +167,7 @@ def write_text(path: pathlib.Path, text: str) -> None:
     """Replaces a small file whole.
 
     Raises:
-      RunFailed: the disk does not take it.
+      RunFailed: it cannot be written.
     """
     with writing(path):
         files.write_text(path, text)

@@ -1,6 +1,6 @@
 """The learning rate of every step, as plain arithmetic. Imports no TensorFlow.
 
-Only the plateau schedule has a state, which the checkpoint keeps.
+Only the plateau schedule has a state, which checkpoints store.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ AUTO2012_BASE, AUTO2012_PIECES = 250.0, 4
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plateau:
-    """What the plateau schedule remembers between evaluations."""
+    """The state of the plateau schedule between evaluations."""
 
     drops: int = 0
     """How often the rate was divided."""
@@ -24,14 +24,14 @@ class Plateau:
     """Evaluations since the last best error."""
 
     def __post_init__(self):
-        """Refuses what is not of its type; before 0.1.0 the best error began as infinity."""
+        """Refuses values of other types; before 0.1.0 the first best error was infinity."""
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if type(value) is not type(field.default) or not value >= 0:
                 raise ValueError(f"plateau.{field.name}={value!r}, expected {field.type.__name__}")
 
     def after(self, error: float, config: OptimizerConfig) -> "Plateau":
-        """The state once an evaluation has found `error`, a fraction (paper, section 5)."""
+        """Returns the state after an evaluation with `error`, a fraction (paper, section 5)."""
         if error < self.best_error:
             return dataclasses.replace(self, best_error=error, waited=0)
         if self.waited + 1 >= config.patience_epochs and self.drops < config.max_drops:
@@ -40,21 +40,21 @@ class Plateau:
 
 
 def needs_length(schedule: Schedule) -> bool:
-    """Whether the schedule depends on how long the run is; such a run cannot be extended."""
+    """Tells whether a schedule depends on the run's length; such a run cannot be extended."""
     return schedule in (Schedule.COSINE, Schedule.AUTO2012)
 
 
 def learning_rate(
     config: OptimizerConfig, step: int, num_steps: int, steps_per_epoch: float, plateau: Plateau
 ) -> float:
-    """The learning rate of one step.
+    """Computes the learning rate of one step.
 
     Args:
       config: base rate and schedule.
-      step: from 1.
-      num_steps: of the whole run.
+      step: number of the step, from 1.
+      num_steps: steps of the whole run.
       steps_per_epoch: examples / global batch size; need not be whole.
-      plateau: its state; other schedules ignore it.
+      plateau: state of the plateau schedule; other schedules ignore it.
     """
     done = step - 1  # updates that lie behind
     epoch = done / steps_per_epoch

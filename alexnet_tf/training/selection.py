@@ -1,6 +1,6 @@
-"""The layers that settings name: which to start from, to freeze, to train at a rate of their own.
+"""The layers that settings name: to start from, to freeze, to train at a rate of their own.
 
-Imports no TensorFlow, so that a misspelt layer is found before anything starts.
+Imports no TensorFlow, so that a misspelled layer is found before anything starts.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ ANY_CLASSES = 10
 
 
 def layers_with_weights(network: NetworkConfig) -> list[str]:
-    """Lists the layers of a network that files know, bottom to top; the last gives the classes.
+    """Lists the layers of a network that have weights, bottom to top; the last is the output.
 
     Raises:
       ValueError: the network cannot be built.
@@ -47,7 +47,7 @@ def frozen_layers(config: Config) -> tuple[str, ...]:
 
 
 def check(config: Config) -> None:
-    """Compares the names of layers in the settings with those of the network.
+    """Checks the names of layers in the settings.
 
     Raises:
       UserError: the network has no such layer, or two settings contradict each other.

@@ -7,17 +7,17 @@ import threading
 class Signals:
     """Turns SIGTERM and Ctrl-C into a stop request that the loop reads between two launches.
 
-    A second signal acts at once, as if nobody listened.
+    A second signal acts at once, as it would by default.
     """
 
     CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 
     def __init__(self):
-        """No request yet."""
+        """Starts without a request."""
         self.exit_code: int | None = None
 
     def __enter__(self) -> "Signals":
-        """Listens, where Python permits it: in the main thread."""
+        """Installs the handlers, if Python permits it: in the main thread."""
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._note) for number in self.CODES}
         else:
@@ -25,7 +25,7 @@ class Signals:
         return self
 
     def __exit__(self, *unused) -> None:
-        """Gives the signals back."""
+        """Restores the earlier handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

@@ -1,4 +1,4 @@
-"""Which part of a data set an evaluation takes where nobody says."""
+"""Which split an evaluation takes by default."""
 
 import os
 import pathlib
@@ -11,15 +11,15 @@ from pipelines.sources import open_source, own_splits
 
 
 def default_split(config: Config, trained_on: str, run_dir: str | os.PathLike) -> Split:
-    """Chooses what no training has seen, as far as can be known.
+    """Chooses the split that the run was not trained on, as far as is known.
 
-    That is val where the source has one of its own, or where its pictures are those that the run
-    was trained on, from which a part was held out; and all where a folder is only to be tested.
+    It is val where the source has a val of its own, or where the run was trained on the source and
+    held a part out; otherwise all.
 
     Args:
-      config: of the evaluation; its `data` are to be tested.
+      config: settings of the evaluation; `data` names the source.
       trained_on: the run's own data.source.
-      run_dir: of the run; its data.json says which pictures it saw.
+      run_dir: the run directory; its data.json says which pictures the run saw.
 
     Raises:
       UserError: there is nothing to read.
@@ -34,13 +34,13 @@ def default_split(config: Config, trained_on: str, run_dir: str | os.PathLike) -
 
 
 def _is_same_place(config: Config, trained_on: str) -> bool:
-    """Whether the run was trained on this folder; pictures may have been added since."""
+    """Tells whether the run was trained on this folder, to which pictures may have been added."""
     here, there = (x.partition(":") for x in (config.data.source, trained_on))
     return here[0] == there[0] and os.path.realpath(here[2]) == os.path.realpath(there[2])
 
 
 def _are_same_pictures(config: Config, seen: dict) -> bool:
-    """Whether both splits have the pictures that data.json tells of, wherever they are now."""
+    """Tells whether both splits have the pictures that data.json lists, wherever they are now."""
     try:
         digests = {
             f"{split}_digest": open_source(config.data, split, config.run.seed).digest

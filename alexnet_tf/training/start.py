@@ -27,16 +27,16 @@ Arrays = dict[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Found:
-    """What there is to start from."""
+    """Weights found at `run.start_from`."""
 
     what: str
-    """For people: the path, and which step of a run."""
+    """The path, and the step of a run, for messages."""
     arrays: Arrays
-    """Float32, by our names."""
+    """Float32 weights by our names."""
     others: tuple[str, ...] = ()
-    """What is there beside them."""
+    """Names of what else is there."""
     layout: Layout
-    """Says in which order the first layer takes red, green and blue."""
+    """The layout of the file: the order in which the first layer takes red, green and blue."""
     classes: tuple[str, ...] = ()
     """Names of the classes, where they are known."""
 
@@ -46,16 +46,16 @@ class Start:
     """The first weights of a run."""
 
     arrays: Arrays
-    """Weights to begin with, by our names; what is missing begins anew."""
+    """Weights to start from, by our names; missing ones are initialized."""
     lines: tuple[str, ...]
-    """What was taken and what starts anew, for people."""
+    """Sentences about which layers were taken and which are initialized."""
 
 
 def check_place(config: Config) -> None:
-    """Refuses to train where weights lie that no run has made, or to start from nothing.
+    """Refuses a run directory with converted weights, and a `start_from` that does not exist.
 
     Raises:
-      UserError: with what to type.
+      UserError: it is one of these; the message has the flags to type.
     """
     run_dir, source = pathlib.Path(config.run_dir), config.run.start_from
     if source and os.path.realpath(source) == os.path.realpath(run_dir):
@@ -76,12 +76,12 @@ def check_place(config: Config) -> None:
 
 
 def with_network(config: Config, source: str, run_dir: str) -> Config:
-    """Takes network and input from a directory to start from; once the run has begun, from itself.
+    """Takes network and input from a directory to start from, or from the run if it has begun.
 
     Args:
-      config: of the recipe; keeps its number of classes.
-      source: what `run.start_from` will be. A file brings neither network nor input.
-      run_dir: of the run.
+      config: the recipe's settings; the number of classes is kept.
+      source: the value of `run.start_from`. A file has neither network nor input.
+      run_dir: the run directory.
 
     Raises:
       UserError: the directory holds no weights.
@@ -111,8 +111,8 @@ def load(config: Config, classes: tuple[str, ...]) -> Start:
     """Reads the first weights of a run.
 
     Args:
-      config: resolved; `run.start_from` names the place.
-      classes: of the data.
+      config: resolved settings; `run.start_from` names the directory or file.
+      classes: class names of the data.
 
     Raises:
       UserError: there are none, or they do not fit the network.
@@ -173,13 +173,13 @@ def _layers(arrays: Arrays) -> list[str]:
 
 
 def _arrays_of(row: Row, found: Found) -> Arrays:
-    """Picks what was found of one layer, by the names of its parts."""
+    """Selects the weights found for one layer, by the names of its parts."""
     pairs = ((name.rpartition("/"), array) for name, array in found.arrays.items())
     return {part: array for (layer, _, part), array in pairs if layer == row.name}
 
 
 def _has_other_classes(row: Row, arrays: Arrays) -> bool:
-    """Whether the output layer differs in the number of classes, and in that alone."""
+    """Tells whether the output layer differs in the number of classes, and in that alone."""
     is_output = isinstance(row.layer, Dense) and not row.layer.units
     same = arrays.keys() == row.arrays.keys()
     same = same and all(arrays[part].shape[:-1] == row.arrays[part][:-1] for part in arrays)
@@ -191,7 +191,7 @@ def _shapes(arrays: Arrays) -> dict[str, tuple[int, ...]]:
 
 
 def _check_fits(row: Row, arrays: Arrays, source: str, is_picked: bool) -> None:
-    """Refuses a layer that is there and does not fit, or was asked for and is not there."""
+    """Refuses weights that do not fit their layer, and missing weights of a requested layer."""
     place = f"start_from={source!r}: {row.name}"
     if not arrays and is_picked:
         raise UserError(f"{place} is not in it. Leave it out of --start_from_layers.")
@@ -216,7 +216,7 @@ def _check_fits(row: Row, arrays: Arrays, source: str, is_picked: bool) -> None:
 
 
 def _lines(found: Found, rows: list[Row], taken: Arrays, classes: tuple[str, ...]) -> list[str]:
-    """Says what was taken, what starts anew, and what nobody asked for."""
+    """Says which layers were taken, which are initialized, and which are not used."""
     used = _layers(taken)
     anew = [row.name for row in rows if row.name not in used]
     left = [name for name in _layers(found.arrays) if name not in [row.name for row in rows]]

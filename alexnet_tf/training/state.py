@@ -1,4 +1,4 @@
-"""Everything that a killed run needs to go on as if nothing had happened."""
+"""The whole state of a run: what it needs to be resumed after a kill as if undisturbed."""
 
 import contextlib
 import dataclasses
@@ -26,23 +26,23 @@ class Progress(Typed):
     """How far a run has come: plain numbers, stored in a checkpoint as JSON."""
 
     step: int = 0
-    """Updates made; the next step is step + 1."""
+    """Number of updates done; the next step is step + 1."""
     evaluated_step: int = 0
     """The last step that was evaluated."""
     sums: tuple[float, ...] = ()
     """The task's counts since the last line of training metrics."""
     seen: int = 0
-    """Examples learned since the start."""
+    """Examples trained on since the start."""
     skipped: int = 0
     """Examples left out since the start because they could not be decoded."""
     best_step: int = 0
     """Step of the best evaluation, 0 before the first."""
     best_error: float = 1.0
-    """Its error, a fraction: the figure of the task that is best when low."""
+    """Its error, a fraction: the task's figure of `best_when_low`."""
     improved_step: int = 0
     """Step of the best evaluation at the end of an epoch, 0 before the first."""
     improved_error: float = 1.0
-    """Its error."""
+    """The error of this evaluation."""
     evaluation: dict | None = None
     """What the last evaluation found, None before the first."""
     plateau: Plateau = Plateau()
@@ -53,14 +53,14 @@ class Progress(Typed):
     """Length of metrics.jsonl when this was stored."""
 
     def __post_init__(self):
-        """Refuses what no run has come to: files hold progress, and files are damaged."""
+        """Refuses impossible values, which a damaged file may have."""
         super().__post_init__()
         self.at_least(0, "step", "evaluated_step", "seen", "skipped", "best_step", "good_steps")
         self.at_least(0, "metrics_bytes", "best_error", "loss_scale")
         self.at_least(0, "improved_step", "improved_error")
 
     def to_json(self) -> dict[str, Any]:
-        """The same as a dict that JSON can hold."""
+        """Makes a dict that `json.dumps` takes."""
         return dataclasses.asdict(self)
 
     @classmethod
@@ -68,7 +68,7 @@ class Progress(Typed):
         """Reads what `to_json` wrote.
 
         Raises:
-          KeyError, TypeError, ValueError: it is something else.
+          KeyError, TypeError, ValueError: these are not the fields of a Progress.
         """
         plateau, sums = Plateau(**values["plateau"]), tuple(values["sums"])
         # Files of before knew the best of all evaluations alone.
@@ -96,7 +96,7 @@ class TrainState:
         self.progress = Progress()
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Weights and momentum by name: `conv1/kernel`, `conv1/kernel/momentum`, ...
+        """Reads weights and momentum by name: `conv1/kernel`, `conv1/kernel/momentum`, ...
 
         A frozen layer has no momentum.
         """

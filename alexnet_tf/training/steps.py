@@ -1,4 +1,4 @@
-"""What one replica does in one step. No logging, files or clock; the only division of a loss."""
+"""The work of one replica in one step. No logging, files or clock; the only division of a loss."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from pipelines.typed import choice
 
 
 class Scale(NamedTuple):
-    """The loss scale of float16, and how many steps it has been right for."""
+    """The loss scale of float16, and the number of steps since it last changed."""
 
     value: tf.Tensor
     """float32 []; a power of two."""
@@ -39,15 +39,14 @@ def train_step(
 
     Args:
       state: built inside the strategy's scope.
-      config: of the run.
+      config: the run's settings.
       batch: this replica's rows of the global batch.
       step: int64 [], from 1; decides the dropout masks.
-      scale: used by float16 alone.
-      class_weights: what the loss of each class is multiplied by; none is 1 for all.
+      scale: the loss scale, used by float16 alone.
+      class_weights: multiplier of the loss of each class; empty for 1.
 
     Returns:
-      the sums over this replica's rows, their loss being what is minimized; and the next loss
-      scale.
+      the sums over this replica's rows, with the loss that is minimized; and the next loss scale.
     """
     data, run = config.data, config.run
     variables = state.model.trainable_variables
@@ -83,11 +82,11 @@ def train_step(
 
 
 def eval_step(model, config: Config, batch: Batch, views: Views) -> tuple[Counts, tf.Tensor]:
-    """Looks at one replica's batch; of ten views the probabilities are averaged (section 4.1).
+    """Evaluates one replica's batch; of ten views the probabilities are averaged (section 4.1).
 
     Returns:
       the sums over it, and for each row its cell in the confusion matrix: int64 [N], its class * K
-      + the class of highest score.
+      + the class of the highest score.
     """
     if choice("views", Views, views) == Views.CENTER:
         scores = model(preprocess(batch.image, config.network.input), training=False)
@@ -100,7 +99,7 @@ def eval_step(model, config: Config, batch: Batch, views: Views) -> tuple[Counts
 
 
 def _ten_views(model, config: Config, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mean probabilities over ten views, float32 [N, K], and the losses, float32 [N]."""
+    """Computes mean probabilities over ten views, float32 [N, K], and losses, float32 [N]."""
     size, num_views = config.network.input.size, 10
     images = ten_views(batch.image, size)  # [N * 10, size, size, 3], views of a picture together
     logits = model(preprocess(images, config.network.input), training=False)
@@ -112,21 +111,21 @@ def _ten_views(model, config: Config, batch: Batch) -> tuple[tf.Tensor, tf.Tenso
 
 
 def cross_entropy(label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Multinomial logistic loss in nats: int32 [N] and float32 [N, K] -> float32 [N]."""
+    """Computes the cross-entropy in nats: int32 [N] and float32 [N, K] -> float32 [N]."""
     return tf.nn.sparse_softmax_cross_entropy_with_logits(label, logits)
 
 
 def training_losses(
     label: tf.Tensor, logits: tf.Tensor, smoothing: float, class_weights: tuple[float, ...]
 ) -> tf.Tensor:
-    """Computes what training minimizes, each example's part of it.
+    """Computes the loss that training minimizes, for each example.
 
     Args:
       label: int32 [N].
       logits: float32 [N, K].
-      smoothing: part of the target that is shared by all K classes, 0 to below 1, as Keras
+      smoothing: fraction of the target that is shared by all K classes, 0 to below 1, as Keras
         defines it: a target y becomes y * (1 - smoothing) + smoothing / K.
-      class_weights: what the loss of each class is multiplied by; none is 1 for all.
+      class_weights: multiplier of the loss of each class; empty for 1.
 
     Returns:
       float32 [N], in nats.
@@ -142,7 +141,7 @@ def training_losses(
 
 
 def _unscale(state: TrainState, gradients: list, scale: Scale) -> tuple[list, Scale]:
-    """Divides by the loss scale, and leaves the weights alone where any replica overflowed."""
+    """Divides by the loss scale; holds the weights if the gradients of any replica overflowed."""
     finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in gradients])
     bad = tf.distribute.get_replica_context().all_reduce("sum", 1.0 - tf.cast(finite, tf.float32))
     is_good = tf.equal(bad, 0)

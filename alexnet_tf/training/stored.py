@@ -1,4 +1,4 @@
-"""Weights as read from a directory, with what is known of them. Imports no TensorFlow."""
+"""Weights read from a directory, with their description. Imports no TensorFlow."""
 
 import dataclasses
 import os
@@ -14,7 +14,7 @@ from alexnet_tf.networks.tables.resolved import table
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint whose files are open: what another process removes meanwhile stays readable."""
+    """An open checkpoint: it stays readable even if another process removes it."""
 
     path: pathlib.Path
     config: Config
@@ -22,15 +22,15 @@ class Checkpoint:
     progress: dict
     """Fields of `state.Progress`."""
     versions: dict
-    """Programs and formats that wrote it."""
+    """Versions of the programs and formats that wrote it."""
     arrays_file: int
-    """Descriptor of arrays.npz; closed when this object goes."""
+    """Descriptor of arrays.npz; closed when this object is deleted."""
 
     def __post_init__(self):
-        """Ties the open file to this object.
+        """Makes the file close with this object.
 
         Raises:
-          ValueError: there are more or fewer names of classes than outputs.
+          ValueError: the number of class names is not the number of outputs.
         """
         weakref.finalize(self, os.close, self.arrays_file)
         num_classes = self.config.network.num_classes
@@ -39,7 +39,7 @@ class Checkpoint:
 
     @property
     def step(self) -> int | None:
-        """Updates behind the weights; None for weights that another program trained."""
+        """Number of updates behind the weights; None if another program trained them."""
         return self.progress["step"]
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -60,7 +60,7 @@ class Checkpoint:
         """Reads the arrays without the optimizer's.
 
         Raises:
-          RunFailed: the file is damaged, or holds other arrays than those of the network.
+          RunFailed: the file is damaged, or its arrays are not those of the network.
         """
         arrays = self.arrays()
         weights = {name: arrays[name] for name in arrays if not name.endswith("/momentum")}
@@ -85,7 +85,7 @@ class Checkpoint:
 
 
 def damaged(path: pathlib.Path, error: Exception, is_converted: bool = False) -> RunFailed:
-    """Says that weights are not as they were written, and what to do."""
+    """Makes the error that weights are damaged, with what to do."""
     reason = " ".join(str(error).split()) or type(error).__name__
     advice = (
         "convert once more with `python -m alexnet_tf.convert`"

@@ -46,10 +46,10 @@ BUILDERS = {StrategyName.SINGLE: _single, StrategyName.MIRRORED: _mirrored}
 
 
 def distribute(strategy: tf.distribute.Strategy, chain: Callable[[], tf.data.Dataset]):
-    """Brings the batches of a chain to the replicas, in order.
+    """Distributes the batches of a chain to the replicas, in order.
 
-    On one CPU they are there. The strategy's way of handing them over would wait for a thread of
-    the operations, which may be only one (TF 2.21).
+    On one CPU the chain is used as it is: the strategy's copying would wait for a thread of the
+    operations, of which there may be only one (TF 2.21).
     """
     (device, *others) = device_names(strategy)
     if not others and device.startswith("CPU"):
@@ -58,18 +58,18 @@ def distribute(strategy: tf.distribute.Strategy, chain: Callable[[], tf.data.Dat
 
 
 def tower_devices(run: RunConfig) -> list[str]:
-    """The devices of the towers, such as CPU:0 and CPU:1."""
+    """Lists the devices of the towers, such as CPU:0 and CPU:1."""
     return _names(*_parse_devices(run))
 
 
 def device_names(strategy: tf.distribute.Strategy) -> list[str]:
-    """The devices of the replicas, such as CPU:0 and CPU:1."""
+    """Lists the devices of the replicas, such as CPU:0 and CPU:1."""
     devices = map(tf.DeviceSpec.from_string, strategy.extended.worker_devices)
     return [f"{device.device_type}:{device.device_index}" for device in devices]
 
 
 def describe(strategy: tf.distribute.Strategy) -> str:
-    """One line about where a run takes place."""
+    """Describes strategy and devices in one line."""
     device = tf.DeviceSpec.from_string(strategy.extended.worker_devices[0])
     kind = (device.device_type or "CPU").upper()
     count = strategy.num_replicas_in_sync
@@ -79,7 +79,7 @@ def describe(strategy: tf.distribute.Strategy) -> str:
 
 
 def _parse_devices(run: RunConfig) -> tuple[str, list[int]]:
-    """The kind of device, "cpu" or "gpu", and the indices to use."""
+    """Finds the kind of device, "cpu" or "gpu", and the indices to use."""
     gpus = tf.config.list_physical_devices("GPU")
     num_gpus = len(gpus)
     if not run.devices:
@@ -113,7 +113,7 @@ def _parse_devices(run: RunConfig) -> tuple[str, list[int]]:
 
 
 def _prepare(run: RunConfig, kind: str, indices: list[int]) -> None:
-    """Logical CPUs, GPU memory, arithmetic: all that has to be set before the first operation."""
+    """Sets logical CPUs, GPU memory, arithmetic: what must be set before the first operation."""
     cpu = tf.config.list_physical_devices("CPU")[0]
     needed = max(indices) + 1
     if kind == "cpu" and needed > len(tf.config.get_logical_device_configuration(cpu) or [0]):
@@ -134,10 +134,10 @@ def _prepare(run: RunConfig, kind: str, indices: list[int]) -> None:
 def _open_gpus(indices: list[int]) -> None:
     """Lets TensorFlow open the GPUs of a run and no others, with memory on demand.
 
-    In a process where it has started, what is open stays open, as it was set up.
+    If TensorFlow has started in this process, the GPUs that it opened are used as they are.
 
     Raises:
-      UserError: a GPU of the run is not among those.
+      UserError: a GPU of the run is not one of these.
     """
     gpus = tf.config.list_physical_devices("GPU")
     with contextlib.suppress(RuntimeError):  # TensorFlow has started
@@ -156,7 +156,7 @@ def _open_gpus(indices: list[int]) -> None:
 
 
 def _names(kind: str, indices: list[int]) -> list[str]:
-    """Names devices as TensorFlow does, which counts the GPUs that it has opened alone."""
+    """Names devices as TensorFlow does, which counts only the GPUs that it has opened."""
     if kind == "cpu":
         return [f"CPU:{index}" for index in indices]
     gpus, visible = tf.config.list_physical_devices("GPU"), tf.config.get_visible_devices("GPU")
@@ -164,7 +164,7 @@ def _names(kind: str, indices: list[int]) -> list[str]:
 
 
 def _set_threads() -> None:
-    """Sizes TensorFlow's pools where we know better than it and its user has not decided."""
+    """Sets the size of TensorFlow's thread pools, unless the user has set it."""
     number, options = parallelism.threads(), tf.config.threading
     for name in ("inter_op", "intra_op"):
         chosen = getattr(options, f"get_{name}_parallelism_threads")()

@@ -1,4 +1,4 @@
-"""What the loop asks of the task that a network learns; the one task so far is classification."""
+"""The task that a network learns, as the loop sees it; the only one so far is classification."""
 
 import dataclasses
 from collections.abc import Callable
@@ -22,7 +22,7 @@ Figures = dict[str, float | int | None]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Task:
-    """What the loop asks of a task; it knows nothing else of it."""
+    """All that the loop knows of a task."""
 
     counts: type[Counts]
     """Sums over examples, a NamedTuple of float64 scalars; it has seen, skipped and loss."""
@@ -30,24 +30,24 @@ class Task:
     """Updates the weights once, on one replica's rows of the global batch: from state, batch, step
     (int64 [], from 1) and loss scale to the sums over these rows and the next loss scale."""
     figures: Callable[[Counts], Figures]
-    """Divides sums, once, for a line of metrics; seen and skipped are among them."""
+    """Computes a line of metrics from sums, seen and skipped among them."""
     evaluator: Callable[[keras.Model, Source, tf.distribute.Strategy], Evaluator]
-    """Prepares to evaluate a model on a whole source, as often as asked."""
+    """Makes the evaluator of a model on a whole source."""
     best_when_low: str
-    """Name of the figure that says which of two evaluations is better: the lower one."""
+    """Name of the figure by which evaluations are compared: the lowest is best."""
 
     @property
     def zero(self) -> Counts:
-        """Sums over no examples."""
+        """Makes the sums over no examples."""
         return self.counts(*[0.0] * len(self.counts._fields))
 
 
 def classification(config: Config, source: Source) -> Task:
-    """Describes the task of naming the one class that a picture shows.
+    """Describes classification: one class for each picture.
 
     Args:
-      config: of the run, resolved.
-      source: what it trains on.
+      config: the run's settings, resolved.
+      source: the training Source.
     """
     is_balanced = config.data.class_weights == ClassWeights.BALANCED
     class_weights = balanced_weights(source.class_counts) if is_balanced else ()

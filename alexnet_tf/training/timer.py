@@ -1,4 +1,4 @@
-"""How fast a run is. Nothing here decides a result."""
+"""The speed of a run. Nothing here changes a result."""
 
 import time
 
@@ -7,21 +7,21 @@ class Timer:
     """Measures steps, laps between two log lines, and the time since the last checkpoint."""
 
     def __init__(self):
-        """Nothing is measured yet."""
+        """Starts without a measurement."""
         self._steps, self._seconds = 0, 0.0
         self._is_built = False
 
     def start(self) -> None:
-        """Begins to measure."""
+        """Starts the clock."""
         self._started = self._lap_started = self._saved = time.monotonic()
         self._lap_waited = 0.0
 
     def has_measured(self) -> bool:
-        """Whether there was a launch beside the first."""
+        """Tells whether there was a launch after the first."""
         return self._steps > 0
 
     def add(self, num_steps: int, seconds: float, waited: float | None) -> None:
-        """Notes a launch; the first one is mostly the building of the graph and does not count."""
+        """Records a launch; the first one mostly builds the graph and does not count."""
         self._has_waits = waited is not None
         self._lap_waited += waited or 0.0
         if self._is_built:
@@ -29,11 +29,11 @@ class Timer:
         self._is_built = True
 
     def leave_out(self, seconds: float) -> None:
-        """Takes time that was not training out of the current lap."""
+        """Subtracts time that was not training from the current lap."""
         self._lap_started += seconds
 
     def lap(self, seen: int) -> dict[str, float]:
-        """Speed and waiting since the last lap."""
+        """Returns speed and waiting time since the last lap, and starts another."""
         now = time.monotonic()
         lasted = max(now - self._lap_started, 1e-9)
         line = {
@@ -45,17 +45,17 @@ class Timer:
         return line
 
     def steps_per_second(self) -> float:
-        """Over all launches but the first; 1 before there is a second."""
+        """Computes the speed over all launches but the first; 1 before there is a second."""
         return self._steps / self._seconds if self._steps else 1.0
 
     def seconds(self) -> float:
-        """Since the start of this process's part of the run."""
+        """Returns the time since `start`."""
         return time.monotonic() - self._started
 
     def saved(self) -> None:
-        """Notes that a checkpoint was written."""
+        """Records that a checkpoint was written."""
         self._saved = time.monotonic()
 
     def seconds_since_save(self) -> float:
-        """Since the last checkpoint."""
+        """Returns the time since the last checkpoint."""
         return time.monotonic() - self._saved

@@ -1,8 +1,7 @@
 """The loop: when to step, evaluate, save, log, stop. One loop for all strategies.
 
-Where a launch ends decides no result: events that count (log lines, evaluations) hang on steps,
-sums travel through launches unchanged, and order, augmentation and dropout are functions of the
-step.
+The length of a launch changes no result: log lines and evaluations are due at fixed steps, sums are
+passed from launch to launch, and order, augmentation and dropout are functions of the step.
 """
 
 import pathlib
@@ -27,25 +26,25 @@ LAUNCH_SECONDS = 1.0
 
 
 class Trainer:
-    """One run in one directory, from wherever it stands to its end.
+    """One run in one directory, from its last checkpoint to its end.
 
     Args:
-      config: resolved: `network.num_classes` and `network.input.mean` are known.
+      config: resolved settings: `network.num_classes` and `network.input.mean` are known.
       task: what is learned and counted.
-      strategy: who computes; everything with variables is built inside its scope.
+      strategy: the distribution strategy; everything with variables is built inside its scope.
       sources: the training and the validation Source.
       run_dir: an existing directory that this process has locked.
-      callbacks: Keras callbacks, driven as `fit` would drive them, a launch being a batch.
+      callbacks: Keras callbacks, called as by `fit`, with a launch as a batch.
 
     Attributes:
-      state: network, optimizer and progress; restored, where the directory holds a checkpoint.
+      state: network, optimizer and progress, restored from the last checkpoint if there is one.
       remark: a sentence about what differs since that checkpoint, or None.
     """
 
     def __init__(
         self, config: Config, task: Task, strategy, sources, run_dir: pathlib.Path, callbacks=()
     ):
-        """Builds the network and restores the last checkpoint, where there is one."""
+        """Builds the network and restores the last checkpoint, if there is one."""
         self.config, self.task, self.strategy, self.run_dir = config, task, strategy, run_dir
         self.train_source, self.val_source = sources
         self.num_steps = config.num_steps(self.train_source.num_examples)
@@ -70,14 +69,14 @@ class Trainer:
         """Trains until the end, or until a signal comes.
 
         Args:
-          sinks: a sinks.Sinks: where lines and pictures go.
+          sinks: a sinks.Sinks that takes lines and pictures.
           signals: read between launches.
 
         Returns:
           the exit code: 0 at the end of the run, 130 or 143 after a signal.
 
         Raises:
-          RunFailed: the loss is not finite, or the disk does not take a checkpoint.
+          RunFailed: the loss is not finite, or a checkpoint cannot be written.
           UserError: an example cannot be decoded and `data.on_error` is fail.
         """
         self._sinks, progress = sinks, self.state.progress
@@ -116,13 +115,13 @@ class Trainer:
         return 0 if is_over else signals.exit_code
 
     def is_finished(self) -> bool:
-        """Whether there is nothing left to do."""
+        """Tells whether the run is at its end."""
         progress = self.state.progress
         is_at_end = progress.step >= self.num_steps and progress.evaluated_step == progress.step
         return is_at_end or self.has_stalled()
 
     def has_stalled(self) -> bool:
-        """Whether the run ends before its time, with the evaluation that was just made."""
+        """Tells whether `stop_after_stalled_epochs` ends the run at the last evaluation."""
         progress, patience = self.state.progress, self.config.run.stop_after_stalled_epochs
         is_asked = patience and progress.evaluated_step == progress.step < self.num_steps
         waited = self._epochs_done(progress.step) - self._epochs_done(progress.improved_step)
@@ -130,15 +129,15 @@ class Trainer:
 
     @property
     def sums(self) -> Counts:
-        """The sums since the last line of training metrics."""
+        """Sums since the last line of training metrics."""
         return self.task.counts(*self.state.progress.sums)
 
     def epoch_of(self, step: int) -> float:
-        """Passes over the training set behind a step."""
+        """Computes the passes over the training set that are done after a step."""
         return step * self.config.run.global_batch_size / self.train_source.num_examples
 
     def _make_steps(self) -> None:
-        """Makes the steps up to the next event, or as many as last about a second."""
+        """Runs the steps up to the next event, or as many as last about a second."""
         progress = self.state.progress
         event = self._next_event()
         num_steps = min(event - progress.step, self._fitting_steps())
@@ -171,18 +170,18 @@ class Trainer:
         self.callbacks.on_train_batch_end(last - 1, {"loss": loss})
 
     def _fitting_steps(self) -> int:
-        """How many steps last about as long as a launch should."""
+        """Computes the number of steps that lasts as long as a launch should."""
         return self.config.run.steps_per_launch or max(
             1, int(LAUNCH_SECONDS * self.timer.steps_per_second())
         )
 
     def _next_event(self) -> int:
-        """The next step after which the host has something to do that counts."""
+        """Finds the next step after which a log line or an evaluation is due."""
         step, every = self.state.progress.step, self.config.run.log_every_steps
         return min((step // every + 1) * every, self._epoch_end_after(step), self.num_steps)
 
     def _epoch_end_after(self, step: int) -> int:
-        """The first step after `step` that completes an epoch."""
+        """Finds the first step after `step` that completes an epoch."""
         n, batch_size = self.train_source.num_examples, self.config.run.global_batch_size
         return last_step_of_epoch(self._epochs_done(step), n, batch_size)
 
@@ -194,14 +193,14 @@ class Trainer:
         return step > 0 and self._epoch_end_after(step - 1) == step
 
     def _is_evaluation_due(self) -> bool:
-        """Whether this step ends an epoch that is evaluated, or the run, and was not yet."""
+        """Tells whether this step ends an epoch to evaluate, or the run, and was not evaluated."""
         progress = self.state.progress
         if progress.step == 0 or progress.evaluated_step == progress.step:
             return False
         return self._is_scheduled(progress.step) or progress.step >= self.num_steps
 
     def _is_scheduled(self, step: int) -> bool:
-        """Whether a run of any length is evaluated after this step."""
+        """Tells whether a run is evaluated after this step, whatever its length."""
         every = self.config.run.evaluate_every_epochs
         return self._ends_epoch(step) and not self._epochs_done(step) % every
 
@@ -225,7 +224,7 @@ class Trainer:
         self._write(line | {"train/learning_rate": rate} | self.timer.lap(values["seen"]))
 
     def _evaluate(self, signals: signals.Signals) -> None:
-        """Evaluates, unless a signal comes; lets the plateau schedule know, marks the best."""
+        """Evaluates, unless a signal comes; updates the plateau schedule and the best."""
         progress = self.state.progress
         began = time.monotonic()
         self.callbacks.on_test_begin()
@@ -253,7 +252,7 @@ class Trainer:
         checkpoint.mark_evaluated(self.run_dir / "checkpoints", progress.to_json())
 
     def _epoch_logs(self) -> dict:
-        """What Keras callbacks expect: the last training line, evaluations under val_."""
+        """Makes the logs for Keras callbacks: the last training line, evaluations under val_."""
         evaluation = self.state.progress.evaluation or {}
         return self._training | {f"val_{name}": value for name, value in evaluation.items()}
 
@@ -263,7 +262,7 @@ class Trainer:
         self._sinks.write({name: value for name, value in line.items() if value is not None})
 
     def _save(self) -> None:
-        """Writes a checkpoint; the metrics up to here are on the disk before it."""
+        """Flushes the metrics to the disk, then writes a checkpoint."""
         began = time.monotonic()
         self.state.progress.metrics_bytes = self._sinks.flush()
         checkpoint.save(
@@ -279,7 +278,7 @@ class Trainer:
         self.timer.leave_out(time.monotonic() - began)
 
     def _restore(self) -> str | None:
-        """Continues from the last checkpoint; returns a remark where versions differ."""
+        """Restores the last checkpoint; returns a remark if versions differ."""
         checkpoint.clean(self.run_dir / "checkpoints")
         last = checkpoint.read_last(self.run_dir / "checkpoints")
         if last is None:

@@ -1,4 +1,4 @@
-"""What decides whether two runs are bit-identical, beside their settings."""
+"""What decides, besides the settings, whether two runs are bit-identical."""
 
 import os
 import platform
@@ -18,10 +18,10 @@ from pipelines.order import ORDER_VERSION
 
 
 def versions(devices: Sequence[str] = ()) -> dict[str, str | int]:
-    """What decides whether two runs are bit-identical; stored in every checkpoint.
+    """Collects what decides whether two runs are bit-identical; stored in every checkpoint.
 
     Args:
-      devices: of the strategy, one for each replica.
+      devices: the strategy's devices, one for each replica.
     """
     return {
         "devices": ", ".join(devices),
@@ -41,14 +41,14 @@ def versions(devices: Sequence[str] = ()) -> dict[str, str | int]:
 
 
 def check_versions(stored: dict, now: dict) -> str | None:
-    """A remark on a run that goes on under other versions, None where they are the same.
+    """Compares the versions of a resumed run: returns a remark, or None if they are the same.
 
     Args:
-      stored: `versions` as the checkpoint has them.
-      now: as they are.
+      stored: `versions` from the checkpoint.
+      now: `versions` of this process.
 
     Raises:
-      UserError: the order or the augmentation was another one then.
+      UserError: the order or the augmentation has changed since.
     """
     for name in ("order_version", "augmentation_version"):
         if stored.get(name) != now[name]:

@@ -1,4 +1,4 @@
-"""Zip archives: their list of entries, and of an entry as many bytes as are asked for."""
+"""Zip archives: their entries, and any range of an entry's bytes."""
 
 import dataclasses
 import io
@@ -19,7 +19,7 @@ CHUNK_BYTES = 2**23
 
 
 class _Chunks(io.FileIO):
-    """A file that gives no more than CHUNK_BYTES at once, whatever its list of entries says."""
+    """A file that reads at most CHUNK_BYTES at once, whatever its list of entries says."""
 
     def read(self, size: int = -1) -> bytes:
         if size > CHUNK_BYTES:
@@ -34,24 +34,24 @@ class Entry:
     path: pathlib.Path
     """The archive."""
     info: zipfile.ZipInfo
-    """Where it stands there."""
+    """Its place in the archive."""
 
     @property
     def length(self) -> int:
-        """Number of bytes once it is unpacked, as the archive says."""
+        """Number of unpacked bytes, as the archive says."""
         return self.info.file_size
 
     @property
     def packed(self) -> int:
-        """Number of bytes in the archive, which cannot be more than it has."""
+        """Number of packed bytes, at most the size of the archive."""
         return min(self.info.compress_size, os.path.getsize(self.path))
 
     def read(self, first: int, num_bytes: int) -> bytearray:
-        """Reads some of them; the checksum is looked at where these are all.
+        """Reads a range of unpacked bytes; checks the checksum if the range is all of them.
 
         Raises:
-          EOFError: it ends before.
-          ValueError: it is packed in another way.
+          EOFError: the entry ends earlier.
+          ValueError: the compression is not supported.
         """
         if self.info.compress_type not in STORED:
             raise ValueError(f"an entry packed by method {self.info.compress_type}")
@@ -70,10 +70,10 @@ class Entry:
         return contents
 
     def go_to(self, file: BinaryIO) -> None:
-        """Puts the archive, open, at the first of its bytes, to be read where they are.
+        """Moves the open archive to the entry's first byte, to be read in place.
 
         Raises:
-          ValueError: they are packed, or damaged.
+          ValueError: the entry is compressed, or damaged.
         """
         if self.info.compress_type != zipfile.ZIP_STORED:
             raise ValueError(f"a packed entry of {self.length:,} bytes")
@@ -87,7 +87,7 @@ class Entry:
 
 
 def _seek_contents(file: BinaryIO, info: zipfile.ZipInfo) -> None:
-    """Goes to where an entry's contents begin: behind its own header, a name and extras."""
+    """Moves to the start of an entry's contents, behind its own header, name and extras."""
     file.seek(info.header_offset)
     mark, name_bytes, extra_bytes = HEADER.unpack(file.read(HEADER.size))
     if mark != MARK:
@@ -99,7 +99,7 @@ def entries(path: pathlib.Path) -> dict[str, Entry]:
     """Lists the entries of an archive by name.
 
     Raises:
-      Exception: of several kinds, where it is none or a damaged one.
+      Exception: of several kinds, if it is not an archive or a damaged one.
     """
     with _Chunks(path) as file, zipfile.ZipFile(file) as archive:
         found = archive.infolist()

@@ -6,8 +6,8 @@ LayerParameter     name = 1, type = 2, blobs = 7
 BlobProto          num, channels, height, width = 1 to 4, data = 5, shape = 7, double_data = 8
 BlobShape          dim = 1
 
-A message is a row of fields: number and kind, then a number, or a length and so many bytes. They
-are walked through in the file, and the numbers of a blob left there.
+A message is a sequence of fields: number and kind, then a number, or a length and as many bytes.
+Fields are read one by one from the file; the numbers of a blob stay there until they are needed.
 """
 
 import dataclasses
@@ -34,18 +34,18 @@ TYPES = {DATA: "float32", DOUBLE_DATA: "float64"}
 
 @dataclasses.dataclass
 class _Net:
-    """Walks through the messages of a file."""
+    """Reads the messages of a file."""
 
     path: pathlib.Path
     file: BinaryIO
     num_fields: int = 0
 
     def fields(self, span: Span) -> Iterator[tuple[int, int | Span]]:
-        """Yields the fields of a message: numbers, or where their bytes are.
+        """Yields the fields of a message: numbers, or the places of their bytes.
 
         Raises:
-          ValueError: these are no fields, or too many.
-          EOFError: one would reach beyond the message.
+          ValueError: these are not fields, or too many.
+          EOFError: a field would reach beyond the message.
         """
         at, end = span.start, span.start + span.length
         while at < end:
@@ -73,7 +73,7 @@ class _Net:
 
 
 def _varint(file: BinaryIO) -> int:
-    """Reads a number, seven bits a byte, lowest first."""
+    """Reads a number, seven bits per byte, lowest first."""
     number = 0
     for shift in range(0, 70, 7):
         (byte,) = file.read(1) or (None,)
@@ -93,7 +93,7 @@ def read(path: pathlib.Path) -> dict[str, Stored]:
 
     Raises:
       UserError: there are none, as in an empty file.
-      Exception: of several kinds, where the file is damaged.
+      Exception: of several kinds, if the file is damaged.
     """
     arrays = {}
     with open(path, "rb") as file:
@@ -107,7 +107,7 @@ def read(path: pathlib.Path) -> dict[str, Stored]:
 
 
 def _layer(net: _Net, layer: Span, name: int, kind: int, blobs: int) -> dict[str, Stored]:
-    """Reads the arrays of a layer; `name`, `kind` and `blobs` are its fields' numbers."""
+    """Reads the arrays of a layer; `name`, `kind` and `blobs` are field numbers."""
     called, is_dense, found = "", False, []
     for number, value in net.fields(layer):
         if number == name:
@@ -131,7 +131,7 @@ def _text(value: int | Span) -> bytes:
 
 
 def _array(net: _Net, blob: Span, axes_kept: int) -> Stored:
-    """Describes the numbers of a blob; leading axes of one are dropped down to `axes_kept`."""
+    """Describes the array of a blob; leading axes of 1 are dropped down to `axes_kept` axes."""
     sides, shape, contents, dtype = dict.fromkeys(SIDES, 0), None, Held(b""), "float32"
     for number, value in net.fields(blob):
         if number in SIDES:
@@ -149,7 +149,7 @@ def _array(net: _Net, blob: Span, axes_kept: int) -> Stored:
 
 
 def _dims(net: _Net, shape: Span) -> list[int]:
-    """Reads a BlobShape, whose numbers stand together or each in a field."""
+    """Reads a BlobShape, whose numbers are packed in one field or each in its own."""
     dims = []
     for number, value in net.fields(shape):
         if number == DIM and isinstance(value, int):

@@ -3,11 +3,11 @@
 Keys of the .npz, all in Caffe's layout:
 
     input              float [C, H, W], as the network sees it: BGR, mean-subtracted, 227 x 227
-    conv1_w, conv1_b   kernel [out, in / groups, h, w] and bias [out] of conv1; of conv2,... alike
-    relu1              what comes out of conv1 and its ReLU: [C, H, W]; relu2,... alike
-    pool1, norm1       what comes out of these layers; pool2, norm2, pool5 alike
+    conv1_w, conv1_b   kernel [out, in / groups, h, w] and bias [out] of conv1; conv2_w,... alike
+    relu1              output of conv1 and its ReLU: [C, H, W]; relu2,... alike
+    pool1, norm1       outputs of these layers; pool2, norm2, pool5 alike
 
-An axis of one picture may stand before each [C, H, W].
+Each [C, H, W] may have a leading axis of 1.
 """
 
 import dataclasses
@@ -40,10 +40,10 @@ Compared = tuple[list[dict], list[str]]
 
 
 def check(path: str, config: NetworkConfig | None) -> dict:
-    """Runs each layer on the stored output of the one before, and prints how far they are apart.
+    """Runs each layer on the stored output of the one before, and prints the differences.
 
-    A layer whose input is not stored runs on what the layer before gave. One whose weights are not
-    stored is skipped, and so are those after it up to the next stored input.
+    A layer whose input is not stored runs on the computed output of the layer before. A layer whose
+    weights are not stored is skipped, with those after it up to the next stored input.
 
     Args:
       path: the .npz.
@@ -53,7 +53,7 @@ def check(path: str, config: NetworkConfig | None) -> dict:
       check, network, layers (a list of layer, largest_difference, largest_value), skipped.
 
     Raises:
-      UserError: the file cannot be read, has other keys, or an array has another shape.
+      UserError: the file cannot be read, has unknown keys, or an array has a wrong shape.
     """
     try:
         arrays = _pictures_last(_read(path))
@@ -70,7 +70,7 @@ def check(path: str, config: NetworkConfig | None) -> dict:
 
 
 def _read(path: str) -> Arrays:
-    """Reads all arrays, where they are not too large."""
+    """Reads all arrays, unless they are too large."""
     stored = formats.read(path, formats.FORMATS[".npz"])
     num_bytes = sum(math.prod(x.shape) * NUMBERS.get(x.dtype, 0) for x in stored.values())
     if num_bytes > MOST_BYTES:
@@ -82,7 +82,7 @@ def _read(path: str) -> Arrays:
 
 
 def _best(arrays: Arrays, config: NetworkConfig | None) -> tuple[str, Compared]:
-    """Compares with the network, or with each of CANDIDATES whose shapes fit; names the best."""
+    """Compares with the network, or with each of CANDIDATES that fits; returns the best."""
     if config:
         return config.name, compare(arrays, config)
     fitting: dict[str, Compared] = {}
@@ -96,14 +96,14 @@ def _best(arrays: Arrays, config: NetworkConfig | None) -> tuple[str, Compared]:
 
 
 def compare(arrays: Arrays, config: NetworkConfig) -> Compared:
-    """Compares all layers that can run with what is stored of them.
+    """Compares the outputs of all layers that can run with the stored ones.
 
     Args:
       arrays: pictures [1, H, W, C], weights as they are stored.
-      config: the network; the numbers of filters and the size of the input are the file's.
+      config: the network, with the file's numbers of filters and input size.
 
     Raises:
-      ValueError: an array is of another shape, or is no layer's.
+      ValueError: an array has a wrong shape, or belongs to no layer.
     """
     config = dataclasses.replace(config, width=1.0)
     layers = list(itertools.takewhile(_is_compared, layers_of(config)))
@@ -121,12 +121,12 @@ def compare(arrays: Arrays, config: NetworkConfig) -> Compared:
 
 
 def _is_compared(layer: Layer) -> bool:
-    """Caffe's outputs are compared up to the first layer that Caffe lacks or that takes vectors."""
+    """Tells whether a layer is compared: one that Caffe has, and that takes pictures."""
     return layer.is_stock and layer.is_spatial
 
 
 def _pictures_last(arrays: Arrays) -> Arrays:
-    """Turns pictures, [C, H, W] or [1, C, H, W], into [1, H, W, C]; weights stay as they are."""
+    """Transposes pictures, [C, H, W] or [1, C, H, W], to [1, H, W, C]; weights are unchanged."""
     result = {}
     for name, array in arrays.items():
         result[name] = array.astype(np.float32)
@@ -142,7 +142,7 @@ def _pictures_last(arrays: Arrays) -> Arrays:
 
 
 def _output_name(layer: Layer) -> str:
-    """A convolution's output is stored under the name of its ReLU."""
+    """Returns the key of a layer's output; that of a convolution is named for its ReLU."""
     is_relu = layer.activation == Activation.RELU
     return layer.name.replace("conv", "relu") if is_relu else layer.name
 
@@ -156,7 +156,7 @@ def _refuse_unknown(arrays: Arrays, layers: list[Layer]) -> None:
 
 
 def _run(layer: Layer, x: np.ndarray, arrays: Arrays, config: NetworkConfig) -> np.ndarray | None:
-    """Gives a layer's output for one picture; None where its weights are not stored."""
+    """Computes a layer's output for one picture; None if its weights are not stored."""
     names = {}
     if layer.has_kernel:
         names = {"kernel": f"{layer.name}_w", "bias": f"{layer.name}_b"}

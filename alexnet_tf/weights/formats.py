@@ -1,4 +1,4 @@
-"""Which program a file is from, by the end of its name."""
+"""The formats of weights, told by the ends of file names."""
 
 import contextlib
 import dataclasses
@@ -19,16 +19,16 @@ from alexnet_tf.weights.stored import Stored
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Format:
-    """One kind of file."""
+    """One format of weights."""
 
     layout: Layout
-    """Of its arrays."""
+    """The layout of its arrays."""
     networks: str
-    """Whose weights are usually found in it."""
+    """The networks whose weights it usually has."""
     read: Callable[[pathlib.Path], dict[str, Stored]]
-    """Gives arrays by name."""
+    """Reads arrays by name."""
     write: Callable[[pathlib.Path, Mapping[str, np.ndarray]], None] | None = None
-    """Takes them; None for formats that are only read."""
+    """Writes arrays by name; None for formats that are only read."""
 
 
 TORCH = Format(
@@ -62,7 +62,7 @@ FORMATS = {
 
 
 def format_of(path: str) -> Format | None:
-    """Looks a file's kind up by its name; None for any other name, such as a directory's."""
+    """Looks up the format of a file by its name; None for other names, such as a directory's."""
     return next((kind for end, kind in FORMATS.items() if path.lower().endswith(end)), None)
 
 
@@ -73,14 +73,14 @@ def load(
 
     Args:
       path: a file whose name ends like one of FORMATS.
-      network: where they belong; `num_classes` 0 takes the number from the last layer.
-      rename: names of layers as OLD=NEW, where the file calls them otherwise.
+      network: the network; `num_classes` 0 takes the number from the last layer.
+      rename: names of layers as OLD=NEW, if the file has other names.
 
     Returns:
       the network with its number of classes, and float32 arrays by our names.
 
     Raises:
-      UserError: it cannot be read, is damaged, or holds something else.
+      UserError: it cannot be read, is damaged, or has other contents.
     """
     kind = format_of(path)
     if kind is None:
@@ -94,16 +94,16 @@ def load(
 
 
 def one_line(error: Exception) -> str:
-    """Writes an error so that what it quotes of a file neither breaks the line nor hides in it."""
+    """Writes an error on one line, with control characters that it quotes from a file escaped."""
     words = " ".join(str(error).split())
     return "".join(x if x.isprintable() else "?" for x in words)
 
 
 def read(path: str, kind: Format) -> dict[str, Stored]:
-    """Lists the arrays of a file as they are, each to be read when its shape is known to be right.
+    """Lists the arrays of a file, each to be read once its shape is known to be right.
 
     Raises:
-      UserError: it cannot be read, is damaged, or holds something else.
+      UserError: it cannot be read, is damaged, or has other contents.
     """
     arrays = _read(_listed, pathlib.Path(path), kind)
     return {
@@ -119,7 +119,7 @@ def _listed(path: pathlib.Path, kind: Format) -> dict[str, Stored]:
 
 
 def _read(reader: Callable, *arguments) -> Any:
-    """Calls a reader; a damaged file makes the libraries raise, or warn of, almost anything."""
+    """Calls a reader; turns any error or warning of the libraries into a UserError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -136,11 +136,11 @@ def _read(reader: Callable, *arguments) -> Any:
 
 
 def store(path: str, arrays: Mapping[str, np.ndarray], network: NetworkConfig) -> None:
-    """Writes the weights of a network into a file, which is there whole or not at all.
+    """Writes the weights of a network into a file, whole or not at all.
 
     Raises:
-      UserError: this layout has no place for them, or the package that writes it is missing.
-      RunFailed: the disk does not take it.
+      UserError: the layout has no place for them, or the package that writes it is missing.
+      RunFailed: it cannot be written.
     """
     kind, unfinished = format_of(path), pathlib.Path(f"{path}.unfinished")
     try:

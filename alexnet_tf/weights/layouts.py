@@ -1,4 +1,4 @@
-"""From the way in which another program lays out its arrays to ours, and back.
+"""Converts arrays from the layout of another program to ours, and back.
 
 Ours is a checkpoint's: `conv1/kernel` [h, w, in / groups, out], `fc6/kernel` [in, out] with a
 picture's inputs in the order height, width, channel, `conv1/bias` [out].
@@ -27,21 +27,21 @@ Arrays = Mapping[str, Stored | np.ndarray]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Layout:
-    """How a program lays out its arrays; the defaults are ours."""
+    """The layout of a program's arrays; the defaults are ours."""
 
     conv: tuple[int, ...] = (0, 1, 2, 3)
-    """Its axes of a convolution's kernel, as places in [h, w, in, out]."""
+    """Axes of a convolution's kernel, as places in [h, w, in, out]."""
     dense: tuple[int, ...] = (0, 1)
-    """Its axes of a fully connected layer's kernel, as places in [in, out]."""
+    """Axes of a fully connected layer's kernel, as places in [in, out]."""
     picture: tuple[int, ...] = (0, 1, 2)
-    """The order in which a fully connected layer counts a picture, as places in [h, w, c]."""
+    """Order of a picture's inputs to a fully connected layer, as places in [h, w, c]."""
     channel_order: ChannelOrder | None = None
-    """Of the picture that it sees; None for the network's own."""
+    """Channel order of its pictures; None for the network's own."""
     modules: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Its names of layers by ours; empty where they are ours."""
 
     def name_of(self, name: str) -> str:
-        """Its name of an array by ours; ours where it has none."""
+        """Returns its name of an array by ours; ours if it has none."""
         layer, _, part = name.partition("/")
         if layer not in self.modules or part not in TORCH_PARTS:
             return name
@@ -73,16 +73,16 @@ def to_ours(
     """Fits the weights of a file to a network.
 
     Args:
-      arrays: by the names and in the layout of another program.
+      arrays: arrays by the names and in the layout of another program.
       layout: that layout.
-      network: where they belong; `num_classes` 0 takes the number from the last layer.
-      rename: names of layers as OLD=NEW, where the file calls them otherwise.
+      network: the network; `num_classes` 0 takes the number from the last layer.
+      rename: names of layers as OLD=NEW, if the file has other names.
 
     Returns:
       the network with its number of classes, and float32 arrays by our names.
 
     Raises:
-      UserError: an array is missing, unknown, of another shape or not finite.
+      UserError: an array is missing, unknown, of a wrong shape or not finite.
     """
     arrays = names.renamed(arrays, rename, layout.modules)
     network = with_classes(arrays, layout, network)
@@ -102,15 +102,15 @@ def to_ours(
 
 
 def shape_of(row: Row, part: str, layout: Layout) -> tuple[int, ...]:
-    """Shape of an array of a layer as another program lays it out."""
+    """Computes the shape of a layer's array in another layout."""
     return tuple(row.arrays[part][axis] for axis in _axes(row, part, layout))
 
 
 def check_fits(array: Stored | np.ndarray, name: str, row: Row, part: str, layout: Layout) -> None:
-    """Compares shape and type of an array with its layer's, before it is read.
+    """Checks shape and type of an array before it is read.
 
     Raises:
-      UserError: it is of another shape or type.
+      UserError: the shape or the type is wrong.
     """
     expected = shape_of(row, part, layout)
     if str(array.dtype) not in NUMBERS:
@@ -131,17 +131,17 @@ def fitted(
     """Fits one array to its layer.
 
     Args:
-      array: in the layout of another program.
-      name: that it has there.
+      array: array in the layout of another program.
+      name: its name there.
       row: the layer.
       part: which weight of the layer it is: kernel, bias,...
-      layout: of the other program.
+      layout: layout of the other program.
 
     Returns:
       float32, of the shape `row.weights[part]`.
 
     Raises:
-      UserError: it is of another shape or type, or not finite.
+      UserError: the shape or the type is wrong, or a value is not finite.
     """
     check_fits(array, name, row, part, layout)
     values = array.read() if isinstance(array, Stored) else array
@@ -160,10 +160,10 @@ def fitted(
 
 
 def from_ours(arrays: Arrays, layout: Layout, network: NetworkConfig) -> dict[str, np.ndarray]:
-    """Lays out the weights of a network as another program does; the inverse of `to_ours`.
+    """Converts the weights of a network to another layout; the inverse of `to_ours`.
 
     Raises:
-      UserError: that program has no place for a layer.
+      UserError: that layout has no place for a layer.
     """
     if layout.modules:
         _check_is_torchvisions(network)
@@ -182,7 +182,7 @@ def from_ours(arrays: Arrays, layout: Layout, network: NetworkConfig) -> dict[st
 
 
 def _check_is_torchvisions(network: NetworkConfig) -> None:
-    """Refuses weights that torchvision's module would take, and use in another way."""
+    """Refuses weights that torchvision's module would load but use in another way."""
     other = dataclasses.replace(NETWORKS["torchvision"], num_classes=network.num_classes)
     ours, theirs = (
         [row for row in table(config) if not isinstance(row.layer, Drop)]
@@ -201,12 +201,12 @@ def _check_is_torchvisions(network: NetworkConfig) -> None:
 
 
 def _geometry(row: Row) -> tuple:
-    """What decides how a layer uses its weights."""
+    """Lists what decides how a layer uses its weights."""
     return row.layer.kind, row.output_shape, getattr(row.layer, "pad", None)
 
 
 def with_classes(arrays: Arrays, layout: Layout, network: NetworkConfig) -> NetworkConfig:
-    """Takes the number of classes from the last layer, where the network leaves it open."""
+    """Takes the number of classes from the last layer, if the network has none."""
     last = layers_of(network)[-1]
     if network.num_classes or not isinstance(last, Dense):
         return network
@@ -225,7 +225,7 @@ def with_classes(arrays: Arrays, layout: Layout, network: NetworkConfig) -> Netw
 
 
 def _axes(row: Row, part: str, layout: Layout) -> tuple[int, ...]:
-    """Their axes of an array as places in ours; of what only we know, its own."""
+    """Returns the array's axes in the other layout; unchanged if that has no rule for it."""
     if part == "kernel" and row.layer.is_stock:
         return layout.conv if row.layer.is_spatial else layout.dense
     return tuple(range(len(row.arrays[part])))
@@ -243,7 +243,7 @@ def _to_theirs(array: np.ndarray, row: Row, part: str, layout: Layout) -> np.nda
 
 
 def in_order(arrays: Arrays, layout: Layout, network: NetworkConfig) -> dict[str, np.ndarray]:
-    """Turns the first layer's channels around where one is for RGB and the other for BGR."""
+    """Reverses the first layer's channels if one layout is RGB and the other BGR."""
     orders = {layout.channel_order or network.input.channel_order, network.input.channel_order}
     first = next(f"{row.name}/kernel" for row in table(network) if "kernel" in row.weights)
     if orders != {ChannelOrder.RGB, ChannelOrder.BGR} or first not in arrays:

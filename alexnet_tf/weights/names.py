@@ -1,4 +1,4 @@
-"""Names of arrays: what a file has more or less than a network, and layers under other names."""
+"""Names of arrays: those missing or unknown in a file, and layers under other names."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,11 +12,11 @@ Shapes = Mapping[str, tuple[int, ...]]
 def renamed(
     arrays: Mapping[str, Any], rename: Sequence[str], modules: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Gives layers the names that a network knows them by.
+    """Renames layers to the names that a network has.
 
     Args:
-      arrays: by the file's names.
-      rename: OLD=NEW each; OLD is a layer's name or the beginning of several, up to a dot or slash.
+      arrays: arrays by the file's names.
+      rename: OLD=NEW each; OLD is a layer's name or the start of several, up to a dot or slash.
       modules: the program's names of layers by ours; NEW may be either.
 
     Raises:
@@ -48,16 +48,16 @@ def check(
 ) -> None:
     """Compares the names of a file with those of a network.
 
-    Whole numbers that the network has no place for are no weights, but counters and the like.
+    Unknown arrays of integers are ignored: they are counters and the like, not weights.
 
     Args:
-      arrays: with `shape` and `dtype`, by the program's names.
+      arrays: arrays, with `shape` and `dtype`, by the program's names.
       expected: shapes of what the network needs, by the program's names.
       modules: the program's names of layers by ours.
-      network: what the network is called.
+      network: the network's name.
 
     Raises:
-      UserError: a name is missing or unknown; it has the line to type where a layer has another.
+      UserError: a name is missing or unknown; the message has the --rename that may help.
     """
     missing = [name for name in expected if name not in arrays]
     unknown = [x for x in arrays if x not in expected and is_floating(str(arrays[x].dtype))]
@@ -81,7 +81,7 @@ def check(
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Cuts the name of an array into its layer's and the rest."""
+    """Splits the name of an array into its layer's and the rest."""
     place = max(name.rfind("/"), name.rfind("."))
     return name[: max(place, 0)], name[place + 1 :]
 
@@ -99,8 +99,8 @@ def _suggested(missing: Shapes, unknown: Shapes, last: str, ours: Mapping[str, s
     """Finds an unknown layer of the same shape for each that is missing.
 
     Args:
-      missing: what is needed.
-      unknown: what the file has.
+      missing: arrays that the network needs.
+      unknown: arrays that the file has.
       last: an array of the last layer, which may have another number of classes.
       ours: our names of layers by the program's.
 
@@ -125,7 +125,7 @@ def _suggested(missing: Shapes, unknown: Shapes, last: str, ours: Mapping[str, s
 
 
 def _alike(given: tuple[int, ...], needed: tuple[int, ...], is_last: bool) -> bool:
-    """Whether two shapes are equal, but for the number of classes."""
+    """Tells whether two shapes are equal, but for the number of classes."""
     if len(given) != len(needed):
         return False
     return sum(a != b for a, b in zip(given, needed, strict=True)) <= is_last

@@ -31,14 +31,14 @@ PARTS = {
 def read_npy(path: pathlib.Path) -> dict[str, Stored]:
     """Reads a pickled dictionary from the name of a layer to its arrays.
 
-    They are a list of kernel and bias, or a dictionary by name, as caffe-tensorflow writes it.
+    A layer's arrays are a list of kernel and bias, or a dictionary, as in caffe-tensorflow.
 
     Returns:
       `conv1/kernel` float [h, w, in / groups, out], `fc6/kernel` [in, out], `conv1/bias` [out].
 
     Raises:
-      UserError: the file holds something else than such a dictionary.
-      Exception: of many kinds, where the file is damaged.
+      UserError: the file has no such dictionary.
+      Exception: of many kinds, if the file is damaged.
     """
     found = None
     with open(path, "rb") as file:
@@ -82,15 +82,15 @@ def _parts(arrays: Any, layer: str) -> Iterator[tuple[str, Any]]:
 
 
 def _text(key: str | bytes | int) -> str:
-    """A key as text; Python 2 had bytes."""
+    """Converts a key to text; files from Python 2 have bytes."""
     return key.decode("utf-8", "replace") if isinstance(key, bytes) else str(key)
 
 
 def read_npz(path: pathlib.Path) -> dict[str, Stored]:
-    """Reads arrays by our own names, such as those of a checkpoint; velocities are left out.
+    """Reads arrays by our own names, such as those of a checkpoint; momentum is left out.
 
     Raises:
-      Exception: of several kinds, where the file is damaged.
+      Exception: of several kinds, if the file is damaged.
     """
     return {
         name.removesuffix(".npy"): _of_entry(entry)
@@ -100,7 +100,7 @@ def read_npz(path: pathlib.Path) -> dict[str, Stored]:
 
 
 def _of_entry(entry: archives.Entry) -> Stored:
-    """Reads how an array of an .npz is laid out."""
+    """Reads the header of an array in an .npz."""
     begin = entry.read(0, min(entry.length, MOST_HEADER_BYTES))
     shape, is_fortran, dtype, num_bytes = _header(begin)
     kind = "objects" if dtype.hasobject else dtype.name
@@ -109,21 +109,21 @@ def _of_entry(entry: archives.Entry) -> Stored:
 
 
 def _header(begin: bytes) -> tuple[tuple[int, ...], bool, np.dtype, int]:
-    """Reads what stands before an array: shape, order of the axes, type; and its own length."""
+    """Reads the header of an array: shape, order of the axes, type, and its own length."""
     file = io.BytesIO(begin)
     return *READERS[np.lib.format.read_magic(file)](file), file.tell()
 
 
 class _After:
-    """What follows the first bytes of an entry."""
+    """The contents of an entry after its first bytes."""
 
     def __init__(self, entry: archives.Entry, first: int):
-        """Leaves out `first` bytes."""
+        """Skips `first` bytes."""
         self._entry, self._first = entry, first
         self.length, self.packed = entry.length - first, entry.packed
 
     def read(self, first: int, num_bytes: int) -> bytes | bytearray:
-        """Reads some of them."""
+        """Reads a range of them."""
         return self._entry.read(self._first + first, num_bytes)
 
 

@@ -1,4 +1,4 @@
-"""What a pickle of NumPy arrays names, and what stands for each of these names."""
+"""The names in a pickle of NumPy arrays, and what replaces each of them."""
 
 from typing import Any
 
@@ -13,20 +13,20 @@ LONGEST_TYPE = 10
 
 
 class Kind:
-    """What a pickle says about the type of an array: its letter and width, then its order."""
+    """The type of an array in a pickle: its letter and width, then its byte order."""
 
     def __init__(self, name: Any = "", *unused):
         """Takes the arguments of numpy.dtype."""
         self._name, self.order = name, "<"
 
     def fill(self, state: Any) -> None:
-        """Takes the order of the bytes."""
+        """Takes the byte order."""
         if isinstance(state, tuple) and state[1:2] == (">",):
             self.order = ">"
 
     @property
     def name(self) -> str:
-        """NumPy's long name of the type; a short text may not ask for a table of many columns."""
+        """NumPy's long name of the type; record types are refused, as they may be huge."""
         if not isinstance(self._name, str) or len(self._name) > LONGEST_TYPE:
             return "unknown"
         try:
@@ -36,10 +36,10 @@ class Kind:
 
 
 class Array:
-    """An array of a pickle; nothing is looked at before it is asked for."""
+    """An array of a pickle; checked only when it is used."""
 
     def __init__(self, *unused):
-        """Holds nothing yet; what follows in the pickle fills it."""
+        """Starts empty; `fill` is called by what follows in the pickle."""
         self._shape, self._kind, self._is_fortran, self._contents = (), Kind("O"), False, None
 
     def fill(self, state: Any) -> None:
@@ -52,10 +52,10 @@ class Array:
         return self._contents if isinstance(self._contents, list) else None
 
     def stored(self) -> Stored:
-        """The array of numbers.
+        """Describes an array of numbers.
 
         Raises:
-          ValueError: it is none, or its size is not that of its contents.
+          ValueError: it is not one, or its size is not that of its contents.
         """
         contents = self._contents
         if isinstance(contents, str):
@@ -69,14 +69,14 @@ class Array:
 
 
 def _from_buffer(contents: Any, kind: Any, shape: Any, order: Any = "C") -> Array:
-    """Stands for what the fifth protocol makes arrays with."""
+    """Makes an array, as protocol 5 does."""
     array = Array()
     array.fill((1, shape, kind, order == "F", contents))
     return array
 
 
 def encoded(text: Any = "", *unused) -> Any:
-    """Stands for _codecs.encode, in which the older protocols wrap bytes; text it stays."""
+    """Replaces _codecs.encode, in which older protocols wrap bytes; leaves them as text."""
     return text
 
 

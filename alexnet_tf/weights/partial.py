@@ -1,4 +1,4 @@
-"""Some layers of a network out of a file that may lack the others, to start a run from."""
+"""Some layers of a network from a file that may lack the others, to start a run from."""
 
 import dataclasses
 from collections.abc import Container
@@ -15,19 +15,19 @@ from alexnet_tf.weights.layouts import Layout
 def load(
     path: str, network: NetworkConfig, layers: Container[str]
 ) -> tuple[dict[str, np.ndarray], list[str], Layout]:
-    """Reads what a file has of some layers of a network.
+    """Reads the weights of some layers of a network that a file has.
 
     Args:
       path: a file whose name ends like one of formats.FORMATS.
-      network: where they belong; the file may have another number of classes.
-      layers: names of the layers that are wanted.
+      network: the network; the file may have another number of classes.
+      layers: names of the layers to read.
 
     Returns:
       float32 arrays by our names, their channels in the order of the file's pictures; the names of
       what else is in the file; and the layout that it had.
 
     Raises:
-      UserError: it cannot be read, is damaged, or an array is of another shape or not finite.
+      UserError: it cannot be read, is damaged, or an array has a wrong shape or is not finite.
     """
     kind = formats.format_of(path)
     if kind is None:

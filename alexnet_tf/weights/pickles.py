@@ -1,10 +1,10 @@
-"""Pickles read as values: a machine of ours walks through one and calls nothing that it names.
+"""Pickles read as values: an interpreter of ours that calls nothing that a file names.
 
-A pickle is a program that may call anything. Here a name in it stands for one of a few functions
-of ours that only keep what they are given; any other name, and whatever would be made with it,
-becomes an Inert, which does nothing. So weights are read beside anything else in their file.
+A pickle is a program that may call anything. Here a few names in it are replaced by functions of
+ours that only store their arguments; any other name, and whatever would be made with it, becomes
+an Inert, which does nothing. So weights can be read from a file that contains anything else.
 
-Python's own machine calls nothing either where `find_class` is replaced, but takes what memory a
+Python's own interpreter is safe too if `find_class` is replaced, but it takes all the memory that a
 file asks for: eight bytes can ask for gigabytes. Ours takes a limited number of steps, each of a
 few bytes or of those that are in the file, and leaves long contents there.
 """
@@ -50,20 +50,20 @@ LINES = {**dict.fromkeys((b"I", b"L", b"F", b"S", b"V", b"p", b"g", b"P"), 1), b
 
 @dataclasses.dataclass(slots=True, eq=False)
 class Inert:
-    """Stands for a name that is not known, or for what would be made with it."""
+    """Replaces an unknown name, or an object that would be made with it."""
 
     module: str
-    """Of the function or class."""
+    """Module of the function or class."""
     attribute: str
-    """Its name there."""
+    """Its name in the module."""
     state: Any = None
-    """What such an object would be filled with."""
+    """The state that the object would have."""
     entries: dict = dataclasses.field(default_factory=dict)
-    """What it would hold by key."""
+    """The items that the object would have, by key."""
 
     @property
     def name(self) -> str:
-        """What a program would write."""
+        """The full name, as in a program."""
         return f"{self.module}.{self.attribute}"
 
 
@@ -71,10 +71,10 @@ class Values:
     """Reads one pickle.
 
     Args:
-      file: open for reading bytes, at the beginning of the pickle.
-      known: what stands for each (module, name): functions of ours, or values.
-      persistent: gives the value of an identifier that the file has instead of a value.
-      path: of the file, where long contents are to be left in it.
+      file: open for reading bytes, at the start of the pickle.
+      known: what replaces each (module, name): functions of ours, or values.
+      persistent: returns the value of a persistent identifier.
+      path: path of the file, if long contents are to be left in it.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Values:
         persistent: Callable[[Any], Any] | None = None,
         path: pathlib.Path | None = None,
     ):
-        """Reads nothing yet."""
+        """Stores the arguments; `load` reads."""
         self._file, self._persistent, self._path = file, persistent, path
         self._names = dict(known)
         start = file.tell()
@@ -95,10 +95,10 @@ class Values:
         self._below: list[list[Any]] = []
 
     def load(self) -> Any:
-        """Reads the value, and leaves the file behind it.
+        """Reads the value, and leaves the file at the end of the pickle.
 
         Raises:
-          Exception: of several kinds, where this is no pickle or a damaged one.
+          Exception: of several kinds, if it is not a pickle or a damaged one.
         """
         for _ in range(MOST_STEPS):
             code = self._take(1)
@@ -116,7 +116,7 @@ class Values:
         return contents
 
     def _argument(self, code: bytes) -> Any:
-        """Reads what follows an operation."""
+        """Reads the argument of an operation."""
         if code in FIXED:
             return struct.unpack(FIXED[code], self._take(struct.calcsize(FIXED[code])))[0]
         if code in COUNTED:
@@ -124,7 +124,7 @@ class Values:
         return [self._line() for _ in range(LINES.get(code, 0))]
 
     def _counted(self, size: str, what: str) -> Any:
-        """Reads as many bytes as a number before them says, or leaves them in the file."""
+        """Reads bytes with a length before them, or leaves them in the file."""
         (length,) = struct.unpack(size, self._take(struct.calcsize(size)))
         start = self._file.tell()
         if not 0 <= length <= self._end - start:
@@ -144,32 +144,32 @@ class Values:
         return line[:-1].decode("latin1")
 
     def push(self, value: Any) -> None:
-        """Adds a value."""
+        """Pushes a value on the stack."""
         self.stack.append(value)
 
     def mark(self) -> None:
-        """Begins a row of values."""
+        """Starts a row of values on the stack."""
         self._below.append(self.stack)
         self.stack = []
 
     def marked(self) -> list[Any]:
-        """Takes the row of values since the last mark."""
+        """Pops the values since the last mark."""
         row, self.stack = self.stack, self._below.pop()
         return row
 
     def last(self, count: int) -> list[Any]:
-        """Takes as many values as that."""
+        """Pops `count` values."""
         return [self.stack.pop() for _ in range(count)][::-1]
 
     def pop(self) -> None:
-        """Drops a value, or a mark where there is none above it."""
+        """Pops a value, or a mark if there is no value above it."""
         if self.stack:
             self.stack.pop()
         else:
             self.marked()
 
     def name(self, module: str, name: str) -> None:
-        """Pushes what stands for a name."""
+        """Pushes what replaces a name."""
         if not isinstance(module, str) or not isinstance(name, str):
             raise ValueError("a name that is no text")
         if (module, name) not in self._names:
@@ -177,7 +177,7 @@ class Values:
         self.stack.append(self._names[module, name])
 
     def make(self, maker: Any, arguments: Any) -> None:
-        """Calls a function of ours; any other maker makes an Inert."""
+        """Calls a function of ours; makes an Inert for any other maker."""
         if not callable(maker):
             is_named = isinstance(maker, Inert)
             made = Inert(maker.module, maker.attribute) if is_named else Inert("unknown", "object")
@@ -188,11 +188,11 @@ class Values:
         self.stack.append(made)
 
     def make_of(self, row: list[Any]) -> None:
-        """Makes an object of a maker and its arguments in one row."""
+        """Makes an object from a row: the maker, then its arguments."""
         self.make(row[0], row[1:])
 
     def fill(self) -> None:
-        """Hands an object its state, where it takes one."""
+        """Passes the state to an object that takes one."""
         state = self.stack.pop()
         filled = self.stack[-1]
         if isinstance(filled, Inert):
@@ -201,28 +201,28 @@ class Values:
             filled.fill(state)
 
     def extend(self, items: list[Any]) -> None:
-        """Puts values into a list."""
+        """Appends values to a list."""
         if isinstance(self.stack[-1], list):
             self.stack[-1].extend(items)
 
     def update(self, items: list[Any]) -> None:
-        """Puts keys and values, which take turns, into a dictionary of any kind."""
+        """Adds alternating keys and values to a dictionary of any kind."""
         filled = getattr(self.stack[-1], "entries", self.stack[-1])
         if isinstance(filled, dict):
             filled.update(mapping(_pairs(items)))
 
     def ask(self, identifier: Any) -> None:
-        """Pushes the value of an identifier."""
+        """Pushes the value of a persistent identifier."""
         if self._persistent is None:
             raise ValueError("a persistent identifier, expected values")
         self.stack.append(self._persistent(identifier))
 
 
 def mapping(pairs: Any = (), *unused) -> dict:
-    """Makes a dictionary of a list of pairs, which is empty then: a file could ask again and again.
+    """Makes a dictionary of a list of pairs, and empties the list: a file could repeat the call.
 
-    Keys other than whole numbers and short text or bytes are left out: Python's hash of tuples in
-    tuples in tuples ends the process.
+    Only integers and short text or bytes are taken as keys: hashing deeply nested tuples crashes
+    Python.
     """
     found = {}
     if isinstance(pairs, list):
@@ -238,7 +238,7 @@ def _pairs(items: list[Any]) -> list[tuple[Any, Any]]:
 
 
 def _quoted(text: str) -> str:
-    """Takes a string of the first protocol out of its quotes."""
+    """Removes the quotes around a string of protocol 0."""
     return codecs.escape_decode(text.strip()[1:-1].encode("latin1"))[0].decode("latin1")
 
 

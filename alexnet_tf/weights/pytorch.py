@@ -1,4 +1,4 @@
-"""PyTorch's files of weights: a zip archive, or, as before PyTorch 1.6, pickles in a row.
+"""PyTorch's files of weights: a zip archive, or, before PyTorch 1.6, a sequence of pickles.
 
 PyTorch itself is not needed.
 """
@@ -45,17 +45,17 @@ WIDTHS = {
 
 @dataclasses.dataclass(slots=True, eq=False)
 class Storage:
-    """Numbers in a row, which tensors are views of."""
+    """A flat array of numbers that tensors are views of."""
 
     dtype: str
-    """Name of their type; `bytes` where each tensor has its own."""
+    """Name of their type; `bytes` if each tensor has its own."""
     contents: Contents | None = None
-    """The numbers, lowest byte first; None before their place is known."""
+    """The numbers, little-endian; None before their place is known."""
 
 
 @dataclasses.dataclass(slots=True, eq=False)
 class Tensor:
-    """A view of a storage as a file describes it; places and steps in numbers, not in bytes."""
+    """A view of a storage; offset and strides count numbers, not bytes."""
 
     storage: Any
     offset: Any
@@ -77,10 +77,10 @@ class Tensor:
         return Stored(shape, self.dtype, lambda: self._view(offset, shape, steps), packed)
 
     def _view(self, offset: int, shape: tuple[int, ...], steps: tuple[int, ...]) -> np.ndarray:
-        """Reads the numbers between the first and the last of the view.
+        """Reads the numbers from the first to the last of the view.
 
         Raises:
-          ValueError: it would reach beyond its storage.
+          ValueError: the view reaches beyond its storage.
         """
         if 0 in shape:
             return np.zeros(shape, np.float32)
@@ -96,14 +96,14 @@ class Tensor:
 
 
 def _tensor(storage, offset, size, stride, _=None, hooks=None, bits=None) -> Tensor | Inert:
-    """Stands for the functions that make tensors of a storage with a type."""
+    """Makes a tensor of a typed storage; replaces PyTorch's functions for it."""
     if bits:  # of complex numbers, which are conjugated or negated when they are read
         return Inert("torch", "Tensor with a bit for conj or neg")
     return Tensor(storage, offset, size, stride, getattr(storage, "dtype", "unknown"))
 
 
 def _tensor_of_type(storage, offset, size, stride, _, hooks, dtype, bits=None) -> Tensor | Inert:
-    """Stands for the function that makes tensors of a storage without a type."""
+    """Makes a tensor of an untyped storage; replaces PyTorch's function for it."""
     made = _tensor(storage, offset, size, stride, bits=bits)
     if isinstance(made, Tensor):
         made.dtype = getattr(dtype, "name", "unknown").removeprefix("torch.")
@@ -111,12 +111,12 @@ def _tensor_of_type(storage, offset, size, stride, _, hooks, dtype, bits=None) -
 
 
 def _first(value=None, *unused) -> Any:
-    """Stands for functions that wrap what is given first."""
+    """Returns the first argument; replaces functions that wrap it."""
     return value
 
 
 def _of_type(function=None, kind=None, arguments=(), *unused) -> Any:
-    """Stands for the function that makes a subclass of tensors, or one with attributes."""
+    """Makes a tensor; replaces the function for subclasses and tensors with attributes."""
     if not callable(function) or not isinstance(arguments, tuple) or len(arguments) > 8:
         return kind
     return function(*arguments)
@@ -140,14 +140,14 @@ KNOWN = {
 
 
 def read(path: pathlib.Path) -> dict[str, Stored]:
-    """Reads a state dict, whatever stands around and beside it.
+    """Reads a state dict, whatever else the file contains.
 
     Returns:
-      arrays by PyTorch's names without what wrappers put before them: `features.0.weight`, ...
+      arrays by PyTorch's names without the prefixes of wrappers: `features.0.weight`, ...
 
     Raises:
-      UserError: the file holds no state dict, or several.
-      Exception: of many kinds, where the file is damaged.
+      UserError: the file has no state dict, or several.
+      Exception: of many kinds, if the file is damaged.
     """
     with open(path, "rb") as file:
         is_zip = file.read(len(ZIP_MAGIC)) == ZIP_MAGIC
@@ -179,7 +179,7 @@ def _read_zip(path: pathlib.Path) -> Any:
 
 
 def _read_legacy(path: pathlib.Path, file: BinaryIO) -> Any:
-    """Reads the older format: three pickles about the file, the object, then every storage."""
+    """Reads the older format: three pickles about the file, the object, then all storages."""
     magic, _, about = (Values(file, {}).load() for _ in range(3))
     if magic != LEGACY_MAGIC or not about["little_endian"]:
         raise ValueError("no mark of PyTorch's at its beginning, or another order of bytes")
@@ -204,7 +204,7 @@ def _read_legacy(path: pathlib.Path, file: BinaryIO) -> Any:
 
 
 def _identified(identifier: Any) -> tuple[str, str]:
-    """Type and key of a storage."""
+    """Returns type and key of a storage."""
     _, kind, key, *_ = identifier
     if not isinstance(kind, Inert) or not isinstance(key, str):
         raise ValueError("a storage without a type or a key")

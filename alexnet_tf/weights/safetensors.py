@@ -29,10 +29,10 @@ def read(path: pathlib.Path) -> dict[str, Stored]:
     """Reads a state dict that safetensors wrote.
 
     Returns:
-      arrays by PyTorch's names without what wrappers put before them.
+      arrays by PyTorch's names without the prefixes of wrappers.
 
     Raises:
-      Exception: of several kinds, where the file is damaged.
+      Exception: of several kinds, if the file is damaged.
     """
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
@@ -46,7 +46,7 @@ def read(path: pathlib.Path) -> dict[str, Stored]:
 
 
 def _stored(path: pathlib.Path, start: int, about: dict) -> Stored:
-    """Finds one array behind the list."""
+    """Describes one array of the list, whose numbers begin at `start`."""
     dtype = DTYPES.get(about["dtype"], str(about["dtype"]))
     first, end = axes(about["data_offsets"])
     span = Span(path, start + first, end - first)

@@ -1,4 +1,4 @@
-"""Where in what a PyTorch file holds the weights are, and what wrappers called them."""
+"""Finds the weights among the contents of a PyTorch file, and removes wrappers' prefixes."""
 
 import dataclasses
 import itertools
@@ -25,10 +25,10 @@ def arrays_of(found: Any) -> dict[str, Stored]:
     """Finds the weights.
 
     Args:
-      found: what a file holds; tensors and arrays have `stored()`.
+      found: the contents of a file; tensors and arrays have `stored()`.
 
     Returns:
-      arrays by their names without PREFIXES. What is no array has a type that is not read.
+      arrays by their names without PREFIXES. Other values get a type that is not read.
 
     Raises:
       UserError: there is no state dict, or there are several.
@@ -48,10 +48,10 @@ def arrays_of(found: Any) -> dict[str, Stored]:
 
 
 def by_short_names(arrays: Mapping[str, Stored]) -> dict[str, Stored]:
-    """Takes PREFIXES away from names, in any order and as often as they are there.
+    """Removes PREFIXES from names, in any order and repeatedly.
 
     Raises:
-      UserError: two arrays have the same name then.
+      UserError: two arrays would have the same name.
     """
     found, names = {}, {}
     for name, array in arrays.items():
@@ -72,12 +72,12 @@ def _stored(value: Any) -> Stored:
 
 
 class _Best(NamedTuple):
-    """The dictionaries with most weights among several; of equal ones those on the surface."""
+    """The dictionaries with the most weights; of equal ones the least nested."""
 
     rank: tuple[int, int] = (0, 0)
-    """How many weights each of them has; less, how many keys lead to it."""
+    """Number of weights in each of them; minus the number of keys that lead to it."""
     found: Mapping[str, Mapping] = types.MappingProxyType({})
-    """They, by these keys."""
+    """The dictionaries, by these keys."""
 
     @property
     def is_empty(self) -> bool:
@@ -87,19 +87,19 @@ class _Best(NamedTuple):
 
 @dataclasses.dataclass(eq=False)
 class _Search:
-    """Looks through what a file holds; each thing once, since a file may refer back to one."""
+    """Searches the contents of a file; each object once, since there may be cycles."""
 
     seen: set[int] = dataclasses.field(default_factory=set)
-    """Identities of what was looked at."""
+    """Identities of the objects visited."""
     num_items: int = 0
-    """Of networks so far."""
+    """Number of items of networks visited."""
 
     def best(self, found: Any, *keys: Any) -> _Best:
         """Follows WRAPPERS where they lead to weights, and counts weights where they do not.
 
         Args:
-          found: where to look.
-          keys: those that led there.
+          found: the object to search.
+          keys: the keys that led there.
         """
         if id(found) in self.seen or not isinstance(found, COLLECTIONS):
             return _Best()
@@ -117,7 +117,7 @@ class _Search:
         return _Best(most, dict(itertools.chain.from_iterable(same)))
 
     def _values(self, found: Any) -> Mapping:
-        """What a collection holds by key; of a network, its arrays by their names."""
+        """Lists the items of a collection by key; of a network, its arrays by their names."""
         if isinstance(found, Inert):
             return found.entries or self._of_module(found)
         if isinstance(found, Mapping):
@@ -143,12 +143,12 @@ class _Search:
 
 
 def _num_weights(values: Mapping) -> int:
-    """Counts arrays that may be weights: not the state of a generator, not a number alone."""
+    """Counts arrays that may be weights: neither states of generators nor scalars."""
     return sum(isinstance(name, str) and is_weight(x) for name, x in values.items())
 
 
 def is_weight(value: Any) -> bool:
-    """Whether a value is an array of floating-point numbers with axes."""
+    """Tells whether a value is an array of floating-point numbers with axes."""
     if not hasattr(value, "stored"):
         return False
     try:

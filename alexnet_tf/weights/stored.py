@@ -1,6 +1,6 @@
-"""Arrays that a file holds: shapes and types first, numbers when they are asked for.
+"""Arrays of a file: shapes and types first, numbers when they are asked for.
 
-So sizes are compared with a network's before memory is taken, whatever a file says of itself.
+So sizes are compared with a network's before memory is taken, whatever a file claims.
 """
 
 import dataclasses
@@ -33,43 +33,43 @@ class Stored:
     """An array of a file."""
 
     shape: tuple[int, ...]
-    """Of the array."""
+    """Shape of the array."""
     dtype: str
-    """NumPy's or PyTorch's name of its type; may be one that is not in NUMBERS."""
+    """NumPy's or PyTorch's name of its type; may be missing in NUMBERS."""
     read: Callable[[], np.ndarray]
-    """Gives the numbers."""
+    """Reads the numbers."""
     packed: int = 0
-    """Bytes of the file that it takes; arrays may share them."""
+    """Number of bytes in the file; arrays may share them."""
 
     @property
     def grows(self) -> bool:
-        """Whether it is large, and much larger than what the file has of it."""
+        """Whether it is large, and much larger than its bytes in the file."""
         num_bytes = math.prod(self.shape) * NUMBERS.get(self.dtype, 0)
         return num_bytes > LARGE_BYTES and num_bytes > MOST_GROWTH * self.packed
 
 
 class Contents(Protocol):
-    """Bytes of a file that are not in memory yet."""
+    """Bytes of a file, read when they are needed."""
 
     @property
     def length(self) -> int | None:
-        """How many there are; None where only reading tells."""
+        """Number of bytes; None if only reading tells."""
 
     @property
     def packed(self) -> int:
-        """How many bytes of the file they take."""
+        """Number of bytes that they take in the file."""
 
     def read(self, first: int, num_bytes: int) -> bytes | bytearray:
-        """Reads some of them.
+        """Reads a range of them.
 
         Raises:
-          EOFError: the file ends before.
+          EOFError: the file ends earlier.
         """
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Span:
-    """A part of a file that is stored as it is."""
+    """A part of a file, not encoded."""
 
     path: pathlib.Path
     """The file."""
@@ -80,11 +80,11 @@ class Span:
 
     @property
     def packed(self) -> int:
-        """The same number."""
+        """Number of bytes."""
         return self.length
 
     def read(self, first: int, num_bytes: int) -> bytearray:
-        """Reads some of them."""
+        """Reads a range of them."""
         if self.start + first + num_bytes > os.path.getsize(self.path):
             raise EOFError("it ends inside of an array")
         contents = bytearray(num_bytes)
@@ -97,7 +97,7 @@ class Span:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Text:
-    """Bytes that are stored as text in UTF-8, a letter for each."""
+    """Bytes that are stored as UTF-8 text, one character for each."""
 
     path: pathlib.Path
     """The file."""
@@ -108,7 +108,7 @@ class Text:
     length = None
 
     def read(self, first: int, num_bytes: int) -> bytes:
-        """Reads them all; a part of them is not asked for."""
+        """Reads all of them; a range is not supported."""
         text = Span(self.path, self.start, self.packed).read(0, self.packed)
         contents = text.decode().encode("latin1")
         if (first, num_bytes) != (0, len(contents)):
@@ -118,10 +118,10 @@ class Text:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Held:
-    """Bytes that are in memory already, as the contents of small files are."""
+    """Bytes in memory, such as the contents of small files."""
 
     contents: bytes
-    """All of them."""
+    """All bytes."""
 
     @property
     def length(self) -> int:
@@ -131,24 +131,24 @@ class Held:
     packed = length
 
     def read(self, first: int, num_bytes: int) -> bytes:
-        """Reads some of them."""
+        """Reads a range of them."""
         return self.contents[first : first + num_bytes]
 
 
 def stored(
     contents: Contents, shape: Any, dtype: str, order: str = "<", is_fortran: bool = False
 ) -> Stored:
-    """Describes an array whose numbers are in a row.
+    """Describes an array whose numbers are contiguous.
 
     Args:
       contents: all of its bytes.
-      shape: what the file calls its shape.
+      shape: its shape, as found in the file.
       dtype: name of its type.
-      order: `<` where the lowest byte comes first, `>` where the highest does.
-      is_fortran: whether the first axis moves fastest.
+      order: byte order: `<` for little-endian, `>` for big-endian.
+      is_fortran: whether the first axis varies fastest.
 
     Raises:
-      ValueError: the shape is none, or the contents have another size.
+      ValueError: it is not a shape, or the contents have another size.
     """
     shape = axes(shape)
     num_bytes = math.prod(shape) * NUMBERS.get(dtype, 0)
@@ -163,7 +163,7 @@ def stored(
 
 
 def axes(found: Any) -> tuple[int, ...]:
-    """Takes what a file calls a shape, or the steps of its axes.
+    """Checks a shape, or the strides of an array, as found in a file.
 
     Raises:
       ValueError: it is neither.
@@ -175,7 +175,7 @@ def axes(found: Any) -> tuple[int, ...]:
 
 
 def numbers(contents: bytes | bytearray, dtype: str, order: str = "<") -> np.ndarray:
-    """Turns bytes into numbers; types that NumPy lacks become float32."""
+    """Converts bytes to numbers; types that NumPy lacks become float32."""
     if dtype == "bfloat16":  # the upper half of a float32
         return (np.frombuffer(contents, f"{order}u2").astype(np.uint32) << 16).view(np.float32)
     if dtype == "float8_e5m2":  # the upper half of a float16
@@ -186,7 +186,7 @@ def numbers(contents: bytes | bytearray, dtype: str, order: str = "<") -> np.nda
 
 
 def _float8(bits: np.ndarray, dtype: str) -> np.ndarray:
-    """Moves exponent and fraction to their places in a float32."""
+    """Converts 8-bit floats to float32 by moving exponent and fraction to their places."""
     fraction_bits, bias = FLOAT8[dtype]
     wide = (bits & 0x7F).astype(np.uint32) << (23 - fraction_bits)
     values = wide.view(np.float32) * np.float32(2.0 ** (127 - bias))
@@ -195,5 +195,5 @@ def _float8(bits: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def is_floating(dtype: str) -> bool:
-    """Whether weights may be of this type: whole numbers are counters and states."""
+    """Tells whether a type is floating-point: integers are counters and states, not weights."""
     return dtype.startswith(("float", "bfloat", "complex"))

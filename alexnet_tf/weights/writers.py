@@ -1,4 +1,4 @@
-"""Writes files that need a package of their own."""
+"""Writes formats that need a package of their own."""
 
 import collections
 import importlib
@@ -33,7 +33,7 @@ def write_safetensors(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> N
 
 
 def _package(name: str) -> types.ModuleType:
-    """Imports a package that only these files need."""
+    """Imports a package that only these formats need."""
     try:
         return importlib.import_module(name)
     except ImportError as error:

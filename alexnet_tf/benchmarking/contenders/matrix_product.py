@@ -1,4 +1,4 @@
-"""The fastest thing a device does: products of square matrices. No network can be faster."""
+"""Products of square matrices, the fastest work of a device: an upper bound for any network."""
 
 import tensorflow as tf
 
@@ -16,7 +16,7 @@ LONG_SECONDS = 0.05
 
 
 def product(spec: Spec) -> Work:
-    """Matrix products in the network's precision, of the side that is fastest here."""
+    """Makes matrix products in the network's precision, of the size that is fastest here."""
     strategy = make_strategy(spec.config.run)
     device, dtype = on_tensorflow.device_of(strategy), compute_dtype(spec.config.run.precision)
     best, best_rate = None, 0.0
@@ -32,7 +32,7 @@ def product(spec: Spec) -> Work:
 
 
 def _product(device: str, dtype: str, side: int) -> Work:
-    """Products of one side."""
+    """Makes products of matrices of one size."""
     with tf.device(device):
         left, right = (
             tf.cast(tf.random.stateless_normal([side, side], [0, seed]), dtype) for seed in range(2)

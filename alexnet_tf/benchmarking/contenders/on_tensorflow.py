@@ -1,4 +1,4 @@
-"""What every contender on TensorFlow needs: a device, a batch on it, an end to wait for."""
+"""What every TensorFlow contender needs: a device, a batch on it, and a way to wait for it."""
 
 from collections.abc import Callable
 
@@ -10,25 +10,25 @@ from alexnet_tf.config.run import Config
 
 
 def device_of(strategy: tf.distribute.Strategy) -> str:
-    """The one device of a strategy."""
+    """Names the one device of a strategy."""
     return strategy.extended.worker_devices[0]
 
 
 def batch_on(device: str, config: Config) -> tuple[tf.Tensor, tf.Tensor]:
-    """The batch that all contenders see, on a device: uint8 [N, H, W, 3] and int32 [N]."""
+    """Copies the batch that all contenders use to a device: uint8 [N, H, W, 3] and int32 [N]."""
     images, labels = synthetic(config)
     with tf.device(device):
         return tf.constant(images), tf.constant(labels)
 
 
 def work(device: str, units: float, run: Callable[[int], None], least_steps: int = 1) -> Work:
-    """Makes Work out of steps that may come back before the device is done.
+    """Makes Work of steps that may return before the device is done.
 
     Args:
-      device: that does them.
-      units: of one step.
-      run: does so many steps.
-      least_steps: in a round.
+      device: the device that does them.
+      units: units of work in one step.
+      run: does a number of steps.
+      least_steps: the least number of steps in a round.
     """
 
     def run_to_the_end(num_steps: int) -> None:
@@ -45,7 +45,7 @@ def work(device: str, units: float, run: Callable[[int], None], least_steps: int
 
 
 def repeated(device: str, units: float, do: Callable[[], object], least_steps: int = 1) -> Work:
-    """The same for one step that is called over and over."""
+    """Makes Work of a step that is called over and over; see `work`."""
 
     def run(num_steps: int) -> None:
         for _ in range(num_steps):
@@ -55,7 +55,7 @@ def repeated(device: str, units: float, do: Callable[[], object], least_steps: i
 
 
 def _model_of(device: str) -> str | None:
-    """The model of a GPU; None for a CPU."""
+    """Names the model of a GPU; None for a CPU."""
     place = tf.DeviceSpec.from_string(device)
     gpus = tf.config.get_visible_devices("GPU")
     if place.device_type != "GPU" or not gpus:

@@ -22,7 +22,7 @@ LEAST_LOOP_STEPS = 4
 
 
 def step(spec: Spec) -> Work:
-    """The step of `train`, on a batch that is on the device; like there, many in one launch."""
+    """Measures the step of `train`, on a batch on the device; as there, many steps a launch."""
     config, strategy = spec.config, make_strategy(spec.config.run)
     device = on_tensorflow.device_of(strategy)
     state = TrainState(config, strategy)
@@ -54,7 +54,7 @@ def step(spec: Spec) -> Work:
 
 
 def inference(spec: Spec) -> Work:
-    """The forward pass, as `evaluate` and an exported model make it."""
+    """Measures the forward pass, as `evaluate` and an exported model run it."""
     config, strategy = spec.config, make_strategy(spec.config.run)
     device = on_tensorflow.device_of(strategy)
     model = TrainState(config, strategy).model
@@ -71,19 +71,19 @@ def inference(spec: Spec) -> Work:
 
 
 def loop_in_memory(spec: Spec) -> Work:
-    """The loop of `train` over decoded squares in memory."""
+    """Measures the loop of `train` over decoded squares in memory."""
     strategy = make_strategy(spec.config.run)
     return _loop(spec, strategy, in_memory(_source(spec), spec.config.network.input))
 
 
 def loop_encoded(spec: Spec) -> Work:
-    """The loop of `train` over encoded pictures."""
+    """Measures the loop of `train` over encoded pictures."""
     strategy = make_strategy(spec.config.run)
     return _loop(spec, strategy, _source(spec))
 
 
 def decoder(spec: Spec) -> Work:
-    """What makes the batches of the loop over encoded pictures, with nothing beside it."""
+    """Measures the input pipeline of the loop over encoded pictures alone."""
     config, strategy = spec.config, make_strategy(spec.config.run)
     rows = config.run.global_batch_size
     ds = train_dataset(_source(spec), config.data, config.network.input, config.run.seed, 0, rows)
@@ -93,7 +93,7 @@ def decoder(spec: Spec) -> Work:
 
 
 def _loop(spec: Spec, strategy: tf.distribute.Strategy, source: Source) -> Work:
-    """Launches of about a second at most, as the Trainer makes them."""
+    """Measures launches of about a second at most, as the Trainer makes them."""
     config, rate = spec.config, spec.config.optimizer.learning_rate
     task, state = classification(config, source), TrainState(config, strategy)
     launcher = device_loop.Launcher(task, state, config, strategy, source, 0)
@@ -114,7 +114,7 @@ def _loop(spec: Spec, strategy: tf.distribute.Strategy, source: Source) -> Work:
 
 
 def _source(spec: Spec) -> Source:
-    """The pictures that the loop reads."""
+    """Opens the pictures that the loop reads."""
     try:
         return pictures(spec.pictures, spec.config.data, spec.config.run.seed)
     except ValueError as error:

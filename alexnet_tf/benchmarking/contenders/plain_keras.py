@@ -1,6 +1,6 @@
-"""The same network as one writes it with what Keras and TensorFlow bring along.
+"""The same network in stock Keras and TensorFlow.
 
-`Conv2D(groups=2)`, TensorFlow's own gradient of local response normalization, Keras' SGD.
+It has `Conv2D(groups=2)`, TensorFlow's own gradient of local response normalization, Keras' SGD.
 """
 
 import keras
@@ -22,17 +22,17 @@ class StockLrn(keras.layers.Layer):
     """TensorFlow's local response normalization with its own gradient, tower by tower.
 
     Args:
-      row: of the table of layers.
-      groups: towers; each is a row of its own, which costs nothing.
+      row: the layer's row in the table of layers.
+      groups: towers, each normalized by itself.
     """
 
     def __init__(self, row: Lrn, groups: int, **kwargs):
-        """Keeps what to compute."""
+        """Stores the arguments."""
         super().__init__(**kwargs)
         self._row, self._groups = row, groups
 
     def call(self, x):
-        """Computes in float32: there is no other kernel on every device (TF 2.21)."""
+        """Normalizes in float32: not every device has another kernel (TF 2.21)."""
         row, (_, height, width, channels) = self._row, x.shape
         towers = [-1, height, width * self._groups, channels // self._groups]
         wide = tf.cast(tf.reshape(x, towers), tf.float32)
@@ -41,7 +41,7 @@ class StockLrn(keras.layers.Layer):
 
 
 def network(config: NetworkConfig, precision: str = "float32", decay: float = 0.0) -> keras.Model:
-    """Any network of the family in stock layers, from uint8 pictures to float32 logits.
+    """Builds any network of the family in stock layers, from uint8 pictures to float32 logits.
 
     Dropout doubles what it keeps in training (`network.dropout=inverted`), as Keras' own does.
 
@@ -90,7 +90,7 @@ def network(config: NetworkConfig, precision: str = "float32", decay: float = 0.
 
 
 def step(spec: Spec) -> Work:
-    """A training step in one tf.function."""
+    """Measures a training step in one tf.function."""
     config, device = spec.config, on_tensorflow.device_of(make_strategy(spec.config.run))
     images, labels = on_tensorflow.batch_on(device, config)
     with tf.device(device):
@@ -111,7 +111,7 @@ def step(spec: Spec) -> Work:
 
 
 def inference(spec: Spec) -> Work:
-    """The forward pass in one tf.function."""
+    """Measures the forward pass in one tf.function."""
     config, device = spec.config, on_tensorflow.device_of(make_strategy(spec.config.run))
     images, _ = on_tensorflow.batch_on(device, config)
     with tf.device(device):
@@ -130,7 +130,7 @@ def _network(config: Config) -> keras.Model:
 
 
 def _on(device: str, config: Config, function) -> Work:
-    """Calls a function over and over on a device."""
+    """Makes Work of calling a function over and over on a device."""
 
     def do():
         with tf.device(device):

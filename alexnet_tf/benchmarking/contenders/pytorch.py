@@ -1,6 +1,6 @@
 """The same network in PyTorch, written to be fast there: eager or compiled, in either layout.
 
-PyTorch is no requirement of ours and imported only when it is asked for.
+PyTorch is not required; it is imported only when it is measured.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from alexnet_tf.networks.tables.shapes import Row
 
 
 def network(config: NetworkConfig):
-    """Any network of the family as a torch.nn.Sequential, from uint8 [N, 3, H, W] to logits.
+    """Builds any network of the family as a torch.nn.Sequential: uint8 [N, 3, H, W] -> logits.
 
     Dropout doubles what it keeps in training (`network.dropout=inverted`), as PyTorch's own does.
 
@@ -48,12 +48,12 @@ def network(config: NetworkConfig):
 
 
 def step(spec: Spec, is_compiled: bool = False, is_channels_last: bool = False) -> Work:
-    """A training step.
+    """Measures a training step.
 
     Args:
       spec: what to measure.
-      is_compiled: whether `torch.compile` makes the network's kernels.
-      is_channels_last: whether arrays lie as NHWC in memory.
+      is_compiled: whether `torch.compile` compiles the network.
+      is_channels_last: whether arrays are NHWC in memory.
 
     Raises:
       UserError: nothing can be compiled here.
@@ -62,12 +62,12 @@ def step(spec: Spec, is_compiled: bool = False, is_channels_last: bool = False) 
 
 
 def inference(spec: Spec, is_compiled: bool = False, is_channels_last: bool = False) -> Work:
-    """The forward pass without a gradient; see `step`."""
+    """Measures the forward pass without a gradient; see `step`."""
     return _work(spec.config, _forward, is_compiled, is_channels_last)
 
 
 def _step(config: Config, model, images, labels):
-    """One training step as a function."""
+    """Makes a function that does one training step."""
     import torch
 
     rates = config.optimizer
@@ -91,7 +91,7 @@ def _step(config: Config, model, images, labels):
 
 
 def _forward(config: Config, model, images, labels):
-    """One forward pass as a function."""
+    """Makes a function that does one forward pass."""
     import torch
 
     model.eval()
@@ -104,7 +104,7 @@ def _forward(config: Config, model, images, labels):
 
 
 def _work(config: Config, make, is_compiled: bool, is_channels_last: bool) -> Work:
-    """Makes Work out of one form."""
+    """Makes Work of one form: eager or compiled, channels first or last."""
     import torch
 
     device = _device(config)
@@ -129,7 +129,7 @@ def _work(config: Config, make, is_compiled: bool, is_channels_last: bool) -> Wo
 
 
 def _compile(one_step) -> None:
-    """Does the first step, which compiles.
+    """Runs the first step, which compiles.
 
     Raises:
       UserError: there is no compiler, or it fails.
@@ -144,7 +144,7 @@ def _compile(one_step) -> None:
 
 
 def _device(config: Config):
-    """The device of the other contenders, by PyTorch's name for it."""
+    """Finds PyTorch's device for the one of the other contenders."""
     import torch
 
     kind, _, index = (*config.run.devices, "gpu:0" if torch.cuda.is_available() else "cpu:0")[
@@ -161,7 +161,7 @@ def _device(config: Config):
 
 
 def _on(config: Config, device, layout):
-    """Network and batch on a device."""
+    """Puts network and batch on a device."""
     import torch
 
     images, labels = synthetic(config)
@@ -172,7 +172,7 @@ def _on(config: Config, device, layout):
 
 
 def _arithmetic(config: Config, device):
-    """Casts as the precision says."""
+    """Makes the context in which PyTorch computes in the run's precision."""
     import torch
 
     name = str(config.run.precision)
@@ -182,7 +182,7 @@ def _arithmetic(config: Config, device):
 
 
 def _normalize(config: NetworkConfig):
-    """Subtracts the mean and scales."""
+    """Makes the module that subtracts the mean and scales."""
     import torch
 
     class Normalize(torch.nn.Module):
@@ -198,7 +198,7 @@ def _normalize(config: NetworkConfig):
 
 
 def _convolution(row: Row) -> list:
-    """Zeros around the picture, the convolution, and ReLU."""
+    """Makes the modules of a convolution: zero padding, the convolution, and its activation."""
     from torch import nn
 
     (before, after), layer = row.layer.pad, row.layer
@@ -212,7 +212,7 @@ def _convolution(row: Row) -> list:
 
 
 def _activation(layer: Layer) -> list:
-    """What follows a layer."""
+    """Makes the modules of a layer's activation."""
     from torch import nn
 
     modules = {
@@ -225,7 +225,7 @@ def _activation(layer: Layer) -> list:
 
 
 def _lrn(row: Row):
-    """Local response normalization tower by tower, in float32 as ours.
+    """Makes local response normalization tower by tower, in float32 as ours.
 
     `torch.nn.LocalResponseNorm` averages windows by pooling in three dimensions. A convolution with
     a band of ones adds them, and two roots make the paper's power, in a third of the time; a step

@@ -1,4 +1,4 @@
-"""Who takes part in which benchmark, and in which environment. No TensorFlow here."""
+"""The contenders of each benchmark, and their environments. No TensorFlow here."""
 
 import dataclasses
 import importlib.util
@@ -29,58 +29,58 @@ class Contender:
     """One worker process and its row of the table."""
 
     key: str
-    """Its name in JSON."""
+    """Name in JSON."""
     label: str
-    """Its name in the table."""
+    """Name in the table."""
     module: str
     """The file of this package that does its work."""
     function: str
     """The function there that makes the Work."""
     environment: Mapping[str, str | None]
-    """Variables to set for its process, or with None to take away."""
+    """Variables to set for its process; None removes one."""
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """What else that function is given."""
+    """Further arguments of that function."""
     adapt: Callable[[Spec], Spec] = lambda spec: spec
-    """What it measures instead of the network that was asked for."""
+    """Changes what is measured, where it is not the network that was asked for."""
     can_be_missed: bool = False
     """Whether the benchmark goes on without it, by choice or because it cannot run."""
     needs: str = ""
-    """A package that we do not require: without it the contender is left out."""
+    """A package that is not required; without it the contender is left out."""
     program: str = ""
-    """Whose form it is, where one program has several; `beside` takes them all by it."""
+    """The program that it is a form of, where there are several; `beside` names all by it."""
     form: str = ""
-    """Which of them."""
+    """Name of the form."""
     note: str = ""
     """What a reader of the table should know."""
 
     def absence(self) -> str | None:
-        """Why it cannot take part here, as far as is known without starting it."""
+        """Says why it cannot take part here, as far as is known without starting it."""
         if self.needs and importlib.util.find_spec(self.needs) is None:
             return f"{self.needs} is not installed; pip install {self.needs}"
         return None
 
 
 def paper() -> NetworkConfig:
-    """The network that the speed of others is predicted from."""
+    """Builds the config of the network from whose speed that of others is predicted."""
     member = FAMILY["paper"]
     return dataclasses.replace(member.config, num_classes=member.num_classes)
 
 
 def _on_first_device(spec: Spec) -> Spec:
-    """The same network without towers, on the first of the devices."""
+    """Puts the network on the first device alone, without towers."""
     run = spec.config.run
     run = dataclasses.replace(run, towers=1, devices=run.devices[:1])
     return dataclasses.replace(spec, config=dataclasses.replace(spec.config, run=run))
 
 
 def _of_paper(spec: Spec) -> Spec:
-    """The paper's network instead of another."""
+    """Replaces the network by the paper's."""
     spec = _on_first_device(spec)
     return dataclasses.replace(spec, config=dataclasses.replace(spec.config, network=paper()))
 
 
 def _rivals(function: str) -> tuple[Contender, ...]:
-    """Ours, the others at the same work, and the peak."""
+    """Lists this project, the others at the same work, and the peak."""
     return (
         Contender(
             key="alexnet_tf",
@@ -132,7 +132,7 @@ def _rivals(function: str) -> tuple[Contender, ...]:
 
 
 def _forms_of_pytorch(function: str) -> tuple[Contender, ...]:
-    """PyTorch as its users tune it: as it comes or compiled, in either layout of memory."""
+    """Lists the forms of PyTorch: eager or compiled, in either memory layout."""
     return tuple(
         Contender(
             key=f"{PYTORCH}_{how}_channels_{place}",
@@ -168,14 +168,14 @@ CONTENDERS: dict[What, tuple[Contender, ...]] = {
 
 
 def contenders_of(spec: Spec, beside: Sequence[str] = ()) -> tuple[Contender, ...]:
-    """Those that say something about a network: other forms only where it is another form.
+    """Lists the contenders of a benchmark, without those that would measure the same again.
 
     Args:
       spec: what is measured.
-      beside: keys or programs of those that can be missed and are wanted; all where empty.
+      beside: keys or programs of the optional contenders that are wanted; all if empty.
 
     Raises:
-      UserError: `beside` names none of them.
+      UserError: `beside` names an unknown contender.
     """
     idle = {"one_device": spec.config.run.towers == 1, PAPER: spec.config.network == paper()}
     useful = [one for one in CONTENDERS[spec.what] if not idle.get(one.key, False)]
@@ -194,7 +194,7 @@ def contenders_of(spec: Spec, beside: Sequence[str] = ()) -> tuple[Contender, ..
 
 
 def _names(one: Contender) -> list[str]:
-    """What `beside` may call a contender."""
+    """Lists the names of a contender that `beside` takes."""
     return [one.program, one.key] if one.program else [one.key]
 
 

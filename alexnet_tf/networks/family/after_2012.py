@@ -27,7 +27,7 @@ def _conv(number: int, filters: int, kernel: int, pad: int, **row) -> Conv:
 
 
 def _ungrouped(filters: tuple[int, ...], first_pad: tuple[int, int], rows: dict) -> tuple:
-    """Convolutions and pools of the networks for one device; `rows` has their other fields."""
+    """Makes the convolutions and pools of one-device networks; `rows` has their other fields."""
     kernels, pads = (11, 5, 3, 3, 3), (0, 2, 1, 1, 1)
     result: list[Layer] = []
     for number in range(1, 6):
@@ -49,7 +49,7 @@ def _ungrouped(filters: tuple[int, ...], first_pad: tuple[int, int], rows: dict)
 
 
 def _dropped_before(units: int, std: float = 0.01) -> tuple[Layer, ...]:
-    """Fully connected layers with dropout before the first two."""
+    """Makes the fully connected layers, with dropout before the first two."""
     return (
         Drop(name="drop6"),
         Dense(name="fc6", units=units, std=std),
@@ -60,7 +60,7 @@ def _dropped_before(units: int, std: float = 0.01) -> tuple[Layer, ...]:
 
 
 def _fan_out(filters: int, kernel: int) -> dict:
-    """Kaiming's normal by fan-out."""
+    """Returns the standard deviation of He's normal initialization by fan-out, as a field."""
     return {"std": math.sqrt(2 / (filters * kernel**2))}
 
 
@@ -87,7 +87,10 @@ OWT_LAYERS = changed(
 
 
 def _zeiler(name: str, widths: tuple[int, int, int]) -> NetworkConfig:
-    """Sizes round up; what hangs over is on the right and below (224 - 110 - 55 - 26 - 13)."""
+    """Makes a network of Zeiler and Fergus.
+
+    Sizes round up; windows reach over the edge at the right and below (224 - 110 - 55 - 26 - 13).
+    """
     first, second, third = widths
     layers = (
         Conv(name="conv1", filters=96, kernel=7, stride=2, pad=(0, 1)),

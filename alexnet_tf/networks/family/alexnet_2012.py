@@ -1,4 +1,4 @@
-"""The networks of the family that see ImageNet."""
+"""The networks of the family from the paper and its programs, for ImageNet."""
 
 from alexnet_tf.config.layer_rows import Activate, Activation, Conv, Layer, SpatialNorm
 from alexnet_tf.config.network import DropoutMode, NetworkConfig
@@ -64,7 +64,7 @@ CAFFE_LAYERS = changed(
 
 
 def _swapped(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
-    """Each pooling before the normalization of its number."""
+    """Moves each pooling before the normalization of the same number."""
     result = list(layers)
     for number in (1, 2):
         place = [layer.name for layer in result].index(f"norm{number}")

@@ -1,4 +1,4 @@
-"""What stands beside a network of the family: where it comes from and what was published of it."""
+"""A network of the family with its source and its published results."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -12,15 +12,15 @@ class Published:
     """One published result; errors are fractions."""
 
     top1_error: float
-    """Of the first guess."""
+    """Top-1 error."""
     top5_error: float | None = None
-    """Of the first five."""
+    """Top-5 error."""
     data: str = "ILSVRC-2012 val"
-    """Which pictures."""
+    """The set of pictures."""
     views: int = 1
-    """1 is the center window, 10 are the paper's ten."""
+    """1 for the center window, 10 for the paper's ten."""
     by: str = ""
-    """Who says so."""
+    """Who published it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,15 +28,15 @@ class Member:
     """A network of the family."""
 
     config: NetworkConfig
-    """All that builds it; `config.name` is its name."""
+    """Its settings; `config.name` is its name."""
     source: str
     """Where its table comes from."""
     num_classes: int = 1000
-    """Of the data that it was made for."""
+    """Number of classes of the data that it was made for."""
     published: tuple[Published, ...] = ()
     """Empty where nothing was published."""
     note: str = ""
-    """What the table cannot say."""
+    """What the table of layers does not say."""
 
 
 def changed(
@@ -50,8 +50,8 @@ def changed(
     Args:
       layers: the table to start from.
       without: names of rows to leave out.
-      after: rows to put in, by the name of the one that they follow.
-      **rows: new values of the fields of a row, by its name.
+      after: rows to insert, by the name of the row that they follow.
+      **rows: for each row to change, by its name, the new values of its fields.
     """
     result = []
     for layer in layers:

@@ -11,16 +11,16 @@ class BatchNorm(keras.layers.Layer):
     Keras' own is several times slower on CPU, and by default sees one replica's rows alone.
 
     Args:
-      momentum: part of the moving statistics that a step keeps.
+      momentum: fraction of the moving statistics that a step keeps, 0 to below 1.
       epsilon: added to the variance.
 
-    Where `trainable` is False it keeps its statistics, and normalizes by them in training too.
+    If `trainable` is False, its statistics stay, and it normalizes by them in training too.
 
     Call: float [N, ..., C] -> the same shape.
     """
 
     def __init__(self, momentum=0.9, epsilon=1e-5, **kwargs):
-        """Refuses a momentum that keeps all."""
+        """Refuses a momentum outside 0 to below 1."""
         super().__init__(**kwargs)
         if not 0 <= momentum < 1:
             raise ValueError(f"momentum={momentum}: expected 0 to below 1.")
@@ -37,7 +37,7 @@ class BatchNorm(keras.layers.Layer):
         self.moving_variance = self.add_weight(shape, "ones", name="moving_variance", **fixed)
 
     def call(self, x, training=False):
-        """Normalizes in float32, by the batch in training and by what it has seen otherwise."""
+        """Normalizes in float32: by the batch in training, by the moving statistics otherwise."""
         wide = tf.cast(x, tf.float32)
         gamma, beta = self.gamma.value, self.beta.value
         seen_mean, seen_variance = self.moving_mean.value, self.moving_variance.value
@@ -50,7 +50,7 @@ class BatchNorm(keras.layers.Layer):
         return tf.cast(y, x.dtype)
 
     def _by_batch(self, x, gamma, beta):
-        """One replica has a fast operation; several add their moments."""
+        """Normalizes by the global batch: one replica by a fused operation, several by summing."""
         replicas = tf.distribute.get_replica_context()
         if replicas is None or replicas.num_replicas_in_sync == 1:
             picture = x if len(x.shape) == 4 else x[:, tf.newaxis, tf.newaxis]

@@ -1,6 +1,6 @@
-"""Convolutions: what all kinds share, and the one with groups of channels apart.
+"""The base of all convolutions, and the one with groups of channels.
 
-Nothing here knows a network, a strategy or a file. Images are NHWC whatever `keras.json` says.
+Independent of networks, strategies and files. Images are NHWC whatever `keras.json` says.
 """
 
 import keras
@@ -13,9 +13,9 @@ NO_PADDING: Padding = ((0, 0), (0, 0))
 
 
 class BaseConvolution(keras.layers.Layer):
-    """What all convolutions share: window, kernel, bias, activation, and how files hold them.
+    """Base of all convolutions: window, kernel, bias, activation, and serialization.
 
-    A subclass says which shapes its weights have, in `weight_shapes`, and computes.
+    A subclass defines `weight_shapes` and `call`.
 
     Args:
       filters: channels of the output.
@@ -41,7 +41,7 @@ class BaseConvolution(keras.layers.Layer):
         use_bias: bool = True,
         **kwargs,
     ):
-        """Refuses sizes that no kernel can have."""
+        """Refuses filters, sizes and strides below 1."""
         super().__init__(**kwargs)
         if min(filters, kernel_size, stride) < 1:
             raise ValueError(
@@ -86,7 +86,7 @@ class BaseConvolution(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("alexnet_tf")
 class Convolution(BaseConvolution):
-    """Convolves groups of channels apart, with explicit zero padding.
+    """Convolves each group of channels by itself, with explicit zero padding.
 
     Keras' own `Conv2D(groups=2)` trains several times slower on CPU and cannot be exported to every
     format (Keras 3.15).
@@ -110,7 +110,7 @@ class Convolution(BaseConvolution):
         *args,
         **kwargs,
     ):
-        """Refuses filters that the groups cannot share."""
+        """Refuses filters that `groups` does not divide."""
         super().__init__(filters, kernel_size, stride, padding, *args, **kwargs)
         if groups < 1:
             raise ValueError(f"groups={groups}: expected at least 1.")
@@ -118,7 +118,7 @@ class Convolution(BaseConvolution):
         self.groups = groups
 
     def weight_shapes(self, input_shape):
-        """Refuses channels that the groups cannot share."""
+        """Returns the shapes; refuses input channels that `groups` does not divide."""
         side, channels = self.kernel_size, input_shape[-1]
         check_divides(self.groups, "channels", channels)
         return (side, side, channels // self.groups, self.filters), (self.filters,)
@@ -134,9 +134,9 @@ class Convolution(BaseConvolution):
         return join_groups([self._convolve(*part) for part in parts])
 
     def _convolve(self, x, kernel, bias):
-        """One group, whole up to its activation, so that Grappler can fuse the three.
+        """Convolves one group, adds the bias and activates, so that Grappler can fuse the three.
 
-        Never explicit padding: it keeps oneDNN away from both gradients (TF 2.21).
+        Never explicit padding: oneDNN then computes neither gradient (TF 2.21).
         """
         same = ((self.kernel_size - 1) // 2, self.kernel_size // 2)
         padding = "SAME" if self.stride == 1 and self.padding == (same, same) else "VALID"

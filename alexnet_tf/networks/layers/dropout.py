@@ -1,4 +1,4 @@
-"""Dropout whose masks are a function of the position in the training."""
+"""Dropout whose masks are a function of step and row."""
 
 import contextlib
 import threading
@@ -12,16 +12,16 @@ from alexnet_tf.networks.layers.initializers import named_seed
 
 
 class DropPosition(NamedTuple):
-    """Which rows of which step's global batch a replica has in hand."""
+    """The rows of a step's global batch that a replica works on."""
 
     seed: int
-    """Of the run, 0 to 2**32 - 1."""
+    """The run's seed, 0 to 2**32 - 1."""
     step: int | tf.Tensor
     """int64 [], counted from 1."""
     first_row: int | tf.Tensor
     """int []; the replica's first row in the global batch."""
     num_rows: int
-    """Rows of the global batch."""
+    """Number of rows of the global batch."""
 
 
 _thread = threading.local()
@@ -29,7 +29,7 @@ _thread = threading.local()
 
 @contextlib.contextmanager
 def drop_position(position: DropPosition) -> Iterator[None]:
-    """Tells the Dropout layers called inside it, on this thread, whose masks to take."""
+    """Sets the position for the Dropout layers that are called inside it, on this thread."""
     outer = getattr(_thread, "position", None)
     _thread.position = position
     try:
@@ -40,23 +40,23 @@ def drop_position(position: DropPosition) -> Iterator[None]:
 
 @keras.saving.register_keras_serializable("alexnet_tf")
 class Dropout(keras.layers.Layer):
-    """Drops activations by their position in the training (paper, section 4.2).
+    """Drops activations by masks that depend on step and row (paper, section 4.2).
 
     Inside `drop_position` the mask of the whole global batch is a function of (seed, step, layer
     name), and a replica takes its rows of it: neither replicas nor a restart change the mask.
     Outside, as in `fit`, a Keras generator draws it, whose state a `.keras` file keeps.
 
     Args:
-      rate: part of the activations that is dropped, 0 to below 1.
+      rate: fraction of the activations that is dropped, 0 to below 1.
       mode: `program` drops in training and multiplies by 1 - rate at test, as in 2012; `inverted`
         divides what it keeps by 1 - rate in training and does nothing at test.
-      seed: of the generator; None takes one as Keras does.
+      seed: the generator's seed; None draws one as Keras does.
 
     Call: float [N, ...] -> the same shape.
     """
 
     def __init__(self, rate=0.5, mode="program", seed=None, **kwargs):
-        """Refuses rates and modes that mean nothing."""
+        """Refuses unknown modes and rates outside 0 to below 1."""
         super().__init__(**kwargs)
         if not 0 <= rate < 1:
             raise ValueError(f"rate={rate}: expected 0 to below 1.")
@@ -76,7 +76,7 @@ class Dropout(keras.layers.Layer):
         return x * keep if self.mode == "program" else x
 
     def _is_kept(self, shape: tf.Tensor) -> tf.Tensor:
-        """Draws bools of `shape`."""
+        """Draws a mask of `shape`, bool: True is kept."""
         position = getattr(_thread, "position", None)
         num_rows, first_row = shape[0], 0
         if position is None:
@@ -101,7 +101,7 @@ class Dropout(keras.layers.Layer):
         store["generator"] = self.generator.state
 
     def load_own_variables(self, store):
-        """Goes on with the stored masks; files without them are read as well."""
+        """Restores the generator's state; a file may lack it."""
         if "generator" in store.keys():
             self.generator.state.assign(store["generator"])
 

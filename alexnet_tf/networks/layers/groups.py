@@ -1,10 +1,10 @@
-"""Channels in groups (the towers of 2012) that pass from layer to layer without a copy."""
+"""Groups of channels (the towers of 2012) that pass from layer to layer without a copy."""
 
 import tensorflow as tf
 
 
 def check_divides(groups: int, name: str, count: int) -> None:
-    """Raises ValueError unless `groups` divides what is counted."""
+    """Raises ValueError unless `groups` divides `count`, which `name` names."""
     if count % groups:
         raise ValueError(
             f"groups={groups}: expected a divisor of {name}={count}. Change one of the two."
@@ -12,15 +12,15 @@ def check_divides(groups: int, name: str, count: int) -> None:
 
 
 def split_groups(x: tf.Tensor, groups: int) -> list[tf.Tensor]:
-    """Returns the groups of the channels: those that `x` was joined from, if they are the same."""
+    """Returns the groups of channels: the tensors that `x` was joined from, if equally many."""
     parts = getattr(x, "_alexnet_tf_groups", [])
     return parts if len(parts) == groups else tf.split(x, groups, axis=-1)
 
 
 def join_groups(parts: list[tf.Tensor]) -> tf.Tensor:
-    """Returns the groups as one tensor that remembers them.
+    """Returns the groups as one tensor that keeps references to them.
 
-    In a graph, where all who read it want the groups alone, the concatenation is never made.
+    In a graph, the concatenation is never computed if all readers use the groups alone.
     """
     if len(parts) == 1:
         return parts[0]
@@ -30,5 +30,5 @@ def join_groups(parts: list[tf.Tensor]) -> tf.Tensor:
 
 
 def num_groups(x: tf.Tensor) -> int:
-    """In how many groups `x` can be had without a copy."""
+    """Counts the groups that `split_groups` returns of `x` without a copy."""
     return len(getattr(x, "_alexnet_tf_groups", [x]))

@@ -8,12 +8,12 @@ import tensorflow as tf
 
 
 def named_seed(seed: int, name: str, number: int | tf.Tensor = 0) -> tf.Tensor:
-    """Makes the seed of a stateless draw out of what the draw may depend on.
+    """Makes the seed of a stateless draw from all that the draw may depend on.
 
     Args:
-      seed: of the run, 0 to 2**32 - 1.
-      name: of what is drawn; equal names draw equal values, in every process.
-      number: int64 []; tells the draws of one name apart, such as the step.
+      seed: the run's seed, 0 to 2**32 - 1.
+      name: name of what is drawn; equal names draw equal values, in every process.
+      number: int64 []; numbers the draws of one name, such as the step.
 
     Returns:
       int64 [2].
@@ -27,9 +27,9 @@ class NamedNormal(keras.initializers.Initializer):
     """Draws normal values that depend on (seed, layer) alone: adding a layer changes no other.
 
     Args:
-      stddev: standard deviation; the mean is 0 and nothing is cut off.
-      seed: of the run, 0 to 2**32 - 1.
-      layer_name: of the layer whose kernel this is.
+      stddev: standard deviation; the mean is 0, and the normal is not truncated.
+      seed: the run's seed, 0 to 2**32 - 1.
+      layer_name: name of the layer whose kernel is drawn.
     """
 
     def __init__(self, stddev: float, seed: int, layer_name: str):
@@ -55,8 +55,8 @@ class NamedUniform(NamedNormal):
 
     Args:
       limit: largest value.
-      seed: of the run, 0 to 2**32 - 1.
-      layer_name: of the layer, or of its biases.
+      seed: the run's seed, 0 to 2**32 - 1.
+      layer_name: name of the layer, or of its biases.
     """
 
     def __init__(self, limit: float, seed: int, layer_name: str):

@@ -9,7 +9,7 @@ from alexnet_tf.networks.layers.convolution import NO_PADDING, BaseConvolution
 
 @keras.saving.register_keras_serializable("alexnet_tf")
 def scaled_tanh(x):
-    """The squashing function of LeNet-5: 1.7159 tanh(2 x / 3)."""
+    """Computes the activation of LeNet-5: 1.7159 tanh(2 x / 3)."""
     return 1.7159 * tf.tanh(x * (2 / 3))
 
 
@@ -29,12 +29,12 @@ class SparseConvolution(BaseConvolution):
     SIZES = ("kernel_size", "connections")
 
     def __init__(self, kernel_size: int, connections, *args, **kwargs):
-        """Keeps the connections."""
+        """Stores the connections."""
         super().__init__(len(connections), kernel_size, 1, NO_PADDING, *args, **kwargs)
         self.connections = tuple(tuple(int(i) for i in inputs) for inputs in connections)
 
     def weight_shapes(self, input_shape):
-        """A weight for each connection."""
+        """Returns one weight for each connection, and a bias for each filter."""
         return (self.kernel_size**2, sum(map(len, self.connections))), (self.filters,)
 
     def build(self, input_shape):
@@ -48,7 +48,7 @@ class SparseConvolution(BaseConvolution):
         self.dense_shape = (self.kernel_size, self.kernel_size, channels, filters)
 
     def call(self, x):
-        """Puts the weights at their places in a dense kernel, and convolves."""
+        """Scatters the weights into a dense kernel, and convolves."""
         places = tf.constant(self.places, self.kernel.dtype)
         kernel = tf.reshape(tf.matmul(self.kernel, places), self.dense_shape)
         y = tf.nn.conv2d(x, tf.cast(kernel, x.dtype), 1, "VALID", data_format="NHWC")
@@ -70,7 +70,7 @@ class Subsampling(keras.layers.Layer):
     """
 
     def __init__(self, activation: str | None = None, **kwargs):
-        """Keeps the activation."""
+        """Stores the activation."""
         super().__init__(**kwargs)
         self.activation = keras.activations.get(activation)
 
@@ -80,7 +80,7 @@ class Subsampling(keras.layers.Layer):
         self.bias = self.add_weight(input_shape[-1:], "zeros", name="bias")
 
     def call(self, x):
-        """Samples, scales and squashes."""
+        """Takes means, scales, adds the bias and activates."""
         mean = tf.nn.avg_pool2d(x, 2, 2, "VALID", data_format="NHWC")
         return self.activation(mean * self.gain + self.bias)
 
@@ -110,14 +110,14 @@ _DIGITS = (
 
 
 def digit_codes() -> np.ndarray:
-    """The picture of each digit as +1 and -1, float32 [10, 84]; two empty rows above and below."""
+    """Returns the picture of each digit as +1 and -1, float32 [10, 84], 12 rows of 7."""
     rows = [["......."] * 2 + digit.split() + ["......."] * 2 for digit in _DIGITS]
     return np.array([[1 if x == "#" else -1 for x in "".join(row)] for row in rows], np.float32)
 
 
 @keras.saving.register_keras_serializable("alexnet_tf")
 class DigitDistance(keras.layers.Layer):
-    """Minus the squared distance to the fixed picture of each digit: Euclidean RBF units as logits.
+    """Minus the squared distance to the fixed picture of each digit: RBF units as logits.
 
     Call: float [N, 84] -> float [N, 10].
     """

@@ -1,4 +1,4 @@
-"""A convolution whose weights depend on the place."""
+"""A convolution whose weights differ from place to place."""
 
 import keras
 import tensorflow as tf
@@ -8,7 +8,7 @@ from alexnet_tf.networks.layers.convolution import BaseConvolution
 
 @keras.saving.register_keras_serializable("alexnet_tf")
 class LocallyConnected(BaseConvolution):
-    """A convolution with kernels and biases of its own at every place (cuda-convnet's `local`).
+    """A convolution with separate kernels and biases at every place (cuda-convnet's `local`).
 
     Keras 3 has none.
 
@@ -18,13 +18,13 @@ class LocallyConnected(BaseConvolution):
     """
 
     def weight_shapes(self, input_shape):
-        """A kernel and a bias for each place."""
+        """Returns the shapes of kernels and biases, one of each for every place."""
         _, height, width, _ = self.compute_output_shape(input_shape)
         inputs = self.kernel_size**2 * input_shape[-1]
         return (height, width, inputs, self.filters), (height, width, self.filters)
 
     def call(self, x, training=False):
-        """Multiplies the pictures' patches of each place with its kernel."""
+        """Multiplies the patches at each place by its kernel."""
         x = tf.pad(x, ((0, 0), *self.padding, (0, 0)))
         height, width = self.kernel.shape[:2]
         gather = _compiled_patches if training else _patches
@@ -34,7 +34,7 @@ class LocallyConnected(BaseConvolution):
 
 
 def _patches(x, side: int, stride: int, height: int, width: int):
-    """Gathers what each place sees: [N, H, W, C] -> [height, width, N, side * side * C]."""
+    """Gathers the patch at each place: [N, H, W, C] -> [height, width, N, side * side * C]."""
     x = tf.transpose(x, [1, 2, 0, 3])  # places outside, so that slices are whole blocks
     bottom, right = ((size - 1) * stride + 1 for size in (height, width))
     return tf.concat(

@@ -11,13 +11,13 @@ from alexnet_tf.networks.tables.shapes import windows
 class Pooling(keras.layers.Layer):
     """Takes the maximum or the mean over windows that may overlap (paper, section 3.4).
 
-    Keras' own would join the groups of its input, and has no windows that hang over one edge.
+    Keras' own would join the groups of its input, and has no windows that reach over one edge.
 
     Args:
       size: side of the square window.
       stride: step of the window, down and right.
       is_mean: mean instead of maximum; at the edge, of what lies inside.
-      round_up: whether a last window may hang over the right and lower edge.
+      round_up: whether a last window may reach over the right and lower edge.
 
     Call: float [N, H, W, C] -> float [N, H', W', C].
     """
@@ -30,7 +30,7 @@ class Pooling(keras.layers.Layer):
         round_up: bool = False,
         **kwargs,
     ):
-        """Refuses windows and steps below 1."""
+        """Refuses sizes and strides below 1."""
         super().__init__(**kwargs)
         if min(size, stride) < 1:
             raise ValueError(f"size={size}, stride={stride}: expected at least 1 of each.")
@@ -41,7 +41,7 @@ class Pooling(keras.layers.Layer):
         return join_groups([self._pool(part) for part in split_groups(x, num_groups(x))])
 
     def _pool(self, x):
-        """One group. Windows that hang over see minus infinity, or count less."""
+        """Pools one group; beyond the edge is minus infinity, or nothing to average."""
         over = [self._over(side) for side in sides(x)] if self.round_up else [0, 0]
         has_over = any(not isinstance(end, int) or end for end in over)
         pads = ((0, 0), (0, over[0]), (0, over[1]), (0, 0))
@@ -58,7 +58,7 @@ class Pooling(keras.layers.Layer):
         return mean / part
 
     def _over(self, side):
-        """By how much the last window hangs over a side."""
+        """Computes by how much the last window reaches over a side."""
         over = (self.size - side) % self.stride
         return over if isinstance(side, tf.Tensor) or over < self.size else 0
 
@@ -77,6 +77,6 @@ class Pooling(keras.layers.Layer):
 
 
 def sides(x) -> list:
-    """Height and width of [N, H, W, C]: numbers where they are known, else tensors."""
+    """Returns height and width of [N, H, W, C]: numbers where they are known, else tensors."""
     known, now = x.shape[1:3], tf.shape(x)
     return [now[place + 1] if side is None else side for place, side in enumerate(known)]

@@ -1,7 +1,7 @@
-"""Local response normalization (paper, section 3.3), with a gradient that is fast.
+"""Local response normalization (paper, section 3.3), with a fast gradient.
 
-All of it is bound by memory, so the fewest passes win: XLA makes one of a whole formula, with the
-casts around it. Sums and powers are float32 in every precision.
+It is bound by memory, so the number of passes counts: XLA compiles a whole formula, with the casts
+around it, into one. Sums and powers are float32 in every precision.
 """
 
 import functools
@@ -29,7 +29,7 @@ def local_response_norm(
 
     This is `tf.nn.local_response_normalization`, whose gradient is a scalar loop on CPU, many times
     slower than need be (TF 2.21). In training both passes are the same formula compiled by XLA;
-    elsewhere, so in an export, TensorFlow's operation stands, which needs no compiler.
+    elsewhere, such as in an export, it is TensorFlow's operation, which needs no compiler.
 
     Args:
       x: float [N, H, W, C].
@@ -38,7 +38,7 @@ def local_response_norm(
       alpha: weight of the raw sum of squares.
       beta: power of the divisor.
       groups: parts of the channels that do not see each other; divides C.
-      training: whether a gradient will be asked for.
+      training: whether a gradient will be computed.
 
     Returns:
       The same shape and dtype.
@@ -86,21 +86,21 @@ def normalized(x: tf.Tensor, window_sum: Sum, bias: float, alpha: float, beta: f
 def gradient(
     x: tf.Tensor, dy: tf.Tensor, window_sum: Sum, bias: float, alpha: float, beta: float
 ) -> tf.Tensor:
-    """The exact gradient of `normalized`, where windows see each other mutually."""
+    """Computes the exact gradient of `normalized`, for windows that hold each other's centers."""
     base = bias + alpha * window_sum(tf.square(x))
     direct = dy * power(base, -beta)  # dy y is direct x
     return direct - 2 * alpha * beta * x * window_sum(direct * x / base)
 
 
 def _window_sum(x: tf.Tensor, radius: int) -> tf.Tensor:
-    """Sums the channels from c - radius to c + radius; beyond the edges there are none."""
+    """Sums the channels from c - radius to c + radius, those that exist."""
     depth = x.shape[-1]
     padded = tf.pad(x, ((0, 0), (radius, radius)))
     return tf.add_n([padded[:, first : first + depth] for first in range(2 * radius + 1)])
 
 
 def power(base: tf.Tensor, exponent: float) -> tf.Tensor:
-    """Returns base ** exponent; for the paper's beta two roots are several times cheaper."""
+    """Returns base ** exponent; for the paper's beta by two roots, several times faster."""
     if exponent == -0.75:
         root = tf.math.rsqrt(base)
         return root * tf.sqrt(root)
@@ -115,9 +115,9 @@ class LocalResponseNorm(keras.layers.Layer):
 
     Args:
       radius: channels counted to each side; the paper's n = 5 is radius 2.
-      bias, alpha, beta: the paper's k, alpha, beta. alpha meets the raw sum; the 2012 program
-        divided it by n, so its run is alpha=2e-5.
-      groups: parts of the channels (the towers) that are normalized apart.
+      bias, alpha, beta: the paper's k, alpha, beta. alpha multiplies the raw sum; the 2012
+        program divided it by n, so its run is alpha=2e-5.
+      groups: parts of the channels (the towers) that are normalized separately.
 
     Call: float [N, H, W, C] -> the same shape.
     """
@@ -133,11 +133,11 @@ class LocalResponseNorm(keras.layers.Layer):
         self.groups = groups
 
     def build(self, input_shape):
-        """Refuses channels that the groups cannot share."""
+        """Refuses channels that `groups` does not divide."""
         check_divides(self.groups, "channels", input_shape[-1])
 
     def call(self, x, training=False):
-        """Normalizes each group by itself where `x` has any."""
+        """Normalizes each group by itself, where `x` has groups."""
         constants = (self.radius, self.bias, self.alpha, self.beta)
 
         def normalize(x, groups):

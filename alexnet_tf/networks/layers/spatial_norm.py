@@ -12,18 +12,18 @@ from alexnet_tf.networks.layers.response_norm import gradient, normalized
 class SpatialResponseNorm(keras.layers.Layer):
     """Divides each activation by the energy of its channel around it (rnorm of the 2012 program).
 
-    y = x / (bias + alpha * sum(x ** 2 over size x size)) ** beta; beyond the edge there is nothing.
+    y = x / (bias + alpha * sum(x ** 2 over size x size)) ** beta; zeros lie beyond the edge.
 
     Args:
       size: side of the square, odd.
-      bias, alpha, beta: constants; alpha meets the raw sum, the 2012 program divided its own by
-        size ** 2.
+      bias, alpha, beta: constants; alpha multiplies the raw sum, while the 2012 program divided
+        its alpha by size ** 2.
 
     Call: float [N, H, W, C] -> the same shape.
     """
 
     def __init__(self, size=5, bias=1.0, alpha=4e-5, beta=0.75, **kwargs):
-        """Refuses squares without a middle."""
+        """Refuses sizes that are even or below 1."""
         super().__init__(**kwargs)
         if size < 1 or size % 2 == 0:
             raise ValueError(f"size={size}: expected an odd number.")

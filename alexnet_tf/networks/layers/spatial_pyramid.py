@@ -1,4 +1,4 @@
-"""Pooling into a fixed number of values, whatever the size of a picture."""
+"""Pooling to a fixed number of values, for pictures of any size."""
 
 import keras
 import tensorflow as tf
@@ -18,7 +18,7 @@ class SpatialPyramid(keras.layers.Layer):
     """
 
     def __init__(self, levels=(6, 3, 2, 1), **kwargs):
-        """Refuses levels that divide nothing."""
+        """Refuses levels below 1, and none at all."""
         super().__init__(**kwargs)
         if not levels or min(levels) < 1:
             raise ValueError(f"levels={levels}: expected numbers from 1 on.")

@@ -1,1 +1,1 @@
-"""Tables of layers: resolved, changed, cut in two, counted. Imports no TensorFlow."""
+"""Tables of layers: resolved, changed, split in two, counted. Imports no TensorFlow."""

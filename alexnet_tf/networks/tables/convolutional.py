@@ -1,11 +1,11 @@
-"""A network as convolutions alone: larger pictures give a map of logits. No TensorFlow.
+"""A network of convolutions alone: larger pictures give a map of logits. No TensorFlow.
 
     wide = dense(config, size=320)             # another NetworkConfig; build it as any other
     weights = dense_weights(config, weights)   # by name, as checkpoints have them
 
-Each place of the map is what the network's fully connected layers say of one window of the last
-pooled map. It is what the network would say of a window of pixels only where no layer below pads or
-normalizes over places: zeros stand around a window, but not inside a larger picture.
+Each place of the map has the logits of the fully connected layers over one window of the last
+pooled map. They are the network's logits for a window of pixels only if no layer below pads or
+normalizes over places: a window is padded with zeros where a larger picture has pixels.
 """
 
 import dataclasses
@@ -23,8 +23,8 @@ def dense(config: NetworkConfig, size: int) -> NetworkConfig:
     """Turns fully connected layers into convolutions.
 
     Args:
-      config: a network whose head is fully connected layers on a picture; `num_classes` is known.
-      size: side of the pictures that the result sees; at least the network's own.
+      config: a network that ends in fully connected layers; `num_classes` is known.
+      size: side of the pictures that the result takes; at least the network's own.
 
     Returns:
       a network from [N, size, size, C] to logits [N, h, w, K], with all options applied.
@@ -58,11 +58,11 @@ def dense(config: NetworkConfig, size: int) -> NetworkConfig:
 def dense_weights(
     config: NetworkConfig, weights: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Gives the weights of a network the shapes of its dense form; their values stay.
+    """Reshapes the weights of a network to those of its dense form; their values stay.
 
     Args:
-      config: what the weights are of.
-      weights: by name, such as `fc6/kernel`.
+      config: the network that the weights belong to.
+      weights: arrays by name, such as `fc6/kernel`.
     """
     kernels = {f"{row.name}/kernel": row for row in table(config) if isinstance(row.layer, Dense)}
     return {
@@ -72,7 +72,7 @@ def dense_weights(
 
 
 def _resolved(row: Row) -> Layer:
-    """The same row without anything left to the settings; a dense one as a convolution."""
+    """Copies a row with all settings applied; a dense one as a convolution."""
     layer = row.layer
     if isinstance(layer, Dense):
         return Conv(
@@ -89,5 +89,5 @@ def _resolved(row: Row) -> Layer:
 
 
 def _window(row: Row) -> tuple[int, int, int]:
-    """Height, width and channels of what a fully connected layer sees."""
+    """Finds height, width and channels of the input of a fully connected layer."""
     return row.input_shape if len(row.input_shape) == 3 else (1, 1, row.input_shape[0])

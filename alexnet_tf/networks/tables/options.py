@@ -1,6 +1,6 @@
 """The options of a NetworkConfig, each a function from one table of layers to another.
 
-No TensorFlow. What is built, counted and compared is the table that comes out.
+No TensorFlow. The resulting table is what is built, counted and compared.
 """
 
 import dataclasses
@@ -46,7 +46,7 @@ def layers_of(config: NetworkConfig) -> Layers:
 
 
 def activation_above(layers: Layers) -> Activation:
-    """The activation that the outputs of the first of some layers come to, its own or a later."""
+    """Finds the activation after the first of some layers, its own or that of a later row."""
     first, *others = layers
     for layer in (first, *itertools.takewhile(lambda layer: layer.is_transparent, others)):
         if layer.activation != Activation.LINEAR:
@@ -55,7 +55,7 @@ def activation_above(layers: Layers) -> Activation:
 
 
 def _without(layers: Layers, names: tuple[str, ...]) -> Layers:
-    """Leaves out layers, and what goes with them (paper, section 7)."""
+    """Leaves out layers and their companions (paper, section 7)."""
     companions = {
         f"{word}{_number(layer)}"
         for layer in layers
@@ -88,7 +88,7 @@ def _pooled(layers: Layers, pooling: Pooling) -> Layers:
 
 
 def _normalized(layers: Layers, normalization: Normalization) -> Layers:
-    """Changes what normalizes."""
+    """Replaces the normalization."""
     if normalization == Normalization.TABLE:
         return layers
     bare = tuple(layer for layer in layers if not layer.is_norm)
@@ -157,5 +157,5 @@ def _headed(layers: Layers, head: Head) -> Layers:
 
 
 def _number(layer: Layer) -> str:
-    """What tells a layer apart from others of its kind: 1 of conv1, 6 of fc6."""
+    """Returns the number of a layer: 1 of conv1, 6 of fc6."""
     return "".join(filter(str.isdigit, layer.name))

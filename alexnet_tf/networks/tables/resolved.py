@@ -1,4 +1,4 @@
-"""What a network's table of layers amounts to, row by row. No TensorFlow.
+"""A network's table of layers with everything resolved, row by row. No TensorFlow.
 
 The builder, the summary and the tests read the same rows.
 """
@@ -45,7 +45,7 @@ def table(config: NetworkConfig) -> list[Row]:
 
 
 def _check_settings_matter(config: NetworkConfig) -> None:
-    """Refuses settings that this table would pass over in silence."""
+    """Refuses settings that would have no effect on this table."""
     convolutions = [layer for layer in config.layers if isinstance(layer, Conv)]
     if config.groups > 1 and not any(layer.grouped for layer in convolutions):
         raise ValueError(

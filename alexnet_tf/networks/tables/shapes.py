@@ -1,4 +1,4 @@
-"""What a layer amounts to over an input of a shape: its weights, outputs, multiply-adds.
+"""A layer resolved over an input shape: its weights, outputs, multiply-adds.
 
 No TensorFlow.
 """
@@ -20,14 +20,14 @@ class Row:
     """One layer of a network with everything resolved.
 
     Attributes:
-      layer: the row of the table of layers that this is about.
+      layer: the layer's row in the table of layers.
       input_shape, output_shape: without the batch; (H, W, C), or (units,).
       weights: shape of each trainable weight by its name, kernel first.
-      statistics: the same of what no gradient moves, such as moving_mean.
+      statistics: the same of what no gradient changes, such as moving_mean.
       groups: 2 where the two towers do not see each other.
       fan_in: inputs of one neuron; 0 for a layer without a kernel.
-      receptive_field: side of the square of the input that one output sees, in pixels; of a layer
-        that sees all, the side of the input.
+      receptive_field: side of the square of the input that one output sees, in pixels; the side
+        of the input for a layer that sees all of it.
       jump: pixels of the input between two neighboring outputs.
       activation: what the outputs go through before the next layer with a kernel, at once or after
         normalization, pooling and dropout.
@@ -56,17 +56,17 @@ class Row:
 
     @property
     def arrays(self) -> dict[str, Shape]:
-        """All that files store of the layer: weights and statistics."""
+        """The shapes of all that files store of the layer: weights and statistics."""
         return self.weights | self.statistics
 
     @property
     def parameters(self) -> int:
-        """All trainable weights; both towers' together."""
+        """Number of trainable weights, of both towers together."""
         return sum(map(math.prod, self.weights.values()))
 
     @property
     def multiply_adds(self) -> int:
-        """Multiplications, each with its addition, for one picture."""
+        """Number of multiplications, each with its addition, for one picture."""
         if not self.layer.has_kernel:
             return 0
         places = 1 if self.layer.has_kernel_for_each_place else math.prod(self.output_shape[:-1])
@@ -74,7 +74,7 @@ class Row:
 
     @property
     def neurons(self) -> int:
-        """Outputs of a layer with a kernel."""
+        """Number of outputs; 0 for a layer without a kernel."""
         return math.prod(self.output_shape) if self.fan_in else 0
 
 
@@ -84,11 +84,11 @@ def row_of(
     """Resolves one layer over an input of any shape.
 
     Args:
-      config: of the network.
-      layer: to resolve.
-      input_shape: without the batch.
-      field: `receptive_field` of the layer below; 1 of a picture.
-      jump: that of the layer below; 1 of a picture.
+      config: the network that the layer belongs to.
+      layer: the row to resolve.
+      input_shape: shape of the input, without the batch.
+      field: `receptive_field` of the layer below; 1 for a picture.
+      jump: `jump` of the layer below; 1 for a picture.
 
     Raises:
       ValueError: the layer does not fit the input.
@@ -97,7 +97,7 @@ def row_of(
 
 
 def windows(side: int, size: int, stride: int, round_up: bool = False) -> int:
-    """How many windows of a size and a step fit into a side; `round_up` counts one that hangs over.
+    """Counts the windows that fit along a side; `round_up` counts one that reaches over the edge.
 
     A window that would start beyond the side does not count (as in Caffe and PyTorch).
     """
@@ -143,7 +143,7 @@ def _weights(layer, kernel: Shape, bias: Shape) -> dict[str, Shape]:
 
 
 def _check_divides(groups: int, layer: Layer, channels: int) -> None:
-    """Refuses channels that the groups of a layer cannot share."""
+    """Refuses channels that a layer's `groups` does not divide."""
     if channels % groups:
         raise ValueError(
             f"network.groups={groups}: {layer.name} cannot share {channels} channels. "
@@ -214,7 +214,7 @@ def _dense(config: NetworkConfig, layer, shape: Shape, field: int, jump: int) ->
 
 
 def _rbf(config: NetworkConfig, layer, shape: Shape, field: int, jump: int) -> Row:
-    """The distances to fixed codes; neither weights nor neurons."""
+    """Resolves the distances to fixed codes, which have neither weights nor neurons."""
     if shape != (DIGIT_PIXELS,) or config.num_classes != NUM_DIGITS:
         raise ValueError(
             f"network.num_classes={config.num_classes}: {layer.name} of {config.name} compares "
@@ -231,7 +231,7 @@ def _rbf(config: NetworkConfig, layer, shape: Shape, field: int, jump: int) -> R
 
 
 def _same(config: NetworkConfig, layer, shape: Shape, field: int, jump: int) -> Row:
-    """Rows that leave the shape as it is."""
+    """Resolves a row that leaves the shape as it is."""
     return Row(layer=layer, input_shape=shape, output_shape=shape, receptive_field=field, jump=jump)
 
 

@@ -1,4 +1,4 @@
-"""What a network amounts to, and how two differ: plain values that JSON has. No TensorFlow."""
+"""The counts of a network, and how two differ: plain values that JSON has. No TensorFlow."""
 
 import dataclasses
 import math
@@ -19,11 +19,11 @@ def account(config: NetworkConfig, global_batch_size: int) -> dict[str, Any]:
     """Counts a network layer by layer.
 
     Args:
-      config: what is counted; `num_classes` is known, `name` is one of the family's.
-      global_batch_size: examples whose activations are in memory.
+      config: the network; `num_classes` is known, `name` is one of the family's.
+      global_batch_size: number of examples whose activations are in memory.
 
     Returns:
-      the object that `alexnet_tf/summary.py` describes.
+      the object of one network that `alexnet_tf/summary.py` describes.
 
     Raises:
       ValueError: the network cannot be built.
@@ -48,7 +48,7 @@ def account(config: NetworkConfig, global_batch_size: int) -> dict[str, Any]:
 
 
 def settings(config: NetworkConfig) -> dict[str, Any]:
-    """Every setting of a network that can be typed, by its flag, without the name."""
+    """Lists the settings of a network that can be typed, by their flags, except its name."""
     return {
         f"network.{one.name}": value_at(config, one.path)
         for one in settings_of(NetworkConfig)
@@ -72,8 +72,8 @@ def differences(first: NetworkConfig, other: NetworkConfig) -> dict[str, Any]:
     Returns:
       network, compared_with (names), settings (a list of {setting, first, other}), layers (an
       object: only_first, only_other, the names of layers that one alone has; changed, a list of
-      {layer, what, first, other}; is_reordered, whether the common ones stand in another order),
-      totals (what the other has more, by name).
+      {layer, what, first, other}; is_reordered, whether the common ones are in another order),
+      totals (other minus first, by name).
     """
     one, two = ({row.name: row for row in table(config)} for config in (first, other))
     common = [name for name in one if name in two]
@@ -101,7 +101,7 @@ def differences(first: NetworkConfig, other: NetworkConfig) -> dict[str, Any]:
 
 
 def details(row: Row) -> dict[str, Any]:
-    """All that makes a layer what it is, with width and classes resolved."""
+    """Lists the values of a layer's row, with width and classes resolved."""
     values = dataclasses.asdict(row.layer)
     for name in ("name", "grouped"):
         values.pop(name, None)

@@ -1,4 +1,4 @@
-"""A table of layers cut in halves for two towers, and what these send each other. No TensorFlow."""
+"""A table of layers split for two towers, and what these send each other. No TensorFlow."""
 
 import dataclasses
 import math
@@ -10,12 +10,12 @@ from alexnet_tf.networks.tables.shapes import Row, Shape
 
 
 def towers_table(config: NetworkConfig) -> list[list[Row]]:
-    """Cuts a network in halves: the rows of one tower, in stages between two crossings.
+    """Splits a network for two towers: the rows of one tower, in stages between two crossings.
 
-    The last stage is the output layer alone, whole; it stands on the first device.
+    The last stage is the output layer alone, whole, on the first device.
 
     Raises:
-      ValueError: a layer sees or joins both towers in another way than by its weights.
+      ValueError: a layer joins both towers other than by its weights.
     """
     rows = table(config)
     stages: list[list[Row]] = [[]]
@@ -44,10 +44,12 @@ def towers_table(config: NetworkConfig) -> list[list[Row]]:
 
 
 def crossings(config: NetworkConfig) -> dict[str, int]:
-    """Counts what two towers send each other for one picture, forward; backward it is as much.
+    """Counts the values that two towers send each other for one picture in one direction.
+
+    Backward they are as many as forward.
 
     Returns:
-      numbers by the layer that sends them: both halves, and of the last hidden layer the half
+      counts by the layer that sends them: both halves; of the last hidden layer only the half
       that the first device lacks.
     """
     *stages, _ = towers_table(config)
@@ -57,7 +59,7 @@ def crossings(config: NetworkConfig) -> dict[str, int]:
 
 
 def _half(row: Row, is_whole: bool) -> Row:
-    """One tower's half of a row; `is_whole` where it sees the outputs of both towers."""
+    """Makes one tower's half of a row; `is_whole` if it sees the outputs of both towers."""
 
     def halved(shape: Shape) -> Shape:
         return (*shape[:-1], shape[-1] // 2)

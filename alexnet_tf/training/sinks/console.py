@@ -26,10 +26,10 @@ class Console:
     """A progress bar on a terminal, and a plain line for each log event everywhere.
 
     Args:
-      num_steps: of the whole run.
+      num_steps: steps of the whole run.
       steps_per_epoch: need not be whole.
-      start_step: where the bar stands until the first launch, which takes long, has ended.
-      stream: sys.stderr if None: standard output is kept for the last JSON line.
+      start_step: shown until the first launch has ended, which takes long.
+      stream: sys.stderr if None: standard output is for the last JSON line.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Console:
         start_step: int = 0,
         stream: TextIO | None = None,
     ):
-        """Draws the first bar where there is a terminal."""
+        """Draws the first bar if there is a terminal."""
         self._num_steps = num_steps
         self._steps_per_epoch = steps_per_epoch
         self._stream = sys.stderr if stream is None else stream
@@ -60,7 +60,7 @@ class Console:
         self._stream.flush()
 
     def progress(self, step: int, images_per_second: float, loss: float) -> None:
-        """Draws the bar anew; does nothing where there is no terminal."""
+        """Redraws the bar; does nothing without a terminal."""
         if not self._has_bar:
             return
         now = time.monotonic()
@@ -73,14 +73,14 @@ class Console:
         self._draw(step, [f"loss {loss:.4f}", speed, f"left {self._left(step, now)}"])
 
     def close(self) -> None:
-        """Leaves the bar standing and ends its line."""
+        """Leaves the bar visible and ends its line."""
         if self._bar:
             self._stream.write("\n")
             self._stream.flush()
             self._bar = ""
 
     def _draw(self, step: int, words: list[str]) -> None:
-        """Draws over the last bar. As long as it fits, the bar proper takes what words leave."""
+        """Draws over the last bar; the bar proper fills the space next to the words, if any."""
         # One cell stays free: a full line would wrap, and "\r" would come back to its second half.
         width = (os.get_terminal_size(self._stream.fileno()).columns or DEFAULT_WIDTH) - 1
         parts = [self._where(step, step / self._steps_per_epoch), *words]
@@ -107,7 +107,7 @@ class Console:
 
 
 def _words(line: dict) -> str:
-    """A line without step and epoch, as "train  loss 1.2345  top-1 error 43.21 %"."""
+    """Writes a line without step and epoch, as "train  loss 1.2345  top-1 error 43.21 %"."""
     values = {tag.partition("/")[2]: value for tag, value in line.items() if value is not None}
     columns = [COLUMNS[name](values[name]) for name in COLUMNS if name in values]
     kind = "eval " if any(tag.startswith("eval/") for tag in line) else "train"

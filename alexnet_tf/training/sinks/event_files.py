@@ -1,4 +1,4 @@
-"""What stands in TensorBoard's event files, and how they are cut back to a step."""
+"""Reads TensorBoard's event files and cuts them back to a step."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,12 +9,12 @@ GRAPH_TAG = "graph"  # ours alone: an event with a graph has no tag
 
 
 def cut(folder: Path, keep_step: int | None) -> dict[str, int]:
-    """Removes records of steps after `keep_step`, torn and repeated ones from event files.
+    """Removes records of steps after `keep_step`, incomplete and repeated ones from event files.
 
-    A file is replaced whole, by renaming: a kill meanwhile leaves the old one or the new one.
+    A file is replaced whole, by renaming: a kill leaves the old one or the new one.
 
     Args:
-      folder: with any number of event files.
+      folder: a folder with any number of event files.
       keep_step: None removes everything.
 
     Returns:
@@ -42,7 +42,7 @@ def cut(folder: Path, keep_step: int | None) -> dict[str, int]:
 
 
 def _records(path: Path) -> Iterator[bytes]:
-    """Yields the whole records of an event file, up to one that a kill tore."""
+    """Yields the records of an event file, up to one that a kill left incomplete."""
     try:
         yield from tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
     except tf.errors.DataLossError:
@@ -50,7 +50,7 @@ def _records(path: Path) -> Iterator[bytes]:
 
 
 def _tags(event: tf.compat.v1.Event) -> list[str]:
-    """Names what an event is about; the version that opens a file is about nothing."""
+    """Lists the tags of an event; the version that opens a file has none."""
     if event.WhichOneof("what") == "graph_def":
         return [GRAPH_TAG]
     return [value.tag for value in event.summary.value]

@@ -22,11 +22,11 @@ def buckets(values: Values) -> np.ndarray:
     """Counts values in buckets of equal width, piece by piece: it takes a few MB of memory.
 
     Args:
-      values: of any shape; what is not finite is not counted.
+      values: an array of any shape; values that are not finite are not counted.
 
     Returns:
-      float64 [30, 3]: left edge, right edge, count; the last bucket holds its right edge too. Where
-      all values are equal, all edges are, and the last bucket holds the count; without values
+      float64 [30, 3]: left edge, right edge, count; the last bucket includes its right edge. If
+      all values are equal, so are all edges, and the last bucket has the count; without values
       all is 0.
     """
     num, low, high = 0, np.inf, -np.inf

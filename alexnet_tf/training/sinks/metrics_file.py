@@ -12,12 +12,12 @@ class MetricsFile:
     """Appends one JSON object a line; equal values give equal text.
 
     Args:
-      path: of metrics.jsonl; made if missing.
-      keep_bytes: the file is cut to this length first: what the checkpoint that the run goes on
-        from had seen of it, 0 for a new run.
+      path: path of metrics.jsonl; made if missing.
+      keep_bytes: the file is cut to this length first: its length at the checkpoint that the run
+        is resumed from, 0 for a new run.
 
     Raises (each method):
-      RunFailed: the disk does not take it.
+      RunFailed: it cannot be written.
     """
 
     def __init__(self, path: str | os.PathLike, keep_bytes: int):
@@ -41,22 +41,22 @@ class MetricsFile:
             self._file.flush()
 
     def progress(self, step: int, images_per_second: float, loss: float) -> None:
-        """Nothing: the file holds log events only."""
+        """Does nothing: the file has log events only."""
 
     def flush(self) -> int:
-        """Makes what was written survive a crash of the machine; returns its length in bytes."""
+        """Flushes what was written to the disk; returns its length in bytes."""
         with writing(self._path):
             self._file.flush()
             os.fsync(self._file.fileno())
             return os.fstat(self._file.fileno()).st_size
 
     def close(self) -> None:
-        """Ends the file."""
+        """Closes the file."""
         with writing(self._path):
             self._file.close()
 
 
 def _plain(value: object) -> object:
-    """A NumPy scalar as Python's; a float that JSON cannot hold as None."""
+    """Converts a NumPy scalar to Python's, and a float that JSON lacks to None."""
     value = value.item() if hasattr(value, "item") else value
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -36,7 +36,7 @@ class Sinks:
             sink.write(line)
 
     def progress(self, step: int, images_per_second: float, loss: float) -> None:
-        """Says how far the run is, between two lines."""
+        """Shows how far the run is, between two lines."""
         for sink in self._sinks:
             sink.progress(step, images_per_second, loss)
 
@@ -46,7 +46,7 @@ class Sinks:
             self._events.weights(named_weights(model), step)
 
     def flush(self) -> int:
-        """Brings everything to the disk; returns the length of metrics.jsonl in bytes."""
+        """Flushes everything to the disk; returns the length of metrics.jsonl in bytes."""
         if self._events:
             self._events.flush()
         return self._metrics.flush()

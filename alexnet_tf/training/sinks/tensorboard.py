@@ -1,4 +1,4 @@
-"""TensorBoard: what the run directory's events/train and events/eval hold."""
+"""TensorBoard: the contents of the run directory's events/train and events/eval."""
 
 import contextlib
 import os
@@ -29,16 +29,16 @@ BATCH_COLUMNS = 4
 
 
 class Events:
-    """A sink that writes for TensorBoard; each (tag, step) stands once.
+    """A sink that writes for TensorBoard; each (tag, step) is written once.
 
-    What the files already hold is not written again, so a caller need not know whether its run
+    What the files already have is not written again, so a caller need not know whether its run
     was resumed. Training's records go to events/train; evaluation's to events/eval, and with them
     the settings, because TensorBoard's table of runs shows the numbers of the same folder.
 
     Args:
       run_dir: the run directory.
-      keep_train_step: records of later steps, and one that a kill tore, are cut out of
-        events/train first. 0, a new run, empties both folders.
+      keep_train_step: later records, and one that a kill left incomplete, are first removed from
+        events/train. 0, a new run, empties both folders.
       keep_eval_step: the same for events/eval.
 
     Raises:
@@ -54,22 +54,22 @@ class Events:
         self._eval = _Folder(events / "eval", None if is_new else keep_eval_step)
 
     def write(self, line: dict) -> None:
-        """Writes a log event's numbers under their tags; what is None is left out."""
+        """Writes a log event's numbers under their tags; None is left out."""
         folder = self._eval if any(tag.startswith("eval/") for tag in line) else self._train
         for tag, value in line.items():
             if tag != "step" and value is not None:
                 folder.write(tag, line["step"], lambda tag=tag, x=value: tf.summary.scalar(tag, x))
 
     def progress(self, step: int, images_per_second: float, loss: float) -> None:
-        """Nothing: TensorBoard gets log events only."""
+        """Does nothing: TensorBoard gets log events only."""
 
     def introduce(self, config: Config, model: keras.Model, source: Source) -> None:
-        """Writes what a run begins with: its settings, its graph, and the first of its pictures.
+        """Writes what is known at a run's start: settings, graph, and its first pictures.
 
         Args:
-          config: resolved.
+          config: resolved settings.
           model: the network.
-          source: the training examples.
+          source: the training Source.
         """
         self.hparams(config)
         self._is_bgr = config.network.input.channel_order == ChannelOrder.BGR
@@ -80,8 +80,8 @@ class Events:
         """Writes the first layer's filters and the distribution of every weight.
 
         Args:
-          values: by the names that files use, as `state.named_weights(model)` gives them.
-          step: after which they are like this.
+          values: weights by the names in files, as `named_weights(model)` returns them.
+          step: the step after which they have these values.
         """
         first = next(iter(values))
         kernel = np.asarray(values[first])
@@ -93,11 +93,11 @@ class Events:
         self._eval.write(HPARAMS_TAG, 0, lambda: hparams_api.hparams(by_flag(config)))
 
     def graph(self, model: keras.Model, inputs: InputConfig) -> None:
-        """Writes the graph of the forward pass over pictures as `inputs` has them."""
+        """Writes the graph of the forward pass over pictures of `inputs`."""
         self._train.write(GRAPH_TAG, 0, lambda: tf.summary.graph(_graph_by_layer(model, inputs)))
 
     def images(self, tag: str, images: np.ndarray, step: int) -> None:
-        """Writes the first 16 of uint8 [N, H, W, 3] as one sheet, under training."""
+        """Writes the first 16 of uint8 [N, H, W, 3] as one sheet, into events/train."""
         self._train.write(tag, step, lambda: _write_batch(tag, images))
 
     def filters(self, layer: str, kernel: np.ndarray, step: int) -> None:
@@ -110,24 +110,24 @@ class Events:
         self._train.write(tag, step, write)
 
     def histograms(self, values: Mapping[str, Values], step: int) -> None:
-        """Writes how each of `values` is distributed.
+        """Writes the distribution of each of `values`.
 
         Args:
-          values: such as {"fc6/kernel": variable}. Variables and tensors are read piece by piece,
-            where an array made of them would be a copy.
-          step: after which they are like this.
+          values: such as {"fc6/kernel": variable}. Variables and tensors are read piece by piece;
+            an array of them would be a copy.
+          step: the step after which they have these values.
         """
         for tag, x in values.items():
             self._train.write(tag, step, lambda tag=tag, x=x: _write_histogram(tag, buckets(x)))
 
     def flush(self) -> None:
-        """Hands all records to the operating system: from then on they outlive a kill."""
+        """Passes all records to the operating system, so that they survive a kill."""
         for folder in (self._train, self._eval):
             with _writing(folder.path):
                 folder.writer.flush()
 
     def close(self) -> None:
-        """Flushes and ends the files, both even if one fails."""
+        """Flushes and closes both files, even if one fails."""
         with contextlib.ExitStack() as stack:
             for folder in (self._train, self._eval):
                 stack.enter_context(_writing(folder.path))
@@ -136,7 +136,7 @@ class Events:
 
 @contextlib.contextmanager
 def _writing(path: Path):
-    """Lets what TensorFlow says about a folder end as what the system says does."""
+    """Turns TensorFlow's errors about a folder into the RunFailed of an OSError."""
     with writing(path, ", or with --tensorboard=false"):
         try:
             yield
@@ -175,7 +175,7 @@ def _write_batch(tag: str, images: np.ndarray) -> None:
 
 
 def _first(config: Config, source: Source) -> np.ndarray:
-    """The first augmented pictures of a run, with their color noise: uint8 [16, H, W, 3]."""
+    """Makes the first augmented pictures of a run, with color noise: uint8 [16, H, W, 3]."""
     ds = train_dataset(
         source, config.data, config.network.input, config.run.seed, 0, BATCH_EXAMPLES
     )
@@ -185,9 +185,9 @@ def _first(config: Config, source: Source) -> np.ndarray:
 
 
 def _graph_by_layer(model: keras.Model, inputs: InputConfig) -> tf.compat.v1.GraphDef:
-    """The forward pass, with Keras' scopes "paper_1/conv1_1/" as "conv1/".
+    """Makes the graph of the forward pass, with Keras' scopes "paper_1/conv1_1/" as "conv1/".
 
-    TensorBoard draws a scope as a closed box: this one opens on the layers.
+    TensorBoard draws a scope as a closed box: without the outer one it shows the layers.
     """
     shape = (None, inputs.size, inputs.size, inputs.num_channels)
     image = tf.TensorSpec(shape, tf.float32, name="image")
@@ -200,7 +200,7 @@ def _graph_by_layer(model: keras.Model, inputs: InputConfig) -> tf.compat.v1.Gra
 
 
 def by_flag(config: Config) -> dict[str, bool | int | float | str]:
-    """Settings by the names of their flags; lists as they are typed: "25,50,80"."""
+    """Lists settings by the names of their flags; lists as they are typed: "25,50,80"."""
     settings = [setting for setting in settings_of(Config) if setting.is_flag]
     values = {setting.name: value_at(config, setting.path) for setting in settings}
     return {
