@@ -38,7 +38,7 @@ class Flag(absl_flags.Flag):
 class Flags(absl_flags.FlagValues):
     """The flags of one command line; absl's own two, --flagfile and --undefok, are not among them.
 
-    --undefok would let a misspelt flag pass in silence.
+    --undefok would let a misspelled flag pass in silence.
     """
 
     def __init__(self, settings: Iterable[Setting]):

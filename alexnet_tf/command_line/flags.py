@@ -204,7 +204,8 @@ def _scan(argv: Sequence[str], settings: Sequence[Setting]) -> dict[str, Any]:
         if isinstance(error, UserError):
             raise
         raise UserError(f"{error}. Write --name=value.") from error
-    typed = _under_new_names({name: known[name].value for name in known if known[name].present})
+    typed = {name: known[name].value for name in known if known[name].present}
+    typed = _under_new_names(typed, names)
     place = next((setting for setting in settings if setting.is_positional), None)
     if place and rest:
         typed[place.name] = tuple(rest)
@@ -215,17 +216,23 @@ def _scan(argv: Sequence[str], settings: Sequence[Setting]) -> dict[str, Any]:
 
 
 def _older(settings: Sequence[Setting]) -> list[Setting]:
-    """Lists the settings that have an older name, under that name."""
+    """Makes settings of the older names that a command reads.
+
+    These are the names of its settings, and those of sections that it takes: a command that takes
+    network.* reads network.towers, even if it has no setting towers.
+    """
+    names = {setting.name for setting in settings} | {setting.section for setting in settings}
     return [
-        dataclasses.replace(setting, path=tuple(older.split(".")))
+        dataclasses.replace(CONFIG_FLAGS[name], path=tuple(older.split(".")))
         for older, name in OLDER_NAMES.items()
-        for setting in settings
-        if setting.name == name
+        if {name, older.rpartition(".")[0]} & names
     ]
 
 
-def _under_new_names(typed: Mapping[str, Any]) -> dict[str, Any]:
+def _under_new_names(typed: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """Renames what was typed under an older name to the present one.
+
+    What is none of the command's `names` now is left out, and standard error says so.
 
     Raises:
       UserError: both names were typed, with different values.
@@ -236,6 +243,13 @@ def _under_new_names(typed: Mapping[str, Any]) -> dict[str, Any]:
             raise UserError(
                 f"{name}={to_text(typed[name])}, {older}={to_text(typed[older])}: expected one of "
                 f"the two, since {older} is the older name of {name}. Leave it out."
+            )
+        if older in typed and name not in names:
+            value = to_text(renamed.pop(name))
+            print(
+                f"{older}={value} changes nothing here: it is --{name} of a run now. Leave it out.",
+                file=sys.stderr,
+                flush=True,
             )
     return renamed
 

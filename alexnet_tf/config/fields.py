@@ -27,7 +27,7 @@ DOORS = ("recipe", "network.name")
 """Names that only lead to values; at resume the values are compared, not the names."""
 
 OLDER_NAMES = {"network.towers": "towers"}
-"""Flags of before, and what they are called now; both are read."""
+"""Older names of flags, with the present ones. Every command that had the older one reads it."""
 
 Frozen = TypeVar("Frozen")
 

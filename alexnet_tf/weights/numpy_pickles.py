@@ -48,7 +48,7 @@ class Array:
             _, self._shape, self._kind, self._is_fortran, self._contents = state
 
     def objects(self) -> list[Any] | None:
-        """The values of an array of objects; None where it has numbers."""
+        """Returns the values of an array of objects; None if it has numbers."""
         return self._contents if isinstance(self._contents, list) else None
 
     def stored(self) -> Stored:
