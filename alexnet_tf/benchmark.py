@@ -91,7 +91,7 @@ class Arguments:
         """Makes the run whose steps are measured: the paper's network, without --network.* yet."""
         return Config(
             recipe="paper",
-            network=dataclasses.replace(network("paper"), num_classes=NUM_CLASSES),
+            network=network("paper").with_num_classes(NUM_CLASSES),
             optimizer=OptimizerConfig(learning_rate=LEARNING_RATE),
             run=RunConfig(global_batch_size=self.global_batch_size, precision=self.precision),
         )

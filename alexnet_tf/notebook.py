@@ -66,7 +66,7 @@ def build(
     arrays = None
     if weights is not None:
         network, arrays = _arrays(weights, network)
-    network = dataclasses.replace(network, num_classes=network.num_classes or DEFAULT_CLASSES)
+    network = network.with_num_classes(network.num_classes or DEFAULT_CLASSES)
     seed = _whole("seed", random.randrange(2**32) if seed is None else seed, 2**32 - 1)
     return _model(network, seed, _precision(precision), arrays)
 
@@ -197,7 +197,7 @@ def _with_classes(network: NetworkConfig, num_classes: int | None) -> NetworkCon
             f"num_classes={num_classes}: expected {expected}"
             + (", the number of the config. Leave it out." if network.num_classes else ".")
         )
-    return dataclasses.replace(network, num_classes=num_classes)
+    return network.with_num_classes(num_classes)
 
 
 def _whole(name: str, value, most: int = 2**31) -> int:

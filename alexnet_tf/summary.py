@@ -108,8 +108,7 @@ def _answer(call: flags.Call[Arguments], columns: int) -> tuple[dict[str, Any], 
 
 def resolved(name: str, call: flags.Call[Arguments]) -> NetworkConfig:
     """Looks up a network and applies what was typed; by default with its own number of classes."""
-    named = network(name)
-    named = dataclasses.replace(named, num_classes=FAMILY[name].num_classes)
+    named = network(name).with_num_classes(FAMILY[name].num_classes)
     return call.override(Config(recipe="paper", network=named)).network
 
 

@@ -153,7 +153,7 @@ def override(config: Config, typed: Mapping[str, Any]) -> Config:
         values["run", "steps"] = 0
     if "network.name" in typed:
         named = network(typed["network.name"])
-        named = dataclasses.replace(named, num_classes=config.network.num_classes)
+        named = named.with_num_classes(config.network.num_classes)
         config = dataclasses.replace(config, network=named)
     try:
         return replaced(config, values)

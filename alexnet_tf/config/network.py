@@ -130,6 +130,10 @@ class NetworkConfig(Typed, section="network"):
             if name not in names[:-1]:
                 raise ValueError(expected_one_of("network.without", name, names[:-1]))
 
+    def with_num_classes(self, num_classes: int) -> "NetworkConfig":
+        """Copies the network with another number of classes; 0 leaves it to the data."""
+        return dataclasses.replace(self, num_classes=num_classes)
+
     def filters(self, layer: Conv) -> int:
         """Computes the filters of a convolution from `width`; at least one for each group."""
         least = self.groups if layer.grouped else 1

@@ -127,7 +127,7 @@ def _open_sources(config: Config) -> tuple[Source, Source]:
 
 def _with_classes(config: Config, classes: tuple[str, ...]) -> Config:
     """Takes the number of classes from the data, and refuses a network that cannot be built."""
-    network = dataclasses.replace(config.network, num_classes=len(classes))
+    network = config.network.with_num_classes(len(classes))
     try:
         (table if config.run.towers == 1 else towers_table)(network)
     except ValueError as error:

@@ -3,7 +3,6 @@
 Imports no TensorFlow, so that a misspelled layer is found before anything starts.
 """
 
-import dataclasses
 from collections.abc import Iterable
 
 from alexnet_tf.config.network import NetworkConfig
@@ -21,7 +20,7 @@ def layers_with_weights(network: NetworkConfig) -> list[str]:
     Raises:
       ValueError: the network cannot be built.
     """
-    known = dataclasses.replace(network, num_classes=network.num_classes or ANY_CLASSES)
+    known = network.with_num_classes(network.num_classes or ANY_CLASSES)
     return [row.name for row in table(known) if row.arrays]
 
 

@@ -103,7 +103,7 @@ def with_network(config: Config, source: str, run_dir: str) -> Config:
         )
     else:
         return config
-    network = dataclasses.replace(network, num_classes=config.network.num_classes)
+    network = network.with_num_classes(config.network.num_classes)
     return dataclasses.replace(config, network=network)
 
 

@@ -87,7 +87,7 @@ def to_ours(
     arrays = names.renamed(arrays, rename, layout.modules)
     network = with_classes(arrays, layout, network)
     if not network.num_classes and isinstance(layers_of(network)[-1], Dense):
-        network = dataclasses.replace(network, num_classes=1)  # the last layer is missing anyway
+        network = network.with_num_classes(1)  # the last layer is missing anyway
     places = {f"{row.name}/{part}": (row, part) for row in table(network) for part in row.arrays}
     theirs = {name: layout.name_of(name) for name in places}
     shapes = {theirs[name]: shape_of(*place, layout) for name, place in places.items()}
@@ -183,7 +183,7 @@ def from_ours(arrays: Arrays, layout: Layout, network: NetworkConfig) -> dict[st
 
 def _check_is_torchvisions(network: NetworkConfig) -> None:
     """Refuses weights that torchvision's module would load but use in another way."""
-    other = dataclasses.replace(NETWORKS["torchvision"], num_classes=network.num_classes)
+    other = NETWORKS["torchvision"].with_num_classes(network.num_classes)
     ours, theirs = (
         [row for row in table(config) if not isinstance(row.layer, Drop)]
         for config in (network, other)
@@ -221,7 +221,7 @@ def with_classes(arrays: Arrays, layout: Layout, network: NetworkConfig) -> Netw
         found = kernel.shape[layout.dense.index(1)]
     elif bias is not None and len(bias.shape) == 1:
         found = bias.shape[0]
-    return dataclasses.replace(network, num_classes=found)
+    return network.with_num_classes(found)
 
 
 def _axes(row: Row, part: str, layout: Layout) -> tuple[int, ...]:

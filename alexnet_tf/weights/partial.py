@@ -1,6 +1,5 @@
 """Some layers of a network from a file that may lack the others, to start a run from."""
 
-import dataclasses
 from collections.abc import Container
 
 import numpy as np
@@ -37,7 +36,7 @@ def load(
         )
     try:
         arrays = formats.read(path, kind)
-        theirs = dataclasses.replace(network, num_classes=0)
+        theirs = network.with_num_classes(0)
         theirs = layouts.with_classes(arrays, kind.layout, theirs)
         ours, used = {}, set()
         for row in table(theirs if theirs.num_classes else network):

@@ -63,7 +63,7 @@ class Contender:
 def paper() -> NetworkConfig:
     """Builds the config of the network from whose speed that of others is predicted."""
     member = FAMILY["paper"]
-    return dataclasses.replace(member.config, num_classes=member.num_classes)
+    return member.config.with_num_classes(member.num_classes)
 
 
 def _on_first_device(spec: Spec) -> Spec:

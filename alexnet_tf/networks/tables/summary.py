@@ -33,7 +33,7 @@ def account(config: NetworkConfig, global_batch_size: int) -> dict[str, Any]:
     totals = {name: sum(layer[name] for layer in layers) for name in TOTALS}
     totals["weight_bytes"] = FLOAT32_BYTES * totals["parameters"]
     totals["activation_bytes"] = sum(layer["activation_bytes"] for layer in layers)
-    own = dataclasses.replace(member.config, num_classes=config.num_classes)
+    own = member.config.with_num_classes(config.num_classes)
     return {
         "network": config.name,
         "source": member.source,
