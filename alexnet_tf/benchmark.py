@@ -39,7 +39,7 @@ from alexnet_tf.benchmarking.text import text
 from alexnet_tf.command_line import flags
 from alexnet_tf.config.fields import POSITIONAL
 from alexnet_tf.config.run import Config, OptimizerConfig, Precision, RunConfig
-from alexnet_tf.errors import UserError, expected_one_of
+from alexnet_tf.errors import UserError, expected_one_of, user_errors
 from alexnet_tf.networks.family.names import FAMILY, network
 
 NUM_CLASSES = 1000
@@ -101,7 +101,7 @@ def main(argv: Sequence[str]) -> int:
     """Runs the command and returns its exit code."""
     call = flags.parse(argv, Arguments, shared=("network", "data.source", "towers"))
     arguments = call.arguments
-    try:
+    with user_errors():
         config = _config(arguments, call.typed)
         spec = Spec(
             what=What(arguments.what[0]),
@@ -111,8 +111,6 @@ def main(argv: Sequence[str]) -> int:
         )
         report.flop_per_image(config.network, spec.what)  # refuses tables that cannot be built
         report.crossing_bytes(config)  # or halved
-    except ValueError as error:
-        raise UserError(str(error)) from error
     if config.network.input.mean == "dataset":
         raise UserError("network.input.mean=dataset: expected three levels; there is no data set.")
     load = machine.load()

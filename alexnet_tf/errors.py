@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from pipelines.typed import expected_one_of
 
-__all__ = ["RunFailed", "UserError", "expected_one_of", "listed", "writing"]
+__all__ = ["RunFailed", "UserError", "expected_one_of", "listed", "user_errors", "writing"]
 
 
 class UserError(ValueError):
@@ -15,6 +15,15 @@ class UserError(ValueError):
 
 class RunFailed(Exception):
     """A failure that is no mistake in the call: one sentence, exit code 1."""
+
+
+@contextlib.contextmanager
+def user_errors() -> Iterator[None]:
+    """Turns a ValueError, by which settings and data are refused, into a UserError."""
+    try:
+        yield
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 @contextlib.contextmanager

@@ -31,7 +31,7 @@ from alexnet_tf.command_line import flags, summary_text
 from alexnet_tf.config.fields import POSITIONAL
 from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.config.run import Config
-from alexnet_tf.errors import UserError
+from alexnet_tf.errors import UserError, user_errors
 from alexnet_tf.networks.family.names import FAMILY, network
 from alexnet_tf.networks.tables.summary import account, differences
 
@@ -77,10 +77,8 @@ def main(argv: Sequence[str]) -> int:
     call = flags.parse(argv, Arguments, shared=("network",))
     arguments = call.arguments
     columns = shutil.get_terminal_size().columns
-    try:
+    with user_errors():
         result, text = _answer(call, columns)
-    except ValueError as error:
-        raise UserError(str(error)) from error
     print(text, flush=True)
     if arguments.json:
         print(json.dumps(result), flush=True)

@@ -6,7 +6,7 @@ from typing import Any
 from absl import flags as absl_flags
 
 from alexnet_tf.config.fields import Setting, from_text
-from alexnet_tf.errors import UserError
+from alexnet_tf.errors import user_errors
 
 
 class Parser(absl_flags.ArgumentParser):
@@ -29,10 +29,8 @@ class Flag(absl_flags.Flag):
     """A flag whose errors name it as it is typed."""
 
     def _parse(self, argument: str) -> Any:
-        try:
+        with user_errors():
             return self.parser.parse(argument)
-        except ValueError as error:
-            raise UserError(str(error)) from error
 
 
 class Flags(absl_flags.FlagValues):

@@ -39,7 +39,7 @@ from alexnet_tf.config.fields import (
     value_at,
 )
 from alexnet_tf.config.run import Config
-from alexnet_tf.errors import RunFailed, UserError
+from alexnet_tf.errors import RunFailed, UserError, user_errors
 from alexnet_tf.networks.family.names import network
 from alexnet_tf.recipes import recipe
 from alexnet_tf.training import selection
@@ -92,11 +92,9 @@ def parse(
     for setting in own:
         if setting.default is dataclasses.MISSING and typed.get(setting.name, "") in ("", ()):
             raise UserError(_missing(setting))
-    try:
+    with user_errors():
         values = {x.path[-1]: typed[x.name] for x in own if x.name in typed}
         arguments = owner(**values)
-    except ValueError as error:
-        raise UserError(str(error)) from error
     names = {x.name for x in own}
     return Call(arguments, {name: x for name, x in typed.items() if name not in names})
 
@@ -155,10 +153,8 @@ def override(config: Config, typed: Mapping[str, Any]) -> Config:
         named = network(typed["network.name"])
         named = named.with_num_classes(config.network.num_classes)
         config = dataclasses.replace(config, network=named)
-    try:
+    with user_errors():
         return replaced(config, values)
-    except ValueError as error:
-        raise UserError(str(error)) from error
 
 
 def run_command(main: Callable[[Sequence[str]], int]) -> NoReturn:

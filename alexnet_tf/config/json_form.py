@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.config.run import Config
-from alexnet_tf.errors import UserError, expected_one_of
+from alexnet_tf.errors import UserError, expected_one_of, user_errors
 from pipelines.typed import is_union
 
 SCHEMA_VERSION = 4
@@ -145,12 +145,10 @@ def from_dict(owner: type[Frozen], stored: Mapping[str, Any], name: str = "") ->
     for field in fields.values():
         if field.default is dataclasses.MISSING and field.name not in stored:
             raise UserError(f"{prefix}{field.name}: expected a value, found none.")
-    try:
+    with user_errors():
         return owner(
             **{field: _read(kinds[field], x, prefix + field) for field, x in stored.items()}
         )
-    except ValueError as error:
-        raise UserError(str(error)) from error
 
 
 def _read(kind: Any, value: Any, name: str) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from alexnet_tf.config.run import Config
-from alexnet_tf.errors import RunFailed, UserError
+from alexnet_tf.errors import RunFailed, UserError, user_errors
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.networks.named_weights import assign, compute_dtype, named_weights
 from alexnet_tf.training import checkpoint, counts, steps
@@ -124,10 +124,8 @@ def evaluate(
       RunFailed: the checkpoint is damaged.
     """
     strategy, weights = make_strategy(config.run), stored.weights()
-    try:
+    with user_errors():
         source = open_source(config.data, split, config.run.seed, stored.classes)
-    except ValueError as error:
-        raise UserError(str(error)) from error
     if source.remark:
         print(source.remark, file=sys.stderr, flush=True)
     with strategy.scope():

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from alexnet_tf.config.run import Config
-from alexnet_tf.errors import RunFailed, UserError
+from alexnet_tf.errors import RunFailed, UserError, user_errors
 from alexnet_tf.networks.named_weights import assign, named_weights
 from alexnet_tf.networks.tables.resolved import table
 from alexnet_tf.networks.tables.two_towers import towers_table
@@ -109,12 +109,10 @@ def _train(config, strategy, sources, run_dir, callbacks, first) -> tuple[int, d
 
 def _open_sources(config: Config) -> tuple[Source, Source]:
     """Opens the training and the validation split."""
-    try:
+    with user_errors():
         train, val = (
             open_source(config.data, split, config.run.seed) for split in ("train", "val")
         )
-    except ValueError as error:
-        raise UserError(str(error)) from error
     if train.remark:  # it is about both splits
         print(train.remark, file=sys.stderr, flush=True)
     if config.network.num_classes not in (0, len(train.classes)):
@@ -128,10 +126,8 @@ def _open_sources(config: Config) -> tuple[Source, Source]:
 def _with_classes(config: Config, classes: tuple[str, ...]) -> Config:
     """Takes the number of classes from the data, and refuses a network that cannot be built."""
     network = config.network.with_num_classes(len(classes))
-    try:
+    with user_errors():
         (table if config.run.towers == 1 else towers_table)(network)
-    except ValueError as error:
-        raise UserError(str(error)) from error
     return dataclasses.replace(config, network=network)
 
 
@@ -145,15 +141,14 @@ def _prepare(
     """
     inputs, most = config.network.input, config.data.max_pixels
     try:
-        if config.data.cache == Cache.MEMORY:
-            check_memory([train, val], inputs)
-            train, val = in_memory(train, inputs, most), in_memory(val, inputs, most)
-        if inputs.mean == "dataset":
-            is_known = isinstance(measured_mean, list) and is_color(measured_mean)
-            mean = measured_mean if is_known else dataset_mean(train, inputs, most)
-            inputs = dataclasses.replace(inputs, mean=mean)
-    except ValueError as error:
-        raise UserError(str(error)) from error
+        with user_errors():
+            if config.data.cache == Cache.MEMORY:
+                check_memory([train, val], inputs)
+                train, val = in_memory(train, inputs, most), in_memory(val, inputs, most)
+            if inputs.mean == "dataset":
+                is_known = isinstance(measured_mean, list) and is_color(measured_mean)
+                mean = measured_mean if is_known else dataset_mean(train, inputs, most)
+                inputs = dataclasses.replace(inputs, mean=mean)
     except OSError as error:
         raise RunFailed(f"data.source: {error}. Run the same command again.") from error
     network = dataclasses.replace(config.network, input=inputs)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.config.run import ALL_BUT_LAST, Config
-from alexnet_tf.errors import UserError, expected_one_of
+from alexnet_tf.errors import UserError, expected_one_of, user_errors
 from alexnet_tf.networks.tables.resolved import table
 
 ANY_CLASSES = 10
@@ -54,10 +54,8 @@ def check(config: Config) -> None:
     picked, rates = config.run.start_from_layers, config.optimizer.rate_by_layer
     if not (picked or rates or config.run.freeze):
         return
-    try:
+    with user_errors():
         names = layers_with_weights(config.network)
-    except ValueError as error:
-        raise UserError(str(error)) from error
     _check_known("start_from_layers", picked, names)
     _check_known("optimizer.rates", rates, names)
     for name in frozen_layers(config):

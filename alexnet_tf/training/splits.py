@@ -4,7 +4,7 @@ import os
 import pathlib
 
 from alexnet_tf.config.run import Config
-from alexnet_tf.errors import UserError
+from alexnet_tf.errors import user_errors
 from alexnet_tf.training import run_directory
 from pipelines.config import Split
 from pipelines.sources import open_source, own_splits
@@ -24,10 +24,8 @@ def default_split(config: Config, trained_on: str, run_dir: str | os.PathLike) -
     Raises:
       UserError: there is nothing to read.
     """
-    try:
+    with user_errors():
         has_val = Split.VAL in own_splits(config.data)
-    except ValueError as error:
-        raise UserError(str(error)) from error
     seen = run_directory.read_json(pathlib.Path(run_dir) / "data.json")
     is_own = seen and (_is_same_place(config, trained_on) or _are_same_pictures(config, seen))
     return Split.VAL if has_val or is_own else Split.ALL

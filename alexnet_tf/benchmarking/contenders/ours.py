@@ -6,7 +6,7 @@ from alexnet_tf.benchmarking.contenders import on_tensorflow
 from alexnet_tf.benchmarking.sources import pictures
 from alexnet_tf.benchmarking.spec import Spec
 from alexnet_tf.benchmarking.timing import Work
-from alexnet_tf.errors import UserError
+from alexnet_tf.errors import user_errors
 from alexnet_tf.training import device_loop, steps
 from alexnet_tf.training.state import FIRST_LOSS_SCALE, TrainState
 from alexnet_tf.training.strategy import make_strategy
@@ -115,7 +115,5 @@ def _loop(spec: Spec, strategy: tf.distribute.Strategy, source: Source) -> Work:
 
 def _source(spec: Spec) -> Source:
     """Opens the pictures that the loop reads."""
-    try:
+    with user_errors():
         return pictures(spec.pictures, spec.config.data, spec.config.run.seed)
-    except ValueError as error:
-        raise UserError(str(error)) from error
