@@ -93,7 +93,7 @@ def _train(config, strategy, sources, run_dir, callbacks, first) -> tuple[int, d
         print(_end(trainer, run_dir), file=sys.stderr)
         return 0, _finished(trainer, run_dir)
     _announce(trainer, strategy, run_dir, first)
-    sinks = Sinks(trainer)
+    sinks = Sinks(run_dir, config, trainer.state, trainer.train_source)
     try:
         with Signals() as signals:
             exit_code = trainer.run(sinks, signals)

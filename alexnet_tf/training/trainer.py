@@ -15,6 +15,7 @@ from alexnet_tf.training import checkpoint, run_directory, schedules, signals, v
 from alexnet_tf.training.counts import Counts
 from alexnet_tf.training.device_loop import Launcher, carried
 from alexnet_tf.training.evaluation import report
+from alexnet_tf.training.sinks.sinks import Sinks
 from alexnet_tf.training.state import Progress, TrainState
 from alexnet_tf.training.strategy import device_names
 from alexnet_tf.training.task import Task
@@ -65,11 +66,11 @@ class Trainer:
         self._training: dict = {}
         self.timer = Timer()
 
-    def run(self, sinks, signals: signals.Signals) -> int:
+    def run(self, sinks: Sinks, signals: signals.Signals) -> int:
         """Trains until the end, or until a signal comes.
 
         Args:
-          sinks: a sinks.Sinks that takes lines and pictures.
+          sinks: take lines and pictures.
           signals: read between launches.
 
         Returns:

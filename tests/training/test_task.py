@@ -45,7 +45,7 @@ def test_another_task_is_trained_counted_and_judged_by_its_own_figure(pictures, 
     sources = [open_source(config.data, split, 0) for split in ("train", "val")]
     task, strategy = another(classification(config, sources[0])), make_strategy(config.run)
     trainer = Trainer(config, task, strategy, sources, tmp_path)
-    sinks = Sinks(trainer)
+    sinks = Sinks(tmp_path, config, trainer.state, sources[0])
     with Signals() as signals:
         assert trainer.run(sinks, signals) == 0
     sinks.close()

@@ -1,34 +1,41 @@
 """Everything that is written about a run while it goes on."""
 
 import contextlib
+import pathlib
 
 import keras
 
+from alexnet_tf.config.run import Config
 from alexnet_tf.networks.named_weights import named_weights
 from alexnet_tf.training.sinks.console import Console
 from alexnet_tf.training.sinks.metrics_file import MetricsFile
 from alexnet_tf.training.sinks.tensorboard import Events
-from alexnet_tf.training.trainer import Trainer
+from alexnet_tf.training.state import TrainState
+from pipelines.sources import Source
 
 
 class Sinks:
     """Everything that is written about a run while it goes on.
 
     Args:
-      trainer: with its progress restored; what was written after that point is cut away.
+      run_dir: the run directory.
+      config: resolved settings.
+      state: network and progress; what was written after this progress is cut away.
+      source: the training Source.
     """
 
-    def __init__(self, trainer: Trainer):
+    def __init__(self, run_dir: pathlib.Path, config: Config, state: TrainState, source: Source):
         """Opens the files."""
-        config, progress = trainer.config, trainer.state.progress
-        self._metrics = MetricsFile(trainer.run_dir / "metrics.jsonl", progress.metrics_bytes)
-        console = Console(trainer.num_steps, 1 / trainer.epoch_of(1), progress.step)
+        progress, num_examples = state.progress, source.num_examples
+        self._metrics = MetricsFile(run_dir / "metrics.jsonl", progress.metrics_bytes)
+        steps_per_epoch = num_examples / config.run.global_batch_size
+        console = Console(config.num_steps(num_examples), steps_per_epoch, progress.step)
         self._sinks = [self._metrics, console]
         self._events = None
         if config.run.tensorboard:
-            self._events = Events(trainer.run_dir, progress.step, progress.evaluated_step)
+            self._events = Events(run_dir, progress.step, progress.evaluated_step)
             self._sinks.append(self._events)
-            self._events.introduce(config, trainer.state.model, trainer.train_source)
+            self._events.introduce(config, state.model, source)
 
     def write(self, line: dict) -> None:
         """Writes one line everywhere."""
