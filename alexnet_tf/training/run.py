@@ -13,7 +13,7 @@ from alexnet_tf.errors import RunFailed, UserError, user_errors
 from alexnet_tf.networks.named_weights import assign, named_weights
 from alexnet_tf.networks.tables.resolved import table
 from alexnet_tf.networks.tables.two_towers import towers_table
-from alexnet_tf.training import checkpoint, run_directory, schedules, selection, start
+from alexnet_tf.training import run_directory, schedules, selection, start
 from alexnet_tf.training.signals import Signals
 from alexnet_tf.training.sinks.sinks import Sinks
 from alexnet_tf.training.strategy import describe, make_strategy
@@ -42,43 +42,15 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
     selection.check(config)
     start.check_place(config)
     strategy = make_strategy(config.run)
-    is_measured = config.network.input.mean == "dataset"
-    run_dir = pathlib.Path(config.run_dir)
-    train, val = _open_sources(config)
-    lock = run_directory.Lock(run_dir)
-    try:
-        checkpoint.clean(run_dir / "checkpoints")
-        last = checkpoint.read_last(run_dir / "checkpoints")
-        stored_data = run_directory.read_json(run_dir / "data.json") if last else {}
-        config = _with_classes(config, train.classes)
-        # A run that has begun never looks there again.
-        first = start.load(config, train.classes) if config.run.start_from and not last else None
-        config, train, val = _prepare(config, train, val, stored_data.get("measured_mean"))
-        data = _identity(train, val)
-        if is_measured:
-            data["measured_mean"] = list(config.network.input.mean)
-        if last:  # a start that failed before the first checkpoint is not compared
-            _check_length(run_dir, config, last.config, train.num_examples)
-            run_directory.check_same_classes(run_dir, last.classes, train.classes)
-            run_directory.check_same_run(run_dir, config, data, stored_data)
-        else:
-            _set_aside(run_dir)
-        run_directory.describe_run(run_dir, config, data)
-        run_directory.write_text(run_dir / "classes.txt", "\n".join(train.classes))
-        return _train(config, strategy, (train, val), run_dir, callbacks, first)
-    finally:
-        lock.release()
-
-
-def _set_aside(run_dir: pathlib.Path) -> None:
-    """Moves away the metrics of a run whose checkpoints are gone, and says where to."""
-    aside = run_directory.set_aside(run_dir)
-    if aside:
-        print(
-            f"run_dir={str(run_dir)!r} holds no checkpoint, so a new run begins; what an earlier "
-            f"one wrote there was moved to {str(aside)!r}.",
-            file=sys.stderr,
-        )
+    sources = _open_sources(config)
+    classes = sources[0].classes
+    with run_directory.opened(pathlib.Path(config.run_dir)) as directory:
+        config = _with_classes(config, classes)
+        is_new = directory.last is None  # a run that has begun needs nothing of its start
+        first = start.load(config, classes) if config.run.start_from and is_new else None
+        config, sources, data = _prepare(config, sources, directory.data.get("measured_mean"))
+        directory.claim(config, data, classes)
+        return _train(config, strategy, sources, directory.path, callbacks, first)
 
 
 def _train(config, strategy, sources, run_dir, callbacks, first) -> tuple[int, dict]:
@@ -132,13 +104,18 @@ def _with_classes(config: Config, classes: tuple[str, ...]) -> Config:
 
 
 def _prepare(
-    config: Config, train: Source, val: Source, measured_mean: Any
-) -> tuple[Config, Source, Source]:
+    config: Config, sources: tuple[Source, Source], measured_mean: Any
+) -> tuple[Config, tuple[Source, Source], dict]:
     """Fills the cache, and measures the mean color if the settings leave it to the data.
 
     A resumed run uses the mean that was measured at its start. A damaged one is measured again,
     and the comparison with the stored settings then tells.
+
+    Returns:
+      the settings and sources to use, and what data.json stores of them.
     """
+    train, val = sources
+    data = _identity(train, val)
     inputs, most = config.network.input, config.data.max_pixels
     try:
         with user_errors():
@@ -149,32 +126,20 @@ def _prepare(
                 is_known = isinstance(measured_mean, list) and is_color(measured_mean)
                 mean = measured_mean if is_known else dataset_mean(train, inputs, most)
                 inputs = dataclasses.replace(inputs, mean=mean)
+                data["measured_mean"] = list(inputs.mean)
     except OSError as error:
         raise RunFailed(f"data.source: {error}. Run the same command again.") from error
     network = dataclasses.replace(config.network, input=inputs)
-    return dataclasses.replace(config, network=network), train, val
+    return dataclasses.replace(config, network=network), (train, val), data
 
 
 def _identity(train: Source, val: Source) -> dict:
-    """Makes what data.json stores, enough to notice that the data have changed."""
+    """Describes the data, enough to notice that they have changed."""
     return {
         f"{split}_{name}": getattr(source, name)
         for split, source in (("train", train), ("val", val))
         for name in ("num_examples", "digest")
     }
-
-
-def _check_length(run_dir: pathlib.Path, config: Config, stored: Config, num_examples: int) -> None:
-    """Refuses another length if the learning rate of every step depends on it."""
-    if not schedules.needs_length(config.optimizer.schedule):
-        return
-    before, now = stored.num_steps(num_examples), config.num_steps(num_examples)
-    if before != now:
-        raise UserError(
-            f"steps={now}: the run in {str(run_dir)!r} was begun for {before} steps, and "
-            f"optimizer.schedule={config.optimizer.schedule} depends on that. Expected the same "
-            "length; for another one name another --run_dir."
-        )
 
 
 def _announce(trainer: Trainer, strategy, run_dir: pathlib.Path, first: start.Start | None) -> None:

@@ -1,19 +1,82 @@
 """The directory of a run: its lock, the comparison at resume, its small files, disk space."""
 
+import contextlib
+import dataclasses
 import fcntl
 import itertools
 import json
 import pathlib
 import shutil
+import sys
+from collections.abc import Iterator
 
 from alexnet_tf import files
 from alexnet_tf.config import json_form
 from alexnet_tf.config.fields import differences
 from alexnet_tf.config.run import Config
 from alexnet_tf.errors import RunFailed, UserError, listed, writing
+from alexnet_tf.training import checkpoint, schedules
+from alexnet_tf.training.stored import Checkpoint
 
 LISTED = 3
 """Differences that a message names, at most."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunDirectory:
+    """The directory of a run that is started or resumed in this process; see `opened`."""
+
+    path: pathlib.Path
+    """The directory."""
+    last: Checkpoint | None
+    """The last checkpoint of a run to resume; None for a new one."""
+    data: dict
+    """The stored description of its data, data.json; {} for a new run."""
+
+    def claim(self, config: Config, data: dict, classes: tuple[str, ...]) -> None:
+        """Compares a run to resume with what is stored, and stores its description.
+
+        A run without a checkpoint is not compared: a new one begins, and what the other wrote is
+        moved away.
+
+        Args:
+          config: resolved settings.
+          data: what data.json is to contain.
+          classes: names of the classes.
+
+        Raises:
+          UserError: settings, data, classes or length differ from those stored.
+          RunFailed: a file cannot be read or written.
+        """
+        if self.last:
+            _check_length(self.path, config, self.last.config, data["train_num_examples"])
+            check_same_classes(self.path, self.last.classes, classes)
+            check_same_run(self.path, config, data, self.data)
+        elif aside := set_aside(self.path):
+            print(
+                f"run_dir={str(self.path)!r} holds no checkpoint, so a new run begins; what an "
+                f"earlier one wrote there was moved to {str(aside)!r}.",
+                file=sys.stderr,
+            )
+        describe_run(self.path, config, data)
+        write_text(self.path / "classes.txt", "\n".join(classes))
+
+
+@contextlib.contextmanager
+def opened(path: pathlib.Path) -> Iterator[RunDirectory]:
+    """Makes and locks a run directory, removes leftovers of killed writes, and reads it.
+
+    Raises:
+      UserError: another process has it, or it cannot be written.
+      RunFailed: the checkpoint or data.json is damaged.
+    """
+    lock = Lock(path)
+    try:
+        checkpoint.clean(path / "checkpoints")
+        last = checkpoint.read_last(path / "checkpoints")
+        yield RunDirectory(path, last, read_json(path / "data.json") if last else {})
+    finally:
+        lock.release()
 
 
 class Lock:
@@ -51,6 +114,19 @@ class Lock:
     def release(self) -> None:
         """Releases the lock."""
         self._file.close()
+
+
+def _check_length(run_dir: pathlib.Path, config: Config, stored: Config, num_examples: int) -> None:
+    """Refuses another length if the learning rate of every step depends on it."""
+    if not schedules.needs_length(config.optimizer.schedule):
+        return
+    before, now = stored.num_steps(num_examples), config.num_steps(num_examples)
+    if before != now:
+        raise UserError(
+            f"steps={now}: the run in {str(run_dir)!r} was begun for {before} steps, and "
+            f"optimizer.schedule={config.optimizer.schedule} depends on that. Expected the same "
+            "length; for another one name another --run_dir."
+        )
 
 
 def check_same_run(run_dir: pathlib.Path, config: Config, data: dict, stored_data: dict) -> None:

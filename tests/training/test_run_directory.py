@@ -58,6 +58,15 @@ def test_a_file_system_without_locks_is_one_sentence(tmp_path, monkeypatch):
         run_directory.Lock(tmp_path)
 
 
+def test_a_directory_that_cannot_be_read_is_not_left_locked(tmp_path):
+    tiny_run.write_checkpoint(tmp_path, step=1)
+    (tmp_path / "data.json").write_text("[]")
+    for _ in range(2):
+        with pytest.raises(RunFailed, match="it holds no object"):
+            with run_directory.opened(tmp_path):
+                pass
+
+
 def test_other_settings_are_refused_with_both_values(tmp_path):
     run_directory.describe_run(tmp_path, Config(), {})
     run_directory.check_same_run(tmp_path, Config(), {}, {})
