@@ -29,7 +29,7 @@ def truncated(draw: random.Random, data: bytes) -> bytes:
 
 
 def flipped(draw: random.Random, data: bytes) -> bytes:
-    """Some bits of the whole, or of its first or last bytes, where headers and lists stand."""
+    """Flips some bits of the whole, or of its first or last bytes, where headers and lists are."""
     changed = bytearray(data)
     start, end = draw.choice(
         [(0, len(data)), (0, min(HEADER_BYTES, len(data))), (max(0, len(data) - 1200), len(data))]
@@ -40,7 +40,7 @@ def flipped(draw: random.Random, data: bytes) -> bytes:
 
 
 def oversized(draw: random.Random, data: bytes) -> bytes:
-    """A number of 1, 2, 4 or 8 bytes that is extreme, in front, at the end or anywhere."""
+    """Overwrites 1, 2, 4 or 8 bytes, in front, at the end or anywhere, by an extreme number."""
     width = draw.choice([1, 2, 4, 8])
     number = (draw.choice(EXTREMES) & (2 ** (8 * width) - 1)).to_bytes(width, "little")
     place = draw.randrange(draw.choice([len(data), min(HEADER_BYTES, len(data))]))
@@ -49,7 +49,7 @@ def oversized(draw: random.Random, data: bytes) -> bytes:
 
 
 def spliced(draw: random.Random, data: bytes) -> bytes:
-    """A part left out, doubled, or moved to another place."""
+    """Removes, doubles or moves a part."""
     a, b = sorted(draw.randrange(len(data)) for _ in range(2))
     b = min(b, a + draw.choice([1, 10, 1000, len(data)]))
     return draw.choice(
@@ -124,7 +124,7 @@ def repacked(draw: random.Random, data: bytes) -> bytes:
 
 
 def bomb(draw: random.Random, data: bytes) -> bytes:
-    """The beginning of an entry, and zeros as far as they are cheap."""
+    """Returns the start of an entry, followed by zeros, which compress well."""
     return data[: draw.choice([0, 128])] + bytes(draw.choice([10**4, 10**6, 3 * 10**7]))
 
 
@@ -135,7 +135,7 @@ def damaged(draw: random.Random, data: bytes) -> bytes:
 
 
 def outcome(path: pathlib.Path, name: str) -> str:
-    """How reading a file ends: read, refused, or what should not be."""
+    """Reads a file and says how that ends: read, refused, or as it should not."""
     try:
         formats.load(str(path), foreign.small(name.partition(".")[0], num_classes=0))
     except (UserError, RunFailed) as error:

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 
 def records(folder: Path) -> list[tuple]:
-    """(tag, step, content) of every record, in the order of the files."""
+    """Lists (tag, step, content) of every record, in the order of the files."""
     found = []
     for path in sorted(folder.glob("*")):
         for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():

@@ -21,7 +21,7 @@ SMALL = ("--network.width=0.0625", "--network.fc_width=16", "--network.input.siz
 
 
 def small(name: str, num_classes: int = 3, size: int = 67) -> NetworkConfig:
-    """What SMALL makes of a network."""
+    """Applies SMALL to a network."""
     found = network(name)
     inputs = dataclasses.replace(found.input, size=size)
     return dataclasses.replace(
@@ -30,7 +30,7 @@ def small(name: str, num_classes: int = 3, size: int = 67) -> NetworkConfig:
 
 
 def weights(config: NetworkConfig, seed: int = 0) -> dict[str, np.ndarray]:
-    """Random weights by our names, biases too; activations stay of one size."""
+    """Draws random weights and biases by our names; activations keep their scale."""
     draw = np.random.default_rng(seed)
     return {
         f"{row.name}/{part}": draw.normal(
@@ -141,7 +141,7 @@ class Python2(pickle._Pickler):
 
 
 def old_npy(arrays) -> bytes:
-    """bvlc_alexnet.npy, as Python 2 and NumPy 1 wrote it."""
+    """Makes bvlc_alexnet.npy as Python 2 and NumPy 1 wrote it."""
     file = io.BytesIO()
     header = {"descr": "|O", "fortran_order": False, "shape": ()}
     np.lib.format.write_array_header_1_0(file, header)
@@ -150,7 +150,7 @@ def old_npy(arrays) -> bytes:
 
 
 def by_layer(arrays, *names: str) -> dict:
-    """The arrays of each layer in a list, or in a dictionary by names of kernel and bias."""
+    """Groups arrays by layer, in a list, or in a dictionary by names of kernel and bias."""
     layers = dict.fromkeys(name.partition("/")[0] for name in arrays)
     found = {name: [arrays[f"{name}/{part}"] for part in ("kernel", "bias")] for name in layers}
     return {name: dict(zip(names, x, strict=True)) if names else x for name, x in found.items()}
@@ -197,7 +197,7 @@ def caffe_by_torch(config: NetworkConfig, theirs: dict, x) -> dict:
 
 @functools.cache
 def torchvision():
-    """The package; skips the test where it is absent."""
+    """Imports the package; skips the test if it is missing."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     if importlib.util.find_spec("torchvision") is None:
         pytest.skip("torchvision is not installed")

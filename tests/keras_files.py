@@ -13,7 +13,7 @@ STEPS = 2
 
 
 def examples(model) -> tuple[np.ndarray, np.ndarray]:
-    """Preprocessed pictures and labels that a model may be trained on."""
+    """Makes preprocessed pictures and labels to train a model on."""
     draw = np.random.default_rng(0)
     images = draw.normal(size=(4, *model.input_shape[1:])).astype(np.float32)
     return images, np.arange(4) % model.output_shape[-1]
@@ -25,7 +25,7 @@ def fit(model, steps: int) -> None:
 
 
 def results(model) -> dict[str, np.ndarray]:
-    """Weights, optimizer, generators and logits."""
+    """Collects weights, optimizer, generators and logits."""
     values = {weight.path: weight.numpy() for weight in model.weights}
     names = [f"optimizer/{i}" for i in range(len(model.optimizer.variables))]
     values |= zip(names, (x.numpy() for x in model.optimizer.variables), strict=True)

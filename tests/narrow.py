@@ -12,6 +12,6 @@ def resolved(member: Member, **changes) -> NetworkConfig:
 
 
 def small(name: str) -> NetworkConfig:
-    """The same network, narrower where it is large: what is built costs memory."""
+    """Narrows a network where it is large: building large layers takes memory."""
     is_large = FAMILY[name].config.input.size > 100
     return resolved(FAMILY[name], **({"width": 0.125, "fc_width": 32} if is_large else {}))

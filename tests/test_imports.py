@@ -56,7 +56,7 @@ WITHOUT_TENSORFLOW = """alexnet_tf alexnet_tf.registration alexnet_tf.notebook a
 
 
 def files() -> dict[str, pathlib.Path]:
-    """Every module of ours and its file."""
+    """Lists every module of ours with its file."""
     found = {}
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
@@ -66,7 +66,7 @@ def files() -> dict[str, pathlib.Path]:
 
 
 def imports_of(path: pathlib.Path) -> set[str]:
-    """The modules of ours that a file imports, at its top or inside a function."""
+    """Lists the modules of ours that a file imports, at its top or inside a function."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

@@ -22,7 +22,7 @@ ANY = "\0"
 
 
 def text_of(node: ast.expr) -> str:
-    """The text of an expression, with ANY for what is known only when it runs."""
+    """Returns the text of an expression, with ANY for what is known only when it runs."""
     match node:
         case ast.Constant(value=str(text)):
             return text

@@ -46,7 +46,7 @@ class StopAt(keras.callbacks.Callback):
 
 
 def config(pictures: pathlib.Path, run_dir: pathlib.Path, **run) -> Config:
-    """A run on `pictures`: 30 examples, 8 to a step, so that epochs end inside of batches."""
+    """Configures a run on `pictures`: 30 examples, 8 a step, so epochs end inside batches."""
     values = {"epochs": 0, "steps": 12, "global_batch_size": 8, "log_every_steps": 3} | run
     return Config(
         recipe="quickstart",
@@ -78,12 +78,12 @@ FLAGS = [
 
 
 def with_network(config: Config, **changes) -> Config:
-    """A copy with other values under network."""
+    """Copies a Config with other values under network."""
     return dataclasses.replace(config, network=dataclasses.replace(config.network, **changes))
 
 
 def metrics(run_dir: pathlib.Path) -> list[dict]:
-    """The lines of metrics.jsonl without their time columns."""
+    """Reads the lines of metrics.jsonl without their time columns."""
     lines = (run_dir / "metrics.jsonl").read_text().splitlines()
     return [
         {tag: x for tag, x in json.loads(line).items() if not tag.startswith("time/")}
@@ -92,7 +92,7 @@ def metrics(run_dir: pathlib.Path) -> list[dict]:
 
 
 def weights(model) -> dict[str, np.ndarray]:
-    """All weights of a model by name."""
+    """Lists all weights of a model by name."""
     return {name: variable.numpy() for name, variable in named_weights(model).items()}
 
 

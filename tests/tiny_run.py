@@ -25,7 +25,7 @@ NETWORK = NetworkConfig(
 
 
 def picture(height=90, width=120, form="JPEG", seed=0, mode="RGB") -> bytes:
-    """An encoded picture of coarse random colors, which JPEG hardly changes."""
+    """Encodes a picture of coarse random colors, which JPEG hardly changes."""
     colors = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), np.uint8)
     image = Image.fromarray(colors).resize((width, height), Image.Resampling.BILINEAR)
     file = io.BytesIO()

@@ -88,7 +88,7 @@ def test_every_field_refuses_values_of_other_types_by_its_name(owner, field, kin
 
 
 def innermost(value) -> str:
-    """What a message about a value shows of it, wherever that is quoted."""
+    """Returns what a message shows of a value inside lists."""
     while isinstance(value, list) and len(value) == 1:
         (value,) = value
     value = value.item() if isinstance(value, np.generic) else value

@@ -47,13 +47,13 @@ class Case:
     """The properties that cannot hold, each with the reason."""
 
     def input(self) -> np.ndarray:
-        """A batch, the same each time."""
+        """Draws a batch, the same each time."""
         draw = np.random.default_rng(0)
         return draw.normal(size=(ROWS, *self.input_shape)).astype(np.float32)
 
 
 def _layer(shape, variables: int, kind, *arguments, **named) -> Case:
-    """A model of one layer, made of its class and arguments."""
+    """Makes a model of one layer from its class and arguments."""
 
     def make(precision: str) -> keras.Model:
         keras.utils.set_random_seed(0)
@@ -66,12 +66,12 @@ def _layer(shape, variables: int, kind, *arguments, **named) -> Case:
 
 
 def _drawn_by(initializer) -> Case:
-    """A dense layer whose kernel an initializer draws."""
+    """Makes a dense layer whose kernel an initializer draws."""
     return _layer((5,), 2, keras.layers.Dense, 3, kernel_initializer=initializer)
 
 
 def _trained_by(optimizer: Callable[[], keras.optimizers.Optimizer], variables: int) -> Case:
-    """A dense layer, and an optimizer with its variables."""
+    """Makes a dense layer, and an optimizer with its variables."""
     dense = _layer((5,), variables, keras.layers.Dense, 3)
 
     def make(precision: str) -> keras.Model:
@@ -176,7 +176,7 @@ CASES = LAYERS | NETWORKS
 
 
 def names(lines: Iterable[str] = CASES, is_slow: bool = False) -> list:
-    """The lines as parameters of a test; `is_slow` marks the networks among them."""
+    """Lists the lines as parameters of a test; `is_slow` marks the networks among them."""
     return [
         pytest.param(name, id=name, marks=[pytest.mark.slow] * (is_slow and name in NETWORKS))
         for name in lines
@@ -193,7 +193,7 @@ def case_with(name: str, which: str) -> Case:
 
 @functools.cache
 def model_of(name: str) -> keras.Model:
-    """The model of a line, which the tests of a process share: none of them trains its weights."""
+    """Makes the model of a line, shared by the tests of a process: none of them trains it."""
     return CASES[name].make("float32")
 
 

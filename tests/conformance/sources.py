@@ -20,7 +20,7 @@ def read_all(reader: Reader, indices, threads: int = 4) -> list[tuple[bytes, int
 
 
 def assert_reads(reader: Reader, num_examples: int, num_classes: int) -> None:
-    """A Reader answers by index: in any order, repeatedly, eagerly and in graphs."""
+    """Checks that a Reader answers by index: in any order, repeatedly, eagerly, in graphs."""
     some = np.random.default_rng(0).permutation(num_examples)[:MOST_READ]
     for encoded, label in (reader.read(tf.constant(i, tf.int64)) for i in some[:1]):
         assert (encoded.dtype, encoded.shape) == (tf.string, ())

@@ -10,7 +10,7 @@ from alexnet_tf.networks.layers.initializers import NamedNormal
 
 
 def mask(step=1, first_row=0, num_rows=8, name="drop6", seed=0, shape=(8, 500), rate=0.5):
-    """Which of the outputs are kept, 1 or 0."""
+    """Tells which of the outputs are kept, 1 or 0."""
     layer = Dropout(rate, name=name)
     with drop_position(DropPosition(seed, step, first_row, num_rows)):
         return layer(tf.ones(shape), training=True).numpy()

@@ -24,7 +24,7 @@ BATCH = 4
 
 
 def graph_of_a_step(model):
-    """A function from pictures to logits, loss and gradients, dropout on."""
+    """Makes a function from pictures to logits, loss and gradients, dropout on."""
     labels = tf.range(BATCH)
 
     @tf.function
@@ -39,7 +39,7 @@ def graph_of_a_step(model):
 
 
 def gradients_by_name(model, gradients):
-    """Joined as files have the weights."""
+    """Joins the gradients of both towers, by the names in files."""
     by_variable = {id(v): g for v, g in zip(model.trainable_variables, gradients, strict=True)}
     return {
         name: np.concatenate([by_variable[id(x)] for x in getattr(weight, "parts", [weight])], -1)
@@ -67,7 +67,7 @@ def test_logits_loss_and_gradients_are_those_of_one_device(config, pictures_of_n
 
 
 def operations(step, x) -> dict[int, collections.Counter]:
-    """How often each device ran each kind of operation, from the graphs that were executed."""
+    """Counts the operations of each kind that each device ran, from the executed graphs."""
     counts = collections.defaultdict(collections.Counter)
     for node in executed.nodes(step, x):
         device = tf.DeviceSpec.from_string(node.device).device_index
@@ -100,7 +100,7 @@ def test_a_device_scope_alone_would_not_have_done(pictures_of_noise, two_devices
 
 
 def sent(function) -> collections.Counter:
-    """Numbers a picture that pass from one device to the other, by (from, to)."""
+    """Counts the numbers per picture that pass from one device to another, by (from, to)."""
     counts = collections.Counter()
     device = lambda op: tf.DeviceSpec.from_string(op.device).device_index or 0  # noqa: E731
     edges = {

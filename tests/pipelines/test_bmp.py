@@ -70,7 +70,7 @@ def by_masks(values, masks):
 
 
 def packed(row, bits) -> bytes:
-    """One row, filled up to a multiple of 4 bytes."""
+    """Packs one row, padded to a multiple of 4 bytes."""
     num_bytes = -(-len(row) * bits // 32) * 4
     if bits > 8:
         return b"".join(int(x).to_bytes(bits // 8, "little") for x in row).ljust(num_bytes, b"\0")
@@ -96,7 +96,7 @@ def decoded():
 
 
 def by_pillow(contents: bytes) -> np.ndarray | None:
-    """What Pillow makes of it; None where it refuses."""
+    """Decodes with Pillow; returns None where it refuses."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -158,7 +158,7 @@ def test_a_good_example_needs_no_excuse():
 
 
 def coverage(size: int, side: int) -> np.ndarray:
-    """[side, size]: which part of each new pixel an old one covers."""
+    """Computes [side, size]: which part of each new pixel an old one covers."""
     edges = np.arange(side + 1) * size / side
     low = np.maximum(edges[:-1, None], np.arange(size))
     high = np.minimum(edges[1:, None], np.arange(size) + 1)
@@ -166,7 +166,7 @@ def coverage(size: int, side: int) -> np.ndarray:
 
 
 def keys(size: int, side: int) -> np.ndarray:
-    """[side, size]: Keys' cubic with a = -0.5 around each new center; the border has less taps."""
+    """Computes [side, size]: Keys' cubic, a = -0.5, at new centers; fewer taps at the border."""
     centers = (np.arange(side) + 0.5) * size / side - 0.5
     t = np.abs(centers[:, None] - np.arange(size))
     near, far = 1.5 * t**3 - 2.5 * t**2 + 1, -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2

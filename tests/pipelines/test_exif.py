@@ -31,7 +31,7 @@ JPEG, PNG = saved("JPEG"), saved("PNG")
 
 
 def tiff(value, order=">", kind=3, count=1, before=0, gap=0, tag=0x0112) -> bytes:
-    """EXIF with `before` other entries first and `gap` bytes before the directory."""
+    """Makes EXIF, `before` other entries first and `gap` bytes before the directory."""
     mark = b"MM\0*" if order == ">" else b"II*\0"
     entry = struct.pack(order + "HHI", tag, kind, count)
     entry += struct.pack(
@@ -47,12 +47,12 @@ def segment(code: int, contents: bytes) -> bytes:
 
 
 def in_jpeg(exif_bytes: bytes, before: bytes = b"") -> bytes:
-    """A JPEG with EXIF as its first segment, or after others."""
+    """Makes a JPEG with EXIF as its first segment, or after others."""
     return JPEG[:2] + before + segment(0xE1, b"Exif\0\0" + exif_bytes) + JPEG[2:]
 
 
 def in_png(exif_bytes: bytes, is_last: bool = False) -> bytes:
-    """A PNG with EXIF before its pixels, or after them."""
+    """Makes a PNG with EXIF before its pixels, or after them."""
     chunk = b"eXIf" + exif_bytes
     chunk = struct.pack(">I", len(exif_bytes)) + chunk + struct.pack(">I", zlib.crc32(chunk))
     place = len(PNG) - 12 if is_last else 33

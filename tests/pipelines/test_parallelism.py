@@ -38,13 +38,13 @@ def ask(tmp_path, monkeypatch):
 
 
 def v2(path: str, files: dict[str, str]) -> dict[str, str]:
-    """The files of a system with version 2, this process in the group `path`."""
+    """Writes the files of a system with version 2, this process in the group `path`."""
     files = {f"sys/fs/cgroup/{name}": contents for name, contents in files.items()}
     return {"proc/self/cgroup": f"0::{path}\n", "proc/self/mountinfo": V2} | files
 
 
 def v1(path: str, files: dict[str, str], top: str = "/") -> dict[str, str]:
-    """The files of a system with version 1, beside an empty version 2."""
+    """Writes the files of a system with version 1, and an empty version 2."""
     groups = f"9:name=systemd:/\n4:memory:{path}\n2:cpu,cpuacct:{path}\n0::/\n"
     files = {f"sys/fs/cgroup/{name}": contents for name, contents in files.items()}
     mounts = {"proc/self/mountinfo": V1.format(top=top)}

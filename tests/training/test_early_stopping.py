@@ -13,7 +13,7 @@ from alexnet_tf.training.run import run
 
 
 def stuck(pictures, run_dir, **changes):
-    """A run of up to 30 steps, eight epochs of 30 pictures, whose weights hardly move."""
+    """Configures up to 30 steps, eight epochs of 30 pictures, whose weights hardly move."""
     config = tiny.config(
         pictures, run_dir, **{"steps": 30, "stop_after_stalled_epochs": 2} | changes
     )

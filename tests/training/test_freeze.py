@@ -26,7 +26,7 @@ TWO = ("cpu:0", "cpu:1")
 
 
 def config(pictures, run_dir, towers=1, network=None, **settings) -> Config:
-    """A tiny run with CONVOLUTIONS frozen, with one tower or two."""
+    """Configures a tiny run with CONVOLUTIONS frozen, with one tower or two."""
     where = {"towers": 2, "devices": TWO} if towers == 2 else {}
     whole = tiny.config(pictures, run_dir, **{"freeze": CONVOLUTIONS} | where | settings)
     return tiny.with_network(whole, **network or {})
@@ -77,7 +77,7 @@ def test_two_towers_freeze_alike_and_resume(pictures, tmp_path, alone):
 
 
 def operations(settings: Config) -> collections.Counter:
-    """How often each kind of operation runs in one step, from the executed graph."""
+    """Counts the operations of each kind in one step, from the executed graph."""
     settings = tiny.with_network(settings, num_classes=3)
     strategy = make_strategy(settings.run)
     state = TrainState(settings, strategy)

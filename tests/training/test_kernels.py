@@ -22,7 +22,7 @@ ON_HOST = {"Timestamp": "the host's clock, read for the time spent waiting for d
 
 
 def is_for_gpu(node) -> bool:
-    """Whether the installed wheel has a GPU kernel for an operation of these types."""
+    """Tells whether the wheel has a GPU kernel for an operation of these types."""
 
     def types(name: str) -> list[int]:
         value = node.attr[name]
@@ -36,7 +36,7 @@ def is_for_gpu(node) -> bool:
 
 
 def without_kernel(function, *arguments) -> set[str]:
-    """The operations of a function, and of those that it calls, that a GPU cannot do."""
+    """Lists the operations of a function, and of those it calls, that a GPU cannot do."""
     graph = function.get_concrete_function(*arguments).graph.as_graph_def()
     nodes = [*graph.node, *(node for each in graph.library.function for node in each.node_def)]
     assert len(nodes) > 5
@@ -48,7 +48,7 @@ def without_kernel(function, *arguments) -> set[str]:
 
 
 def names_of_types(node) -> list[str]:
-    """The types of an operation, such as uint8."""
+    """Lists the types of an operation, such as uint8."""
     values = [value for _, value in sorted(node.attr.items())]
     return [tf.dtypes.as_dtype(value.type).name for value in values if value.type]
 

@@ -63,7 +63,7 @@ def unbalanced(tmp_path_factory):
 
 
 def weighted(pictures, run_dir, **changes):
-    """A run with class weights and label smoothing."""
+    """Configures a run with class weights and label smoothing."""
     config = tiny.config(pictures, run_dir, **{"steps": 7} | changes)
     return dataclasses.replace(
         config,

@@ -16,7 +16,7 @@ X, Y = DRAW.normal(size=(6, 4)).astype(np.float32), DRAW.normal(size=(6, 4)).ast
 
 
 def cell(jit_compile: bool, steps_per_execution: int = 1) -> list[np.ndarray]:
-    """What a cell of a notebook does; returns the weights."""
+    """Runs what a cell of a notebook does; returns the weights."""
     layers = [keras.layers.Dense(4, kernel_initializer="ones") for _ in range(3)]
     model = keras.Sequential([keras.Input((4,)), *layers])
     model.compile(

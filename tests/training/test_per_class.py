@@ -33,7 +33,7 @@ def drawn(num_classes: int, num: int = 3000) -> tuple[np.ndarray, np.ndarray, np
 
 
 def scikit_learn(labels, guesses, num_classes):
-    """Precision, recall and examples; a ratio of nothing is NaN."""
+    """Computes precision, recall and examples; a ratio of nothing is NaN."""
     every = np.arange(num_classes)
     found = metrics.precision_recall_fscore_support(
         labels, guesses, labels=every, zero_division=np.nan

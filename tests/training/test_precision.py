@@ -45,7 +45,7 @@ class Steps:
         self.graph = tf.function(lambda batch, scale: self.strategy.run(one, (batch, scale)))
 
     def batch(self, seed=0, noise=(0.0, 0.0)):
-        """One Batch for each replica; `noise` is added to a replica's colors."""
+        """Makes one Batch for each replica; `noise` is added to a replica's colors."""
         draw = np.random.default_rng(seed)
         images = draw.integers(0, 256, (2, ROWS, 67, 67, 3), np.uint8)
         labels = draw.integers(0, 3, (2, ROWS)).astype(np.int32)
@@ -67,7 +67,7 @@ class Steps:
 
 
 def products(precision: str) -> dict[str, set]:
-    """The dtypes of a training step's products, by kind of operation."""
+    """Lists the dtypes of a training step's products, by kind of operation."""
     made = Steps(precision)
     scale = Scale(tf.constant(1.0), tf.constant(0, tf.int64))
     graph = made.graph.get_concrete_function(made.batch(), scale).graph.as_graph_def()

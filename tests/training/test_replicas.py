@@ -21,7 +21,7 @@ SMOOTH = {
 
 
 def largest_difference(pictures, folder, **network) -> float:
-    """Of weights and metrics after 20 steps on two replicas and on one device."""
+    """Finds the largest in weights and metrics, after 20 steps on two replicas and on one."""
     ends = []
     for strategy, devices in (("single", ("cpu:0",)), ("mirrored", ("cpu:0", "cpu:1"))):
         config = tiny.config(

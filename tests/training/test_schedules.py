@@ -17,7 +17,7 @@ def rates(num_steps=STEPS, **config):
 
 
 def changes(values):
-    """The steps (from 1) at which a rate differs from the one before."""
+    """Lists the steps (from 1) at which a rate differs from the one before."""
     return [i + 2 for i, (a, b) in enumerate(itertools.pairwise(values)) if a != b]
 
 

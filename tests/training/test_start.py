@@ -31,7 +31,7 @@ def source(tmp_path_factory):
 
 
 def config(source, pictures="unused", run_dir="run", network=None, **settings) -> Config:
-    """A tiny run that starts from there."""
+    """Configures a tiny run that starts from there."""
     whole = tiny.config(pictures, run_dir, start_from=str(source), **settings)
     return tiny.with_network(whole, **{"num_classes": 3} | (network or {}))
 

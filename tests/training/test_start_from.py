@@ -32,7 +32,7 @@ def source(tmp_path_factory):
 
 
 def started(source, pictures, run_dir, **settings) -> Config:
-    """A tiny run that starts from there."""
+    """Configures a tiny run that starts from there."""
     whole = tiny.config(pictures, run_dir, start_from=str(source), **settings)
     return tiny.with_network(whole, num_classes=3)
 

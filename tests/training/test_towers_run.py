@@ -22,7 +22,7 @@ TOWERS = {"towers": 2} | TWO
 
 
 def config(pictures, run_dir, towers, **settings):
-    """A tiny run with one tower or two."""
+    """Configures a tiny run with one tower or two."""
     where = TOWERS if towers == 2 else {}
     return tiny.config(pictures, run_dir, **where, **settings)
 

@@ -18,7 +18,7 @@ MODULES = layouts.TORCH_MODULES
 
 
 def fine_tuned(arrays, old, new):
-    """The same arrays, one layer under another name."""
+    """Copies the arrays with one layer under another name."""
     return {
         new + name.removeprefix(old) if name.startswith(old) else name: array
         for name, array in arrays.items()

@@ -16,7 +16,7 @@ class Dictionary(dict):
 
 
 def averaged() -> dict:
-    """Another state dict of the same names."""
+    """Makes another state dict of the same names."""
     return {name: tensor + 1 for name, tensor in STATE.items()}
 
 

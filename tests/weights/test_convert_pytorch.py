@@ -45,7 +45,7 @@ class CustomList(list):
 
 
 def beside() -> dict:
-    """What training programs save beside their weights."""
+    """Makes what training programs save next to their weights."""
     module = torch.nn.Linear(3, 2)
     optimizer = torch.optim.SGD(module.parameters(), 0.1, momentum=0.9)
     module(torch.ones(1, 3)).sum().backward()

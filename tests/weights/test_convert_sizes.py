@@ -58,7 +58,7 @@ def many_classes(count: int) -> bytes:
 
 
 def pickle_of(contents: bytes, end: str) -> bytes:
-    """A file whose pickle is given."""
+    """Makes a file with the given pickle."""
     if end == ".npy":
         return array_header((), "|O") + contents
     file = io.BytesIO()
@@ -68,7 +68,7 @@ def pickle_of(contents: bytes, end: str) -> bytes:
 
 
 def blob(dims: bytes, data: bytes) -> bytes:
-    """A .caffemodel with one layer and one blob, of fields as they are given."""
+    """Makes a .caffemodel with one layer and one blob, of the given fields."""
     contents = b"\x3a" + bytes([len(dims)]) + dims + data
     layer = b"\x0a\x05conv1\x3a" + bytes([len(contents)]) + contents
     return b"\xa2\x06" + bytes([len(layer)]) + layer

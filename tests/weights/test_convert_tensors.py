@@ -24,7 +24,7 @@ def load(path):
 
 
 def odd_tensors() -> dict:
-    """The same weights in the forms that tensors are stored in."""
+    """Stores the same weights in all the forms of tensors."""
     state = dict(STATE)
     first, second, *_ = state
     state[first] = torch.nn.Parameter(state[first])

@@ -22,7 +22,7 @@ def text(word: str) -> bytes:
 
 
 def old(identifier: bytes, after: bytes = b".") -> bytes:
-    """A .pth whose only value is a storage."""
+    """Makes a .pth whose only value is a storage."""
     return BEFORE_OLD + b"(" + identifier + b"tQ" + after
 
 
@@ -52,7 +52,7 @@ def caffemodel(**blob: bytes) -> bytes:
 
 
 def text_of_another_length() -> bytes:
-    """An array whose contents are a long text, as the protocols before 3 have them."""
+    """Makes an array whose contents are a long text, as the protocols before 3 have them."""
     pickled = pickle.dumps({"conv1": [np.ones(1200, np.float32)]}, 2)
     assert pickled.count(b"M\xb0\x04") == 1
     whole = npy(np.array({}, object))

@@ -24,7 +24,7 @@ def random(shape, seed=0) -> np.ndarray:
 
 
 def filled(momentum=0.75) -> BatchNorm:
-    """A layer for 6 channels whose scale and offset are not the initial ones."""
+    """Makes a layer for 6 channels with scale and offset other than the initial ones."""
     layer = BatchNorm(momentum, epsilon=1e-3)
     layer.build((None, 6))
     layer.gamma.assign(np.linspace(0.5, 2, 6))

@@ -15,7 +15,7 @@ from pipelines.config import InputConfig
 
 
 def gains(name: str, **changes) -> dict[str, float]:
-    """Variance of each initial kernel, times the inputs of a neuron."""
+    """Computes the variance of each initial kernel times the inputs of a neuron."""
     changes = {"num_classes": FAMILY[name].num_classes, "init": "he"} | changes
     config = dataclasses.replace(network(name), **changes)
     weights = named_weights(alexnet(config, seed=3))

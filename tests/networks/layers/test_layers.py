@@ -25,7 +25,7 @@ GEOMETRIES = [
 
 
 def with_gradients(layer, x):
-    """What a layer gives, and the gradients of a weighted sum of it."""
+    """Computes a layer's output, and the gradients of a weighted sum of it."""
     with tf.GradientTape() as tape:
         tape.watch(x)
         y = layer(x)

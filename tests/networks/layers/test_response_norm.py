@@ -17,7 +17,7 @@ def inputs(channels=12, seed=0):
 
 
 def by_numpy(x, radius=2, bias=2.0, alpha=1e-4, beta=0.75, groups=1):
-    """The paper's formula, section 3.3, neuron by neuron."""
+    """Computes the paper's formula, section 3.3, neuron by neuron."""
     y, depth = np.empty_like(x, np.float64), x.shape[-1] // groups
     for c in range(x.shape[-1]):
         tower = c // depth * depth

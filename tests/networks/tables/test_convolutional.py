@@ -42,7 +42,7 @@ def image(size: int) -> np.ndarray:
 
 
 def both(config: NetworkConfig, size: int) -> tuple[keras.Model, keras.Model]:
-    """A network, and its dense form with the same weights."""
+    """Builds a network, and its dense form with the same weights."""
     plain, wide = alexnet(config), alexnet(dense(config, size), seed=1)
     assign(named_weights(wide), dense_weights(config, tiny.weights(plain)))
     return plain, wide

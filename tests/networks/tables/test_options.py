@@ -54,7 +54,7 @@ def test_pooling_has_windows_as_wide_as_their_step():
 
 
 def maps(name: str, pooling: str) -> list[int]:
-    """The side of every map of a network, input aside."""
+    """Lists the side of every map of a network after the input."""
     changes = {"pooling": pooling, "num_classes": FAMILY[name].num_classes}
     rows = table(dataclasses.replace(network(name), **changes))
     return [row.output_shape[0] for row in rows if row.layer.kind in ("conv", "local", "pool")]

@@ -23,7 +23,7 @@ def eighty_columns(monkeypatch):
 
 
 def told(capsys, *argv: str) -> tuple[dict, list[str]]:
-    """The JSON object and the lines of text before it."""
+    """Runs the command; returns the JSON object and the lines of text before it."""
     assert summary.main([*argv, "--json"]) == 0
     *lines, last = capsys.readouterr().out.splitlines()
     return json.loads(last), lines

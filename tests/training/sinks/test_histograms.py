@@ -89,7 +89,7 @@ def test_many_values_of_a_variable_take_little_memory():
 
 
 def status_bytes(name: str) -> int:
-    """Memory of this process as Linux counts it."""
+    """Reads the memory of this process as Linux counts it."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(name + ":"):
             return 1024 * int(line.split()[1])

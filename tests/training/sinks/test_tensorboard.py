@@ -18,7 +18,7 @@ from pipelines.sources import open_source
 
 
 def values(folder: Path) -> dict[tuple[str, int], tf.compat.v1.Summary.Value]:
-    """The summaries of a folder by (tag, step)."""
+    """Lists the summaries of a folder by (tag, step)."""
     return {
         (tag, step): tf.compat.v1.Summary.Value.FromString(content)
         for tag, step, content in records(folder)
