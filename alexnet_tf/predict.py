@@ -146,8 +146,8 @@ def predict(
       A Prediction for each path, in their order.
     """
     for batch in batches(read(path) for path in images):
-        good = [contents for _, contents, error in batch if error is None]
-        answers = iter(_answers(classify, good, max_pixels) if good else ())
+        encoded = [contents for _, contents, error in batch if error is None]
+        answers = iter(_answers(classify, encoded, max_pixels) if encoded else ())
         for path, _, error in batch:
             top, reason = ((), error) if error else next(answers)
             yield Prediction(image=path, error=reason, top=top)

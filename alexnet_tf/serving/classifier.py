@@ -69,12 +69,12 @@ class Classifier(tf.Module):
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
         def serving_default(image_bytes):
-            images, readable = windows(image_bytes, inputs, decoding)
+            images, is_decoded = windows(image_bytes, inputs, decoding)
             answers = answer(logits_of(model, images, inputs), names)
             return {
-                name: tf.where(readable[:, tf.newaxis], x, tf.zeros_like(x))  # of strings: empty
+                name: tf.where(is_decoded[:, tf.newaxis], x, tf.zeros_like(x))  # of strings: empty
                 for name, x in answers.items()
-            } | {"readable": readable}
+            } | {"readable": is_decoded}
 
         window = tf.TensorSpec([None, inputs.size, inputs.size, 3], tf.uint8, name="images")
 
@@ -135,8 +135,8 @@ def windows(
     """
     num_images = tf.size(image_bytes, out_type=tf.int64)
 
-    def window(_, square, label, good):
-        return augment.center_crop(square, inputs.size), good
+    def window(_, square, label, is_decoded):
+        return augment.center_crop(square, inputs.size), is_decoded
 
     # tf.data, not tf.map_fn: it decodes on all cores, and holds few whole pictures at a time.
     # get_single_element makes a plain stateless function of it.

@@ -30,7 +30,7 @@ class Report(NamedTuple):
 
     bad_step: int
     """The first step whose loss was not finite; 0 where all were."""
-    lost: np.ndarray
+    undecoded: np.ndarray
     """int64 [any]; examples that could not be decoded."""
     seconds: float
     """Duration of the launch."""
@@ -78,13 +78,13 @@ class Launcher:
           carried: what the last launch returned.
         """
         began = time.monotonic()
-        carried, bad_step, lost, waited = self._graph(
+        carried, bad_step, undecoded, waited = self._graph(
             tf.constant(first_step, tf.int64), tf.constant(rates, tf.float32), carried
         )
-        lost = lost.numpy()  # waits for the device
+        undecoded = undecoded.numpy()  # waits for the device
         seconds = time.monotonic() - began
         waited = float(waited) if self._has_clock else None
-        return carried, Report(int(bad_step), lost, seconds, waited)
+        return carried, Report(int(bad_step), undecoded, seconds, waited)
 
 
 def _graph(task: Task, state: TrainState, strategy, iterator, has_clock: bool):
@@ -106,10 +106,10 @@ def _graph(task: Task, state: TrainState, strategy, iterator, has_clock: bool):
     def launch(first_step, rates, carried):
         waited = tf.zeros([], tf.float64)
         bad_step = tf.zeros([], tf.int64)
-        lost = tf.zeros([0], tf.int64)
+        undecoded = tf.zeros([0], tf.int64)
         for i in tf.range(tf.shape(rates)[0]):
             tf.autograph.experimental.set_loop_options(
-                shape_invariants=[(lost, tf.TensorShape([None]))]
+                shape_invariants=[(undecoded, tf.TensorShape([None]))]
             )
             # What an iteration hands to the next is there when all its work is done, the weights'
             # last update too.
@@ -127,8 +127,8 @@ def _graph(task: Task, state: TrainState, strategy, iterator, has_clock: bool):
             carried = Carried(sums, scale)
             if bad_step == 0 and not tf.math.is_finite(sums.loss):
                 bad_step = step
-            lost = tf.concat([lost, evaluation.undecoded(strategy, batch)], axis=0)
-        return carried, bad_step, lost, waited
+            undecoded = tf.concat([undecoded, evaluation.find_undecoded(strategy, batch)], axis=0)
+        return carried, bad_step, undecoded, waited
 
     return launch
 

@@ -65,7 +65,7 @@ class Evaluator:
                 lambda batch: steps.eval_step(model, config, batch, views), (batch,)
             )
             total = counts.Counts(*[strategy.reduce("sum", part, axis=None) for part in parts])
-            return total, _counted(strategy, batch, cells), undecoded(strategy, batch)
+            return total, _counted(strategy, batch, cells), find_undecoded(strategy, batch)
 
         self._sums = sums
 
@@ -89,9 +89,9 @@ class Evaluator:
         for batch in self._dataset:
             if is_stopped():
                 return None
-            sums, cells, lost = self._sums(batch)
+            sums, cells, undecoded = self._sums(batch)
             np.add.at(self.confusion.reshape(-1), cells.numpy(), 1)
-            report(lost.numpy(), self._source, data.on_error, data.max_pixels)
+            report(undecoded.numpy(), self._source, data.on_error, data.max_pixels)
             total = counts.Counts(*[a + float(b) for a, b in zip(total, sums, strict=True)])
         result = counts.ratios(total, num_classes)
         if result["seen"] + result["skipped"] != self._source.num_examples:
@@ -145,7 +145,7 @@ def _counted(strategy: tf.distribute.Strategy, batch, cells) -> tf.Tensor:
     return tf.concat([tf.boolean_mask(cell, mask) for mask, cell in parts], axis=0)
 
 
-def undecoded(strategy: tf.distribute.Strategy, batch) -> tf.Tensor:
+def find_undecoded(strategy: tf.distribute.Strategy, batch) -> tf.Tensor:
     """Lists the indices of a distributed batch's examples that could not be decoded, int64."""
     parts = zip(
         strategy.experimental_local_results(batch.mask),
@@ -156,7 +156,7 @@ def undecoded(strategy: tf.distribute.Strategy, batch) -> tf.Tensor:
 
 
 def report(
-    lost: np.ndarray, source, on_error: OnError, max_pixels: int = decode.MAX_PIXELS
+    undecoded: np.ndarray, source, on_error: OnError, max_pixels: int = decode.MAX_PIXELS
 ) -> None:
     """Names the examples that could not be decoded: as an error, or on standard error.
 
@@ -165,7 +165,7 @@ def report(
       RunFailed: a sound picture could not be read; it is never skipped, since the run would then
         differ from an undisturbed one.
     """
-    for index in lost:
+    for index in undecoded:
         name = source.name(int(index))
         try:
             reason = decode.explain(source, int(index), max_pixels)

@@ -151,7 +151,7 @@ class Trainer:
         state = carried(self.sums, progress.loss_scale, progress.good_steps)
         state, said = self._launch(first, rates, state)
         data = self.config.data
-        report(said.lost, self.train_source, data.on_error, data.max_pixels)
+        report(said.undecoded, self.train_source, data.on_error, data.max_pixels)
         if said.bad_step:
             raise RunFailed(
                 f"step={said.bad_step}: the loss is not finite. The last good checkpoint was "
