@@ -67,8 +67,8 @@ class Arguments:
         """Refuses incomplete arguments."""
         if self.check and (self.from_ or self.output or self.classes or self.rename):
             raise ValueError(
-                f"check={self.check}: expected neither from, output, classes nor rename beside it, "
-                "since it converts nothing. Leave them out."
+                f"check={self.check}: expected no from, output, classes or rename, since it "
+                "converts nothing. Leave them out."
             )
         for pair in self.rename:
             if not all(pair.partition("=")) or pair.count("=") > 1:

@@ -90,7 +90,7 @@ def _answer(call: flags.Call[Arguments], columns: int) -> tuple[dict[str, Any], 
     arguments, typed = call.arguments, call.typed.get("network.name")
     if typed and (arguments.names or arguments.family):
         raise UserError(
-            f"network.name={typed}: expected no name beside --compare and --family. Leave it out."
+            f"network.name={typed}: expected no name with --compare or --family. Leave it out."
         )
     names = arguments.names or (tuple(FAMILY) if arguments.family else (typed or "paper",))
     configs = [resolved(name, call) for name in names]

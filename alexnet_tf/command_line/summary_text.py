@@ -164,7 +164,7 @@ def _difference(difference: Mapping[str, Any], columns: int) -> list[str]:
         changes.setdefault(one["layer"], []).append(change)
     lines = [f"{name}: {', '.join(words)}" for name, words in changes.items()]
     if layers["is_reordered"]:
-        lines.append("the common layers stand in another order")
+        lines.append("the common layers are in another order")
     for key, word in (("only_first", "without"), ("only_other", "with")):
         if layers[key]:
             lines.append(f"{word} {', '.join(layers[key])}")

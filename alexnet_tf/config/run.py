@@ -208,7 +208,7 @@ class RunConfig(Typed):
         if self.start_from_layers and not self.start_from:
             raise ValueError(
                 f"start_from_layers={','.join(self.start_from_layers)}: expected --start_from=... "
-                "beside it, which says where the layers come from."
+                "too, which says where the layers come from."
             )
         if ALL_BUT_LAST in self.freeze and len(self.freeze) > 1:
             raise ValueError(

@@ -74,8 +74,8 @@ class Checkpoint:
             if found.get(name) != expected.get(name):
                 raise self._damaged(
                     ValueError(
-                        f"{name} has shape {found.get(name)}, but the settings beside it expect "
-                        f"{expected.get(name)}"
+                        f"{name} has shape {found.get(name)}, but the settings in state.json "
+                        f"expect {expected.get(name)}"
                     )
                 )
         return weights

@@ -85,7 +85,7 @@ def test_any_value_in_a_description_is_read_or_refused_in_one_sentence(written, 
 
 DAMAGES = {
     "classes has 6 names for 7 outputs": lambda state: state["classes"].pop(),
-    "has shape .*, but the settings beside it expect": (
+    "has shape .*, but the settings in state.json expect": (
         lambda state: state_network(state).update(width=0.125)
     ),
     "would see .* pixels a side and give none": (

@@ -72,7 +72,7 @@ def test_mistakes_in_flags(source, tmp_path):
     (tmp_path / "empty").mkdir()
     for argv, text in (
         ([*place, "--start_from_layers=conv9"], "start_from_layers=conv9: .*Did you mean conv"),
-        (["--start_from_layers=conv1"], "start_from_layers=conv1: expected --start_from=... besi"),
+        (["--start_from_layers=conv1"], "start_from_layers=conv1: expected --start_from=... too"),
         ([f"--start_from={tmp_path / 'empty'}", place[1]], "start_from='.*empty' holds no check"),
     ):
         with pytest.raises(UserError, match=text):

@@ -136,7 +136,7 @@ def test_mistakes_are_refused(model, run_dir, tmp_path):
             [caffe, f"--output={names}/new", *CAFFE],
             "output=.* cannot be made: Not a directory. Expected a place",
         ),
-        (["--check=a.npz", new], "check=a.npz: expected neither from, output"),
+        (["--check=a.npz", new], "check=a.npz: expected no from, output"),
         (["--check=a.npz"], "check='a.npz': No such file"),
     ):
         with pytest.raises(UserError, match=text):

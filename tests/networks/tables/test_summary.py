@@ -122,7 +122,7 @@ def test_the_readme_has_the_table_of_the_family(capsys):
         (["--compare", "paper"], "compare=paper: expected two networks or more"),
         (["--compare", "paper", "paper", "caffe"], "expected each name once"),
         (["paper"], "paper: expected names with --compare alone"),
-        (["--compare", "paper", "caffe", "--network.name=small"], "expected no name beside"),
+        (["--compare", "paper", "caffe", "--network.name=small"], "expected no name with --com"),
         (["--network.input.size=30"], "network.input.size=30: pool"),
         (["--global_batch_size=0"], "global_batch_size=0: expected at least 1"),
     ],
