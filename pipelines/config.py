@@ -105,6 +105,21 @@ def check_megapixels(name: str, value: float) -> None:
         )
 
 
+def service_address(name: str, service: str) -> tuple[str, int]:
+    """Takes grpc://HOST:PORT apart, the value of the setting `name`.
+
+    Raises:
+      ValueError: it has another form.
+    """
+    kind, _, place = service.partition("://")
+    host, _, port = place.rpartition(":")
+    if kind != "grpc" or not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise ValueError(
+            f"{name}={service}: expected grpc://HOST:PORT, as launch/data_service.sh prints it."
+        )
+    return host.strip("[]"), int(port)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InputConfig(Typed, section="network.input"):
     """The input that a network expects; stored with its weights."""
@@ -188,6 +203,10 @@ class DataConfig(Typed, section="data"):
     max_megapixels: float = dataclasses.field(default=100.0, metadata=FREE)
     """Pictures with more millions of pixels are not decoded (`on_error`). Decoding one takes 3 to
     12 bytes a pixel; large ones are decoded one at a time."""
+    service: str = dataclasses.field(default="", metadata=FREE)
+    """grpc://HOST:PORT of a tf.data service (launch/data_service.sh) that makes the training
+    batches, for a host that cannot feed its devices: each example once an epoch, in no fixed order.
+    Its workers read `source` by the same path."""
     mirror: bool = True
     """Mirror half of the training pictures left to right (paper, section 4.1)."""
     random_crop: bool = True
@@ -209,6 +228,14 @@ class DataConfig(Typed, section="data"):
             )
         if not 0 < self.held_out < 1:
             raise ValueError(f"data.held_out={self.held_out}: expected a part between 0 and 1.")
+        if self.service:
+            service_address("data.service", self.service)
+            if self.cache != Cache.NONE:
+                raise ValueError(
+                    f"data.service={self.service}, data.cache={self.cache}: expected one of the "
+                    "two, since the workers of a service do not see what this process keeps. Use "
+                    "--data.cache=none."
+                )
         check_megapixels("data.max_megapixels", self.max_megapixels)
         if not 0 <= self.color_noise <= 1:
             raise ValueError(f"data.color_noise={self.color_noise}: expected 0 to 1.")

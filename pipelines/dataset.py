@@ -10,6 +10,7 @@ from pipelines.config import DataConfig, InputConfig, Views
 from pipelines.decode import MAX_PIXELS, explain
 from pipelines.order import order
 from pipelines.parallelism import Decoding, decoding
+from pipelines.service import served
 from pipelines.sources import Source
 from pipelines.squares import ENDLESS, Rows, batches, on_threads
 from pipelines.typed import choice
@@ -67,7 +68,10 @@ def train_dataset(
     rows = Rows(source=source, inputs=inputs, decoding=how, keys=keys, finish=finish)
     # Rows -> Batches. Last, when a picture that failed has its masked row. Without end, so that
     # epochs meet inside a Batch: nothing is left over, and all shapes are static.
-    ds = batches(source, rows, first_position, ENDLESS, rows_per_replica)
+    if data.service:
+        ds = served(source, rows, data.service, first_position, rows_per_replica)
+    else:
+        ds = batches(source, rows, first_position, ENDLESS, rows_per_replica)
     # uint8 to the end: a quarter of the bytes of float32, and arithmetic is the device's work.
     return _finished(ds, how)
 

@@ -38,7 +38,7 @@ class Decoding:
 
 
 EXPORTED = Decoding(threads=AUTOTUNE, parallel_pixels=8_000_000, max_pixels=50_000_000)
-"""In an export, which knows nothing of the machine that it will run on."""
+"""In a graph that leaves this machine: an export, or work for the tf.data service."""
 
 
 def decoding(max_pixels: int, machine: Machine | None = None) -> Decoding:

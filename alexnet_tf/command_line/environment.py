@@ -46,6 +46,6 @@ def leave(code: int) -> NoReturn:
 
 
 def _is_command() -> bool:
-    """Tells whether this process was started as `python -m alexnet_tf....`."""
+    """Tells whether this process was started as `python -m alexnet_tf....` or `pipelines....`."""
     spec = sys.modules["__main__"].__spec__
-    return spec is not None and spec.name.startswith("alexnet_tf.")
+    return spec is not None and spec.name.startswith(("alexnet_tf.", "pipelines."))

@@ -255,6 +255,11 @@ class Config(Typed):
                 f"devices={devices} with strategy=single: expected one device. To train on several "
                 "use --strategy=mirrored, or --towers=2 for the paper's two towers."
             )
+        if self.data.service and self.run.deterministic:
+            raise ValueError(
+                f"deterministic=true, data.service={self.data.service}: expected one of the two, "
+                "since a service gives the examples of an epoch in no fixed order. Leave one out."
+            )
 
     @property
     def run_dir(self) -> str:

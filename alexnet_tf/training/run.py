@@ -19,6 +19,7 @@ from alexnet_tf.training.sinks.sinks import Sinks
 from alexnet_tf.training.strategy import describe, make_strategy
 from alexnet_tf.training.task import classification
 from alexnet_tf.training.trainer import Trainer
+from pipelines import service
 from pipelines.cache import check_memory, in_memory
 from pipelines.config import Cache, is_color
 from pipelines.dataset import dataset_mean
@@ -43,6 +44,9 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
     start.check_place(config)
     strategy = make_strategy(config.run)
     sources = _open_sources(config)
+    if config.data.service:
+        with user_errors():
+            service.check(config.data.service)
     classes = sources[0].classes
     with run_directory.opened(pathlib.Path(config.run_dir)) as directory:
         config = _with_classes(config, classes)
@@ -161,6 +165,13 @@ def _announce(trainer: Trainer, strategy, run_dir: pathlib.Path, first: start.St
         lines.append(f"frozen: {', '.join(frozen)}; {int(count):,} parameters train")
     if trainer.remark:
         lines.append(trainer.remark)
+    position = progress.step * config.run.global_batch_size
+    again = service.repeated_examples(position, source.num_examples) if config.data.service else 0
+    if again:
+        lines.append(
+            f"data.service: epoch {position // source.num_examples + 1} starts anew, since a "
+            f"service keeps no order; {again:,} of its {source.num_examples:,} examples come again"
+        )
     print("\n".join(lines), file=sys.stderr, flush=True)
 
 

@@ -1,6 +1,7 @@
 """TensorBoard: the contents of the run directory's events/train and events/eval."""
 
 import contextlib
+import dataclasses
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -176,9 +177,8 @@ def _write_batch(tag: str, images: np.ndarray) -> None:
 
 def _first(config: Config, source: Source) -> np.ndarray:
     """Makes the first augmented pictures of a run, with color noise: uint8 [16, H, W, 3]."""
-    ds = train_dataset(
-        source, config.data, config.network.input, config.run.seed, 0, BATCH_EXAMPLES
-    )
+    data = dataclasses.replace(config.data, service="")  # the first in the order of the run
+    ds = train_dataset(source, data, config.network.input, config.run.seed, 0, BATCH_EXAMPLES)
     batch = next(iter(ds))
     noisy = tf.cast(batch.image, tf.float32) + batch.shift[:, None, None, :]
     return tf.cast(tf.clip_by_value(noisy, 0, 255), tf.uint8).numpy()

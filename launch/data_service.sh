@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Makes training batches for other machines (README, "Many cores for one trainer"):
+#   launch/data_service.sh                                      a dispatcher with a worker
+#   launch/data_service.sh --dispatcher=grpc://HOST:5050        one more worker, on another machine
+# then: python -m alexnet_tf.train --data.service=grpc://HOST:5050 --data.cache=none ...
+set -euo pipefail
+
+export CUDA_VISIBLE_DEVICES=""   # workers decode; they leave the devices to training
+
+exec "${PYTHON:-python}" -m pipelines.serve "$@"

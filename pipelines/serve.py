@@ -1,0 +1,69 @@
+"""Serves decoded batches to training elsewhere: python -m pipelines.serve [--port=5050].
+
+A tf.data service: one dispatcher, and on any number of machines workers that decode. What they
+decode comes with the training (`train --data.service=grpc://HOST:PORT`), so all machines have to
+see its pictures by the same path. Runs until SIGTERM or Ctrl-C; launch/data_service.sh starts it.
+"""
+
+import dataclasses
+import json
+import socket
+import threading
+from collections.abc import Sequence
+
+from alexnet_tf.command_line import flags
+from alexnet_tf.errors import RunFailed
+from pipelines.config import service_address
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Makes training batches for a host that cannot feed its devices (tf.data service).
+
+    Without --dispatcher it starts a dispatcher and a worker beside it; with it, a worker more.
+    """
+
+    port: int = 5050
+    """Port of the dispatcher."""
+    dispatcher: str = ""
+    """grpc://HOST:PORT of a dispatcher that runs already: only a worker is started here."""
+    host: str = ""
+    """Name by which the other machines reach this one. Default: the machine's own name."""
+
+    def __post_init__(self):
+        """Refuses ports and addresses that cannot be."""
+        if not 0 < self.port < 2**16:
+            raise ValueError(f"port={self.port}: expected 1 to 65535.")
+        if self.dispatcher:
+            service_address("dispatcher", self.dispatcher)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command; ends with a signal alone."""
+    arguments = flags.parse(argv, Arguments).arguments
+    host = arguments.host or socket.gethostname()
+    import tensorflow as tf
+
+    service, dispatcher = tf.data.experimental.service, None
+    address = arguments.dispatcher.partition("://")[2]
+    try:
+        if not address:
+            settings = service.DispatcherConfig(port=arguments.port)
+            dispatcher = service.DispatchServer(settings)
+            address = f"{host}:{arguments.port}"
+        worker = service.WorkerServer(
+            service.WorkerConfig(dispatcher_address=address, worker_address=f"{host}:%port%")
+        )
+    except tf.errors.OpError as error:
+        raise RunFailed(
+            f"The service could not be started on {host}: {error.message}. Try another --port, or "
+            "another --host."
+        ) from error
+    print(json.dumps({"service": f"grpc://{address}"}), flush=True)
+    threading.Event().wait()
+    del dispatcher, worker  # they live until here
+    return 0
+
+
+if __name__ == "__main__":
+    flags.run_command(main)

@@ -1,0 +1,84 @@
+"""Batches made by a tf.data service: a dispatcher and two workers in this process."""
+
+import collections
+import contextlib
+import socket
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from alexnet_tf.benchmarking.sources import Noise
+from pipelines.config import DataConfig, InputConfig
+from pipelines.dataset import train_dataset
+from pipelines.service import check, repeated_examples
+
+INPUTS = InputConfig(size=24, resize=32)
+NUM = 150
+
+
+@pytest.fixture(scope="module")
+def service():
+    """The address of a service with two workers."""
+    kind = tf.data.experimental.service
+    dispatcher = kind.DispatchServer(kind.DispatcherConfig(port=0))
+    address = dispatcher.target.partition("://")[2]
+    workers = [kind.WorkerServer(kind.WorkerConfig(dispatcher_address=address)) for _ in range(2)]
+    yield dispatcher.target
+    del workers
+
+
+def source():
+    """Some pictures, a number that no chunk and no batch divides."""
+    return Noise(NUM)
+
+
+def rows_of(data: DataConfig, first: int, num_batches: int, rows: int = 10) -> dict:
+    """Index to a list of what came with it: window, shift, label."""
+    found = collections.defaultdict(list)
+    for batch in train_dataset(source(), data, INPUTS, 3, first, rows).take(num_batches):
+        assert batch.image.shape == (rows, 24, 24, 3)
+        assert np.all(batch.mask)
+        for place, index in enumerate(batch.index.numpy().tolist()):
+            found[index].append(
+                (batch.image[place].numpy().tobytes(), batch.shift[place].numpy().tobytes())
+            )
+    return found
+
+
+def test_each_example_comes_once_an_epoch_with_the_windows_it_has_without_a_service(service):
+    served = rows_of(DataConfig(service=service), 0, 30, 11)  # two epochs and more
+    ours = rows_of(DataConfig(), 0, 30, 11)
+    assert {index: served[index][:2] for index in range(NUM)} == {
+        index: ours[index][:2] for index in range(NUM)
+    }
+
+
+def test_an_interrupted_epoch_starts_anew(service):
+    whole = rows_of(DataConfig(), 2 * NUM, 15)
+    served = rows_of(DataConfig(service=service), 2 * NUM + 30, 15)
+    assert {index: served[index][:1] for index in range(NUM)} == {
+        index: whole[index][:1] for index in range(NUM)
+    }
+    assert repeated_examples(2 * NUM + 30, NUM) == 30
+
+
+def test_a_service_that_does_not_answer_is_refused():
+    with contextlib.closing(socket.socket()) as unused:
+        unused.bind(("127.0.0.1", 0))
+        place = f"grpc://127.0.0.1:{unused.getsockname()[1]}"
+        with pytest.raises(ValueError, match=f"data.service='{place}': nothing answers there"):
+            check(place)
+
+
+@pytest.mark.parametrize(
+    "service", ["here", "grpc://here", "http://a:1", "grpc://a:b", "grpc://:1"]
+)
+def test_an_address_of_another_form_is_refused(service):
+    with pytest.raises(ValueError, match=f"data.service={service}: expected grpc://HOST:PORT"):
+        DataConfig(service=service)
+
+
+def test_a_cache_beside_a_service_is_refused():
+    with pytest.raises(ValueError, match=r"data.cache=memory: expected one of the two.*cache=none"):
+        DataConfig(service="grpc://a:1", cache="memory")
