@@ -54,10 +54,10 @@ def main(argv: Sequence[str]) -> int:
         worker = service.WorkerServer(
             service.WorkerConfig(dispatcher_address=address, worker_address=f"{host}:%port%")
         )
-    except tf.errors.OpError as error:
+    except (tf.errors.OpError, RuntimeError) as error:
         raise RunFailed(
-            f"The service could not be started on {host}: {error.message}. Try another --port, or "
-            "another --host."
+            f"The service could not be started on {host}: {error}. Try another --port, or another "
+            "--host."
         ) from error
     print(json.dumps({"service": f"grpc://{address}"}), flush=True)
     threading.Event().wait()
