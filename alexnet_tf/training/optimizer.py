@@ -81,7 +81,7 @@ class PaperSGD(keras.optimizers.Optimizer):
         rate = tf.cast(learning_rate, variable.dtype) * factor
         velocity = _beside(variable, self.momentums[index].value)
         held = tf.convert_to_tensor(self.is_held)
-        gradient = _before_cast(tf.convert_to_tensor(gradient))
+        gradient = before_cast(tf.convert_to_tensor(gradient))
         with tf.device(variable.device):
             _move(variable.handle, velocity.handle, gradient, rate, decay, self.momentum, held)
 
@@ -109,6 +109,15 @@ def optimizer(config: OptimizerConfig) -> PaperSGD:
     )
 
 
+def before_cast(gradient: tf.Tensor) -> tf.Tensor:
+    """Finds the 16-bit gradient that was cast to float32: the rule casts in its own pass.
+
+    In a graph only; any other gradient is returned as it is.
+    """
+    is_cast = tf.is_symbolic_tensor(gradient) and gradient.op.type == "Cast"
+    return gradient.op.inputs[0] if is_cast else gradient
+
+
 def _layer(variable: keras.Variable) -> str:
     """Returns the name of the layer that a variable belongs to; empty if there is none."""
     return variable.path.rpartition("/")[0].rpartition("/")[2]
@@ -121,12 +130,6 @@ def _beside(variable: tf.Variable, slot: tf.Variable) -> tf.Variable:
     """
     parts = tf.distribute.get_strategy().experimental_local_results(slot)
     return next(part for part in parts if part.device == variable.device)
-
-
-def _before_cast(gradient: tf.Tensor) -> tf.Tensor:
-    """Finds the 16-bit gradient that was cast to float32: `_move` casts in its own pass."""
-    is_cast = tf.is_symbolic_tensor(gradient) and gradient.op.type == "Cast"
-    return gradient.op.inputs[0] if is_cast else gradient
 
 
 @tf.function(jit_compile=True)

@@ -7,6 +7,7 @@ import tensorflow as tf
 from alexnet_tf.config.run import Config, Precision
 from alexnet_tf.networks.layers.dropout import DropPosition, drop_position
 from alexnet_tf.training.counts import Counts, count
+from alexnet_tf.training.optimizer import before_cast
 from alexnet_tf.training.state import TrainState
 from pipelines.config import Views
 from pipelines.dataset import Batch
@@ -76,7 +77,7 @@ def train_step(
         # Updates are bound by memory: beside the convolutions they slow those down, by 2 % of a
         # step (TF 2.21, CPU). Several replicas begin early, since their sums take time.
         with tf.control_dependencies(gradients):
-            gradients = [tf.identity(gradient) for gradient in gradients]
+            gradients = [tf.identity(before_cast(gradient)) for gradient in gradients]
     state.optimizer.apply_gradients(zip(gradients, variables, strict=True))  # sums over replicas
     return count(logits, losses, batch), scale
 

@@ -86,6 +86,16 @@ def test_a_step_computes_in_the_dtype_that_was_asked_for(precision):
     assert found["MatMul"] == {DTYPES[precision], tf.float32}  # the last layer, whose outputs count
 
 
+def test_the_update_takes_gradients_of_16_bits_before_they_are_cast():
+    made, scale = Steps("bfloat16"), Scale(tf.constant(1.0), tf.constant(0, tf.int64))
+    operations = made.graph.get_concrete_function(made.batch(), scale).graph.get_operations()
+    calls = [one for one in operations if one.type == "StatefulPartitionedCall"]
+    moves = [one for one in calls if "_move_" in one.get_attr("f").name]
+    assert len(moves) == 16
+    dtypes = [one.inputs[2].dtype for one in moves]
+    assert dtypes == [tf.bfloat16] * 14 + [tf.float32] * 2  # the last layer is float32
+
+
 @pytest.fixture(scope="module")
 def exact(pictures, tmp_path_factory):
     """Weights of a float32 run."""
