@@ -1,9 +1,10 @@
 """How fast it is: python -m alexnet_tf.benchmark step|inference|loop [--json].
 
 step measures the training step against plain Keras, against PyTorch where it is installed (eager
-and compiled, channels first and last; the best of them is quoted), and against the device's matrix
-products; inference does so for the forward pass; loop measures what reading data costs `train` on
-top of its step. Each contender works in a process of its own, one after the other in rounds; the
+and compiled, channels first and last, and compiled with local response normalization rewritten; the
+best as its users tune it and the best rewritten are quoted), and against the device's matrix
+products; inference does so for the forward pass; loop measures what reading data costs `train`
+on top of its step. Each contender works in a process of its own, one after the other in rounds; the
 table quotes medians over the rounds. It goes to standard output, progress to standard error.
 
 With --json the last line of standard output is one JSON object: benchmark, network,
@@ -11,14 +12,17 @@ global_batch_size, precision, device, pictures (what the loop read: noise or a d
 otherwise), rounds, gflop_per_image, multiply_adds, of_predicted (by how much the speed is what the
 multiply-adds predict from that of `paper`; null for `paper` itself and for loop),
 crossing_bytes_per_image (of two towers: layers, forward, backward; null otherwise), contenders,
-best_pytorch (the form of PyTorch that comes closest: name, ours_times; null where there is none,
-and for loop), left_out (a list of {name, reason}), machine (cores, processor, accelerator, system,
-versions, load_before, date), command. Each contender has name, images_per_second (the median),
-lowest, highest, by_round, cpu_seconds_per_image (of all its threads), and
+best_pytorch (the form of PyTorch, as its users tune it, that comes closest: name, ours_times; null
+where there is none, and for loop), best_pytorch_lrn_rewritten (the same of the forms whose local
+response normalization is rewritten), left_out (a list of {name, reason}), machine (cores,
+processor, accelerator, system, versions, load_before, date), command. Each contender has name,
+images_per_second (the median), lowest, highest, by_round, cpu_seconds_per_image (of all its
+threads), and
 
 - of step and inference (alexnet_tf, one_device (of two towers), paper (of other networks),
   plain_keras, pytorch_eager_channels_first, pytorch_eager_channels_last,
-  pytorch_compiled_channels_first, pytorch_compiled_channels_last, matrix_product):
+  pytorch_compiled_channels_first, pytorch_compiled_channels_last, these two also with
+  _lrn_rewritten at the end (of networks that have that layer), matrix_product):
   gflop_per_second, ours_times (how many times as fast alexnet_tf is; null where there is nothing
   to compare), share_of_peak (a fraction);
 - of loop (step, loop_in_memory, loop_encoded, decoder): allowed_images_per_second (to

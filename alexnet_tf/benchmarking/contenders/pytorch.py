@@ -1,9 +1,10 @@
-"""The same network in PyTorch, written to be fast there: eager or compiled, in either layout.
+"""The same network in PyTorch, tuned as its users do: eager or compiled, in either layout.
 
 PyTorch is not required; it is imported only when it is measured.
 """
 
 import contextlib
+import dataclasses
 
 from alexnet_tf.benchmarking.spec import Spec
 from alexnet_tf.benchmarking.timing import Work, check_is_stock, synthetic
@@ -15,13 +16,15 @@ from alexnet_tf.networks.tables.resolved import table
 from alexnet_tf.networks.tables.shapes import Row
 
 
-def network(config: NetworkConfig):
+def network(config: NetworkConfig, is_rewritten: bool = False):
     """Builds any network of the family as a torch.nn.Sequential: uint8 [N, 3, H, W] -> logits.
 
     Dropout doubles what it keeps in training (`network.dropout=inverted`), as PyTorch's own does.
 
     Args:
       config: what to build; `num_classes` is known.
+      is_rewritten: whether local response normalization is written anew, instead of
+        `torch.nn.LocalResponseNorm`.
     """
     from torch import nn
 
@@ -32,7 +35,7 @@ def network(config: NetworkConfig):
         if layer.kind == "conv":
             parts += _convolution(row)
         elif layer.kind == "lrn":
-            parts.append(_lrn(row))
+            parts.append(_rewritten_lrn(row) if is_rewritten else _lrn(row))
         elif layer.kind == "pool":
             parts.append(nn.MaxPool2d(layer.size, layer.stride))
         elif layer.kind == "activate":
@@ -47,23 +50,34 @@ def network(config: NetworkConfig):
     return nn.Sequential(*parts)
 
 
-def step(spec: Spec, is_compiled: bool = False, is_channels_last: bool = False) -> Work:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Form:
+    """How the network is run."""
+
+    is_compiled: bool = False
+    """Whether `torch.compile` compiles the network."""
+    is_channels_last: bool = False
+    """Whether arrays are NHWC in memory."""
+    is_rewritten: bool = False
+    """Whether local response normalization is written anew."""
+
+
+def step(spec: Spec, **form: bool) -> Work:
     """Measures a training step.
 
     Args:
       spec: what to measure.
-      is_compiled: whether `torch.compile` compiles the network.
-      is_channels_last: whether arrays are NHWC in memory.
+      form: of `Form`.
 
     Raises:
       UserError: nothing can be compiled here.
     """
-    return _work(spec.config, _step, is_compiled, is_channels_last)
+    return _work(spec.config, _step, Form(**form))
 
 
-def inference(spec: Spec, is_compiled: bool = False, is_channels_last: bool = False) -> Work:
+def inference(spec: Spec, **form: bool) -> Work:
     """Measures the forward pass without a gradient; see `step`."""
-    return _work(spec.config, _forward, is_compiled, is_channels_last)
+    return _work(spec.config, _forward, Form(**form))
 
 
 def _step(config: Config, model, images, labels):
@@ -103,15 +117,14 @@ def _forward(config: Config, model, images, labels):
     return forward
 
 
-def _work(config: Config, make, is_compiled: bool, is_channels_last: bool) -> Work:
+def _work(config: Config, make, form: Form) -> Work:
     """Makes Work of one form: eager or compiled, channels first or last."""
     import torch
 
     device = _device(config)
-    layout = torch.channels_last if is_channels_last else torch.contiguous_format
-    model, images, labels = _on(config, device, layout)
-    one_step = make(config, torch.compile(model) if is_compiled else model, images, labels)
-    if is_compiled:
+    model, images, labels = _on(config, device, form)
+    one_step = make(config, torch.compile(model) if form.is_compiled else model, images, labels)
+    if form.is_compiled:
         _compile(one_step)
 
     def run(num_steps: int) -> None:
@@ -160,13 +173,14 @@ def _device(config: Config):
     return torch.device("cuda", int(index))
 
 
-def _on(config: Config, device, layout):
+def _on(config: Config, device, form: Form):
     """Puts network and batch on a device."""
     import torch
 
+    layout = torch.channels_last if form.is_channels_last else torch.contiguous_format
     images, labels = synthetic(config)
     images = torch.from_numpy(images).permute(0, 3, 1, 2).to(device)
-    model = network(config.network).to(device, memory_format=layout)
+    model = network(config.network, form.is_rewritten).to(device, memory_format=layout)
     labels = torch.from_numpy(labels).long().to(device)
     return model, images.contiguous(memory_format=layout), labels
 
@@ -225,7 +239,27 @@ def _activation(layer: Layer) -> list:
 
 
 def _lrn(row: Row):
-    """Makes local response normalization tower by tower, in float32 as ours.
+    """Makes PyTorch's own local response normalization, tower by tower."""
+    from torch import nn
+
+    layer, groups = row.layer, row.groups
+    size = 2 * layer.radius + 1
+
+    class TowerLrn(nn.Module):
+        def __init__(self):
+            super().__init__()
+            # It divides alpha by the size.
+            self.norm = nn.LocalResponseNorm(size, size * layer.alpha, layer.beta, layer.bias)
+
+        def forward(self, x):
+            towers = x.reshape(x.shape[0] * groups, -1, *x.shape[2:])
+            return self.norm(towers).reshape(x.shape)
+
+    return TowerLrn()
+
+
+def _rewritten_lrn(row: Row):
+    """Makes the same written to be fast, in float32 as ours.
 
     `torch.nn.LocalResponseNorm` averages windows by pooling in three dimensions. A convolution with
     a band of ones adds them, and two roots make the paper's power, in a third of the time; a step

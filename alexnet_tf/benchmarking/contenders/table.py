@@ -10,6 +10,7 @@ from alexnet_tf.command_line.environment import FAST
 from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.errors import UserError, expected_one_of
 from alexnet_tf.networks.family.names import FAMILY
+from alexnet_tf.networks.tables.options import layers_of
 
 PAPER = "paper"
 """Key of the contender that predicts a network's speed."""
@@ -49,7 +50,10 @@ class Contender:
     program: str = ""
     """The program that it is a form of, where there are several; `beside` names all by it."""
     form: str = ""
-    """Name of the form."""
+    """Which of them."""
+    is_rewritten: bool = False
+    """Whether it goes beyond what users of that program tune: its local response normalization is
+    written anew."""
     note: str = ""
     """What a reader of the table should know."""
 
@@ -132,22 +136,28 @@ def _rivals(function: str) -> tuple[Contender, ...]:
 
 
 def _forms_of_pytorch(function: str) -> tuple[Contender, ...]:
-    """Lists the forms of PyTorch: eager or compiled, in either memory layout."""
+    """PyTorch as its users tune it, and compiled with local response normalization rewritten."""
+    forms = [(how, place, False) for how in ("eager", "compiled") for place in ("first", "last")]
+    forms += [("compiled", place, True) for place in ("first", "last")]
     return tuple(
         Contender(
-            key=f"{PYTORCH}_{how}_channels_{place}",
-            label=f"PyTorch {how}, channels {place}",
+            key=f"{PYTORCH}_{how}_channels_{place}" + "_lrn_rewritten" * is_rewritten,
+            label=f"PyTorch {how}, channels {place}" + ", LRN rewritten" * is_rewritten,
             module="pytorch",
             function=function,
             environment=PASSIVE,
-            options={"is_compiled": how == "compiled", "is_channels_last": place == "last"},
+            options={
+                "is_compiled": how == "compiled",
+                "is_channels_last": place == "last",
+                "is_rewritten": is_rewritten,
+            },
             can_be_missed=True,
             needs="torch",
             program=PYTORCH,
             form=f"{how}, channels {place}",
+            is_rewritten=is_rewritten,
         )
-        for how in ("eager", "compiled")
-        for place in ("first", "last")
+        for how, place, is_rewritten in forms
     )
 
 
@@ -178,7 +188,12 @@ def contenders_of(spec: Spec, beside: Sequence[str] = ()) -> tuple[Contender, ..
       UserError: `beside` names an unknown contender.
     """
     idle = {"one_device": spec.config.run.towers == 1, PAPER: spec.config.network == paper()}
-    useful = [one for one in CONTENDERS[spec.what] if not idle.get(one.key, False)]
+    has_lrn = any(layer.kind == "lrn" for layer in layers_of(spec.config.network))
+    useful = [
+        one
+        for one in CONTENDERS[spec.what]
+        if not idle.get(one.key, False) and (has_lrn or not one.is_rewritten)
+    ]
     optional = [one for one in useful if one.can_be_missed]
     names = list(dict.fromkeys(name for one in optional for name in _names(one)))
     for key in beside:
