@@ -134,7 +134,7 @@ def rival_entries(
 def best_pytorch(
     entries: Sequence[Mapping[str, Any]], what: What, is_rewritten: bool = False
 ) -> dict[str, Any] | None:
-    """The form of PyTorch that comes closest to ours.
+    """Finds the form of PyTorch that comes closest to our speed.
 
     Args:
       entries: what `rival_entries` returned.

@@ -22,6 +22,7 @@ from alexnet_tf.errors import expected_one_of
 from alexnet_tf.networks.layers import (
     batch_norm,
     convolution,
+    dense,
     lenet,
     locally_connected,
     pooling,
@@ -177,7 +178,7 @@ def _drop(x, row: Row, config: NetworkConfig, seed: int, policy: str):
 
 
 def _dense(x, row: Row, config: NetworkConfig, seed: int, policy: str):
-    return keras.layers.Dense(
+    return dense.Dense(
         row.kernel_shape[-1],
         use_bias=row.layer.bias is not None,
         activation=_activation(row),

@@ -50,7 +50,7 @@ class Contender:
     program: str = ""
     """The program that it is a form of, where there are several; `beside` names all by it."""
     form: str = ""
-    """Which of them."""
+    """Name of the form."""
     is_rewritten: bool = False
     """Whether it goes beyond what users of that program tune: its local response normalization is
     written anew."""
@@ -136,7 +136,7 @@ def _rivals(function: str) -> tuple[Contender, ...]:
 
 
 def _forms_of_pytorch(function: str) -> tuple[Contender, ...]:
-    """PyTorch as its users tune it, and compiled with local response normalization rewritten."""
+    """Lists PyTorch as its users tune it, and compiled with its normalization rewritten."""
     forms = [(how, place, False) for how in ("eager", "compiled") for place in ("first", "last")]
     forms += [("compiled", place, True) for place in ("first", "last")]
     return tuple(

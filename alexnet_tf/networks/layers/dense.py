@@ -1,0 +1,32 @@
+"""Fully connected layers."""
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable("alexnet_tf")
+class Dense(keras.layers.Dense):
+    """Keras' fully connected layer, with a gradient of its input that is faster in float32.
+
+    Call: float [N, D] -> float [N, units].
+    """
+
+    def call(self, inputs, training=None):
+        """Multiplies by the kernel, adds the bias and activates."""
+        if not training or self.compute_dtype != "float32":
+            return super().call(inputs, training=training)
+        y = _product(inputs, tf.convert_to_tensor(self.kernel))
+        return self.activation(tf.nn.bias_add(y, self.bias) if self.use_bias else y)
+
+
+@tf.custom_gradient
+def _product(x, kernel):
+    """Returns x [N, D] times kernel [D, units]."""
+
+    def gradient(dy):
+        # As a batch of one product, which another kernel makes, in a third of the time: the plain
+        # product by a transposed kernel takes a twentieth of a step (TF 2.21, CPU).
+        dx = tf.matmul(dy[tf.newaxis], kernel[tf.newaxis], transpose_b=True)[0]
+        return dx, tf.matmul(x, dy, transpose_a=True)
+
+    return tf.matmul(x, kernel), gradient
