@@ -13,7 +13,7 @@ import importlib
 
 from alexnet_tf import registration
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "build": "alexnet_tf.notebook",

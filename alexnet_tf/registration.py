@@ -6,6 +6,7 @@ import sys
 CLASSES = {
     "Network": "networks.model",
     "Convolution": "networks.layers.convolution",
+    "Dense": "networks.layers.dense",
     "LocalResponseNorm": "networks.layers.response_norm",
     "Pooling": "networks.layers.pooling",
     "BatchNorm": "networks.layers.batch_norm",

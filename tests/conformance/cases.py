@@ -19,6 +19,7 @@ from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.networks.layers import lenet
 from alexnet_tf.networks.layers.batch_norm import BatchNorm
 from alexnet_tf.networks.layers.convolution import Convolution
+from alexnet_tf.networks.layers.dense import Dense
 from alexnet_tf.networks.layers.dropout import Dropout, DropPosition, drop_position
 from alexnet_tf.networks.layers.initializers import NamedNormal, NamedUniform
 from alexnet_tf.networks.layers.locally_connected import LocallyConnected
@@ -109,6 +110,7 @@ _TANH = lenet.scaled_tanh
 
 LAYERS: dict[str, Case] = {  # input, number of variables, class, arguments
     "Convolution": _layer((7, 6, 4), 2, Convolution, 6, 3, **_GROUPS),
+    "Dense": _layer((1024,), 2, Dense, 1024),
     "LocalResponseNorm": _layer((4, 5, 8), 0, LocalResponseNorm, alpha=0.1, groups=2),
     "Pooling": _layer((9, 7, 3), 0, Pooling, 3, 2),
     "Pooling-over-the-edge": _layer((8, 7, 3), 0, Pooling, 3, 2, round_up=True),

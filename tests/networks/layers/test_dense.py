@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from alexnet_tf.networks.layers import dense
 from alexnet_tf.networks.layers.dense import Dense
 
 
@@ -13,9 +14,15 @@ def kinds_of(graph) -> set[str]:
     return {one.type for one in graph.get_operations()}
 
 
+@pytest.fixture
+def many(monkeypatch):
+    """Lets every kernel count as a large one."""
+    monkeypatch.setattr(dense, "MANY_WEIGHTS", 0)
+
+
 @pytest.mark.parametrize("dtype, atol", [("float32", 1e-5), ("mixed_bfloat16", 0.02)])
 @pytest.mark.parametrize("activation, use_bias", [("relu", True), (None, False)])
-def test_output_and_gradients_are_those_of_keras(dtype, atol, activation, use_bias):
+def test_output_and_gradients_are_those_of_keras(many, dtype, atol, activation, use_bias):
     draw = np.random.default_rng(0)
     x, kernel = draw.normal(size=(4, 12)), draw.normal(size=(12, 7)) / 4
     found = []
@@ -37,8 +44,13 @@ def test_output_and_gradients_are_those_of_keras(dtype, atol, activation, use_bi
         )
 
 
-@pytest.mark.parametrize("training, has_batch", [(True, True), (False, False)])
-def test_an_export_has_the_plain_product_alone(training, has_batch):
+@pytest.mark.parametrize(
+    "limit, training, has_batch", [(84, True, True), (84, False, False), (85, True, False)]
+)
+def test_only_training_of_large_kernels_has_the_other_product(
+    monkeypatch, limit, training, has_batch
+):
+    monkeypatch.setattr(dense, "MANY_WEIGHTS", limit)
     layer = Dense(7)
     layer.build((None, 12))
 
