@@ -13,7 +13,7 @@ from pipelines.decode import MAX_PIXELS
 from pipelines.kept import KeptSquares
 from pipelines.machine import Machine, this_machine
 from pipelines.parallelism import decoding, picture_bytes
-from pipelines.sources import Source
+from pipelines.source import Source
 from pipelines.squares import Rows, decoded, on_threads
 
 _ALIGNED_BYTES = 64  # what TensorFlow expects of a tensor's memory

@@ -11,7 +11,7 @@ from pipelines.decode import MAX_PIXELS, explain
 from pipelines.order import order
 from pipelines.parallelism import Decoding, decoding
 from pipelines.service import served
-from pipelines.sources import Source
+from pipelines.source import Source
 from pipelines.squares import ENDLESS, Rows, batches, on_threads
 from pipelines.typed import choice
 

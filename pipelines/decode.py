@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from pipelines import bmp, exif, kinds
 from pipelines.config import DataConfig, Orientation, ResizeFilter, ResizeRule
-from pipelines.sources import Source
+from pipelines.source import Source
 from pipelines.typed import choice
 
 Reader = Callable[[tf.Tensor], tf.Tensor]

@@ -4,7 +4,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from pipelines.sources import Source
+from pipelines.source import Source
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,7 @@ import tensorflow as tf
 from pipelines.config import InputConfig
 from pipelines.decode import decode, to_square
 from pipelines.parallelism import Decoding
-from pipelines.sources import Reader
+from pipelines.source import Reader
 
 ENDLESS = tf.int64.max
 """As the last position: there is none."""

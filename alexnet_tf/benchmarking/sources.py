@@ -11,7 +11,8 @@ from alexnet_tf.benchmarking.spec import NOISE
 from pipelines import host
 from pipelines.config import DataConfig
 from pipelines.derived import Derived
-from pipelines.sources import Source, open_source
+from pipelines.source import Source
+from pipelines.sources import open_source
 
 NUM_PICTURES = 512
 """Enough that neither files nor squares stay in a processor's cache."""

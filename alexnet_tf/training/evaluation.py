@@ -17,7 +17,8 @@ from alexnet_tf.training.strategy import distribute, make_strategy
 from pipelines import decode
 from pipelines.config import OnError, Split, Views
 from pipelines.dataset import eval_dataset
-from pipelines.sources import Source, open_source
+from pipelines.source import Source
+from pipelines.sources import open_source
 from pipelines.typed import choice
 
 TEN_VIEW_SHARE = 8

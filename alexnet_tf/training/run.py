@@ -23,7 +23,8 @@ from pipelines import service
 from pipelines.cache import check_memory, in_memory
 from pipelines.config import Cache, is_color
 from pipelines.dataset import dataset_mean
-from pipelines.sources import Source, open_source
+from pipelines.source import Source
+from pipelines.sources import open_source
 
 
 def run(config: Config, callbacks=()) -> tuple[int, dict]:

@@ -14,7 +14,7 @@ from alexnet_tf.training.state import TrainState
 from alexnet_tf.training.steps import Scale
 from pipelines.config import ClassWeights
 from pipelines.dataset import Batch
-from pipelines.sources import Source
+from pipelines.source import Source
 
 Figures = dict[str, float | int | None]
 """What a line of metrics says, by name."""

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.decode import decode
-from pipelines.sources import Reader, Source
+from pipelines.source import Reader, Source
 
 MOST_READ = 12
 """Examples that are read in several ways; of all others the label alone."""

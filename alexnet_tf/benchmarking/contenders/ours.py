@@ -15,7 +15,7 @@ from alexnet_tf.training.trainer import LAUNCH_SECONDS
 from pipelines.cache import in_memory
 from pipelines.dataset import Batch, train_dataset
 from pipelines.preprocess import preprocess
-from pipelines.sources import Source
+from pipelines.source import Source
 
 LEAST_LOOP_STEPS = 4
 """Of a round that reads data: a batch more or less that is ready in advance changes little."""

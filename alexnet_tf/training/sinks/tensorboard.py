@@ -21,7 +21,7 @@ from alexnet_tf.training.sinks.event_files import GRAPH_TAG, cut
 from alexnet_tf.training.sinks.histograms import Values, buckets
 from pipelines.config import ChannelOrder, InputConfig
 from pipelines.dataset import train_dataset
-from pipelines.sources import Source
+from pipelines.source import Source
 
 BATCH_TAG = "train/batch"
 HPARAMS_TAG = "_hparams_/session_start_info"
