@@ -17,7 +17,7 @@ from alexnet_tf.config.run import StrategyName
 from alexnet_tf.errors import UserError
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.checkpoint import Which
-from pipelines.config import Split, Views
+from pipelines.config import Views
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,9 +31,10 @@ class Arguments:
     views: Views = Views.CENTER
     """center: the middle window. ten: corners, center and their mirror images, probabilities
     averaged (paper, section 4.1)."""
-    split: Split | None = None
-    """train, val or all, without augmentation. By default what the run was not trained on: val
-    where the set has its own or is the one that the run held a part out of, otherwise all."""
+    split: str = ""
+    """train, val or all, or another split of a packed or TFDS set by its own name, without
+    augmentation. By default what the run was not trained on: val where the set has its own or is
+    the one that the run held a part out of, otherwise all."""
     per_class: bool = False
     """Write recall, precision and the confusion matrix, per_class.json and confusion.png."""
     output: str = ""

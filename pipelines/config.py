@@ -178,6 +178,9 @@ class InputConfig(Typed, section="network.input"):
         return 1 if self.channel_order == ChannelOrder.GRAY else 3
 
 
+PLACED = ("folder", "records", "tfds")
+"""Kinds of data.source that name a place after a colon."""
+
 SQUARE_FIELDS = ("resize", "resize_rule", "resize_filter", "orientation")
 """Those that decide on the squares that windows are cut from; a cache of squares is for one set."""
 
@@ -187,10 +190,11 @@ class DataConfig(Typed, section="data"):
     """Where the examples come from and what training does to them."""
 
     source: str = dataclasses.field(default="shapes", metadata=FREE)  # its digest is compared
-    """shapes (drawn by the program itself) or folder:DIR, where DIR holds train/<class>/* and
-    val/<class>/*, or just <class>/*."""
+    """shapes (drawn by the program itself); folder:DIR, where DIR holds train/<class>/* and
+    val/<class>/*, or just <class>/*; records:DIR, where python -m pipelines.prepare has packed
+    pictures; or tfds:NAME[/CONFIG][:VERSION], a set that TensorFlow Datasets has prepared."""
     held_out: float = 0.1
-    """Part of a folder without its own val that is held out, 0 to 1, by a hash of the name."""
+    """Part of a set without its own val that is held out, 0 to 1, by a hash of the name."""
     on_error: OnError = dataclasses.field(default=OnError.FAIL, metadata=FREE)
     """fail stops at a picture that cannot be decoded and names it; skip leaves it out, counts it
     and names it."""
@@ -221,10 +225,10 @@ class DataConfig(Typed, section="data"):
         """Refuses sources that do not exist and numbers outside their range."""
         super().__post_init__()
         kind, _, place = self.source.partition(":")
-        if not (self.source == "shapes" or (kind == "folder" and place)):
+        if not (self.source == "shapes" or (kind in PLACED and place)):
             raise ValueError(
-                f"data.source={self.source!r}: expected shapes or folder:DIR. "
-                "For your own pictures use --data.source=folder:DIR."
+                f"data.source={self.source!r}: expected shapes, folder:DIR, records:DIR or "
+                "tfds:NAME. For your own pictures use --data.source=folder:DIR."
             )
         if not 0 < self.held_out < 1:
             raise ValueError(f"data.held_out={self.held_out}: expected a part between 0 and 1.")

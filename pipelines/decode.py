@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from pipelines import bmp, exif, kinds
 from pipelines.config import DataConfig, Orientation, ResizeFilter, ResizeRule
-from pipelines.source import Source
+from pipelines.source import Source, known_reason
 from pipelines.typed import choice
 
 Reader = Callable[[tf.Tensor], tf.Tensor]
@@ -213,8 +213,13 @@ def explain(source: Source, index: int, max_pixels: int = MAX_PIXELS) -> str:
         return "the file is gone"
     except tf.errors.PermissionDeniedError:
         return "this user may not read it"
+    except tf.errors.DataLossError:
+        return "its record is damaged, as its checksum says"
     except tf.errors.OpError as error:
         raise OSError(_last_words(error)) from error
+    known = known_reason(source, index)
+    if known:
+        return known
     contents = encoded.numpy()
     if not contents.startswith((kinds.JPEG, kinds.PNG, kinds.BMP)):
         kind = kinds.kind(contents[: kinds.NUM_BYTES])

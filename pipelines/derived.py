@@ -4,7 +4,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from pipelines.source import Source
+from pipelines.source import Source, known_reason
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,3 +45,7 @@ class Derived:
     def read(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Reads the encoded example from the origin."""
         return self.origin.read(index)
+
+    def reason(self, index: int) -> str:
+        """Knows what the origin does."""
+        return known_reason(self.origin, index)

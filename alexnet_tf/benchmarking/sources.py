@@ -11,7 +11,7 @@ from alexnet_tf.benchmarking.spec import NOISE
 from pipelines import host
 from pipelines.config import DataConfig
 from pipelines.derived import Derived
-from pipelines.source import Source
+from pipelines.source import Source, known_reason
 from pipelines.sources import open_source
 
 NUM_PICTURES = 512
@@ -48,6 +48,10 @@ class Some(Derived):
     def read(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Reads an example from the origin."""
         return self.origin.read(index * self._stride)
+
+    def reason(self, index: int) -> str:
+        """Knows what the origin does."""
+        return known_reason(self.origin, index * self._stride)
 
     @property
     def _stride(self) -> int:

@@ -114,7 +114,7 @@ class Found(NamedTuple):
 
 
 def evaluate(
-    stored: checkpoint.Checkpoint, config: Config, views: Views, split: Split = Split.VAL
+    stored: checkpoint.Checkpoint, config: Config, views: Views, split: str = Split.VAL
 ) -> Found:
     """Evaluates a checkpoint on a split of `config.data`, without augmentation.
 
@@ -125,8 +125,9 @@ def evaluate(
       RunFailed: the checkpoint is damaged.
     """
     strategy, weights = make_strategy(config.run), stored.weights()
+    inputs = config.network.input
     with user_errors():
-        source = open_source(config.data, split, config.run.seed, stored.classes)
+        source = open_source(config.data, split, config.run.seed, stored.classes, inputs)
     if source.remark:
         print(source.remark, file=sys.stderr, flush=True)
     with strategy.scope():

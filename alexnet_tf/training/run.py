@@ -88,7 +88,8 @@ def _open_sources(config: Config) -> tuple[Source, Source]:
     """Opens the training and the validation split."""
     with user_errors():
         train, val = (
-            open_source(config.data, split, config.run.seed) for split in ("train", "val")
+            open_source(config.data, split, config.run.seed, inputs=config.network.input)
+            for split in ("train", "val")
         )
     if train.remark:  # it is about both splits
         print(train.remark, file=sys.stderr, flush=True)

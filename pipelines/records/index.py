@@ -82,12 +82,26 @@ def from_bytes(contents: bytes) -> Index:
     Raises:
       ValueError: it is none, of a later version, or cut short.
     """
-    count = int.from_bytes(contents[len(MAGIC) : _HEAD_BYTES], "little")
-    names_begin = _HEAD_BYTES + count * ROW.itemsize
-    if not contents.startswith(MAGIC) or len(contents) < names_begin:
-        raise ValueError(f"{len(contents)} bytes that are no index of this version, or cut short")
-    rows = np.frombuffer(contents, ROW, count, _HEAD_BYTES)
-    names = contents[names_begin:]
+    rows = rows_from(contents)
+    count = len(rows)
+    names = contents[num_row_bytes(count) :]
     if len(names) != (int(rows["name_end"][-1]) if count else 0):
         raise ValueError(f"{len(contents)} bytes, which is not the length of {count} records")
     return Index(rows, names)
+
+
+def num_row_bytes(count: int) -> int:
+    """Counts the bytes from the beginning of a file to the end of its rows."""
+    return _HEAD_BYTES + count * ROW.itemsize
+
+
+def rows_from(contents: bytes) -> np.ndarray:
+    """Reads the rows, ROW [n], of a file of which what follows them may be left out.
+
+    Raises:
+      ValueError: it is no index, of a later version, or cut short.
+    """
+    count = int.from_bytes(contents[len(MAGIC) : _HEAD_BYTES], "little")
+    if not contents.startswith(MAGIC) or len(contents) < num_row_bytes(count):
+        raise ValueError(f"{len(contents)} bytes that are no index of this version, or cut short")
+    return np.frombuffer(contents, ROW, count, _HEAD_BYTES)

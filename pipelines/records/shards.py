@@ -42,7 +42,7 @@ def read_record(path: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
     return ds.take(1).get_single_element()
 
 
-def picture_in(record: tf.Tensor) -> tf.Tensor:
+def picture_in(record: tf.Tensor, key: str = ENCODED) -> tf.Tensor:
     """Takes the encoded picture, string scalar, out of a serialized tf.train.Example."""
-    found = tf.io.parse_single_example(record, {ENCODED: tf.io.FixedLenFeature([], tf.string)})
-    return found[ENCODED]
+    found = tf.io.parse_single_example(record, {key: tf.io.FixedLenFeature([], tf.string)})
+    return found[key]

@@ -1,36 +1,90 @@
 """Where examples come from: the sources there are, by name."""
 
-from pipelines.config import DataConfig, Split
+import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
+
+from pipelines.config import DataConfig, InputConfig, Split
 from pipelines.source import Source
-from pipelines.sources.layout import SPLITS, look
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """What is to be opened."""
+
+    place: str
+    """What follows the kind in data.source."""
+    split: str
+    held_out: float
+    seed: int
+    classes: tuple[str, ...]
+    inputs: InputConfig | None
+
+
+class _Kind(NamedTuple):
+    """A kind of source."""
+
+    open: Callable[[_Asked], Source]
+    own_splits: Callable[[str], tuple[str, ...]]
+    """From a place to the splits that it brings."""
 
 
 def open_source(
-    config: DataConfig, split: Split, seed: int, classes: tuple[str, ...] = ()
+    config: DataConfig,
+    split: str,
+    seed: int,
+    classes: tuple[str, ...] = (),
+    inputs: InputConfig | None = None,
 ) -> Source:
     """Opens what `data.source` names.
 
     Args:
-      config: names the source.
-      split: train, val, or all for both.
-      seed: the run's seed; only sources that draw their examples use it.
-      classes: the classes of a network that is only evaluated; a folder need not have them all.
-        By default the source's own.
+      config: says which source.
+      split: train, val, or all for both; of a packed or a TFDS set also another by its own name.
+      seed: of the run; only sources that draw their examples look at it.
+      classes: those of a network that is only to be tested; the source need not hold them all. By
+        default the source's own.
+      inputs: what the network expects; a source of squares that it would cut otherwise is refused.
 
     Raises:
-      ValueError: there is nothing to read, or a class that is not one of `classes`.
+      ValueError: there is nothing to read, or a class that is not among `classes`; the message
+        says what was expected.
     """
+    kind, _, place = config.source.partition(":")
+    return _KINDS[kind].open(
+        _Asked(
+            place=place,
+            split=str(split),
+            held_out=config.held_out,
+            seed=seed,
+            classes=classes,
+            inputs=inputs,
+        )
+    )
+
+
+def own_splits(config: DataConfig) -> tuple[str, ...]:
+    """Lists the splits that the source brings, train and val among them if it has these.
+
+    Raises:
+      ValueError: there is nothing to read.
+    """
+    kind, _, place = config.source.partition(":")
+    return _KINDS[kind].own_splits(place)
+
+
+def _check_split(split: str) -> None:
+    """Refuses other splits than those that every source has."""
     if split not in list(Split):
         raise ValueError(f"split={split!r}: expected train, val or all.")
-    kind, _, place = config.source.partition(":")
-    if kind == "folder":
-        from pipelines.sources.folder import folder
 
-        return folder(place, split, config.held_out, classes)
+
+def _shapes(asked: _Asked) -> Source:
     from pipelines.sources.shapes import shapes
 
-    drawn = shapes(seed, str(split))  # as text, since its digest quotes it
-    if classes and drawn.classes != classes:
+    _check_split(asked.split)
+    drawn = shapes(asked.seed, asked.split)
+    if asked.classes and drawn.classes != asked.classes:
         raise ValueError(
             f"data.source=shapes has the classes {', '.join(drawn.classes)}; expected those of the "
             "network. Name a folder that holds some of them: --data.source=folder:DIR."
@@ -38,11 +92,33 @@ def open_source(
     return drawn
 
 
-def own_splits(config: DataConfig) -> tuple[str, ...]:
-    """Lists which of train and val the source has; neither for a plain folder.
+def _folder(asked: _Asked) -> Source:
+    from pipelines.sources.folder import folder
 
-    Raises:
-      ValueError: there is nothing to read.
-    """
-    kind, _, place = config.source.partition(":")
-    return tuple(look(place).pictures) if kind == "folder" else SPLITS
+    _check_split(asked.split)
+    return folder(asked.place, asked.split, asked.held_out, asked.classes)
+
+
+def _folder_splits(place: str) -> tuple[str, ...]:
+    from pipelines.sources.layout import look
+
+    return tuple(look(place).pictures)
+
+
+def _records(asked: _Asked) -> Source:
+    from pipelines.sources.records import packed
+
+    return packed(asked.place, asked.split, asked.held_out, asked.classes, asked.inputs)
+
+
+def _records_splits(place: str) -> tuple[str, ...]:
+    from pipelines.sources import records
+
+    return records.own_splits(place)
+
+
+_KINDS = {
+    "shapes": _Kind(_shapes, lambda place: (Split.TRAIN, Split.VAL)),
+    "folder": _Kind(_folder, _folder_splits),
+    "records": _Kind(_records, _records_splits),
+}

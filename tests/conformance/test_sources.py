@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 
+import packed
 import pytest
 import tensorflow as tf
 import tiny
@@ -11,8 +12,8 @@ from sources import assert_is_source, assert_reads
 from alexnet_tf.benchmarking.sources import Noise, Some
 from alexnet_tf.serving.classifier import Given
 from pipelines.cache import in_memory
-from pipelines.config import InputConfig
-from pipelines.sources import shapes
+from pipelines.config import DataConfig, InputConfig
+from pipelines.sources import open_source, shapes
 from pipelines.sources.folder import folder
 
 NUM_DRAWN = 20
@@ -41,6 +42,17 @@ def test_drawn_shapes(few_shapes):
 def test_squares_in_memory_read_what_their_origin_reads(pictures, tmp_path):
     more = tiny.write_pictures(tmp_path / "more", train=11)
     assert_is_source(lambda: in_memory(opened(pictures), INPUTS), lambda: opened(more))
+
+
+@pytest.mark.parametrize("inputs", [None, INPUTS])
+def test_packed_pictures(pictures, tmp_path, inputs):
+    more = tiny.write_pictures(tmp_path / "more", train=11)
+    places = [
+        DataConfig(source=f"records:{packed.pack(root, tmp_path / name, inputs)}")
+        for root, name in ((pictures, "one"), (more, "other"))
+    ]
+    one, other = (lambda place=place: open_source(place, "train", 0) for place in places)
+    assert_is_source(one, other)
 
 
 def test_noise_of_the_benchmark():

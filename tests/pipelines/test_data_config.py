@@ -24,8 +24,14 @@ def test_an_input_that_cannot_be_is_refused(values, message):
 @pytest.mark.parametrize(
     "values, message",
     [
-        ({"source": "folder:"}, "data.source='folder:': expected shapes or folder:DIR"),
-        ({"source": "imagenet"}, "data.source='imagenet': expected shapes or folder:DIR"),
+        (
+            {"source": "folder:"},
+            "data.source='folder:': expected shapes, folder:DIR, records:DIR or",
+        ),
+        (
+            {"source": "imagenet"},
+            "data.source='imagenet': expected shapes, folder:DIR, records:DIR or",
+        ),
         ({"held_out": 1}, "data.held_out=1.0: expected a part between 0 and 1"),
         ({"color_noise": 2}, "data.color_noise=2.0: expected 0 to 1"),
         (

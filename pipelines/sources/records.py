@@ -1,0 +1,214 @@
+"""Packed data sets, as `python -m pipelines.prepare` writes them: pictures, or their squares."""
+
+import dataclasses
+import os
+
+import tensorflow as tf
+
+from pipelines.config import SQUARE_FIELDS, InputConfig
+from pipelines.kept import KeptSquares
+from pipelines.records import description, index
+from pipelines.records.description import Description
+from pipelines.sources import indexed, labels
+from pipelines.sources.indexed import IndexedSource, Shard
+from pipelines.sources.layout import first_names
+from pipelines.sources.parts import Part, part, parts
+from pipelines.squares import Rows, batches, decoded
+
+RAW, JPEG = "raw", "jpeg"
+"""Formats of a packed set."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RawSource(KeptSquares):
+    """Squares in records: read, and not decoded. Made by `packed`."""
+
+    origin: IndexedSource
+
+    def square(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Reads a square: int64 scalar -> square, label, whether it could be decoded."""
+        levels, label = self.origin.read(index)
+        good, side = tf.strings.length(levels) > 0, self.inputs.resize
+        square = tf.cond(
+            good, lambda: _square(levels, side), lambda: tf.zeros([side, side, 3], tf.uint8)
+        )
+        return tf.ensure_shape(square, [side, side, 3]), tf.where(good, label, 0), good
+
+    def read(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Reads a square as a PNG file, for those who want a picture that can be decoded."""
+        levels, label = self.origin.read(index)
+        encoded = tf.cond(
+            tf.strings.length(levels) > 0,
+            lambda: tf.io.encode_png(_square(levels, self.inputs.resize), compression=0),
+            lambda: levels,
+        )
+        return encoded, label
+
+
+def _square(levels: tf.Tensor, side: int) -> tf.Tensor:
+    return tf.reshape(tf.io.decode_raw(levels, tf.uint8), [side, side, 3])
+
+
+class _RawRows(Rows):
+    """Rows whose squares are read."""
+
+    def good(self, position: tf.Tensor, max_pixels: int):
+        """Reads one square; fails where its record is damaged."""
+        keys = self.keys(position)
+        return self.finish(*keys, *self.source.square(keys[-1]))
+
+
+@batches.register
+def _read(source: RawSource, rows: Rows, first, last, batch_examples, padding=None):
+    """Makes the batches that decoding would make; a damaged record keeps its place."""
+    source.check_fits(rows.inputs)
+    fields = {field.name: getattr(rows, field.name) for field in dataclasses.fields(rows)}
+    return decoded(_RawRows(**fields), first, last, batch_examples, padding)
+
+
+def packed(
+    root: str,
+    split: str,
+    held_out: float,
+    classes: tuple[str, ...] = (),
+    inputs: InputConfig | None = None,
+) -> IndexedSource | RawSource:
+    """Opens one part of a packed data set.
+
+    Args:
+      root: its folder; any path that `tf.io.gfile` takes.
+      split: train, val, all for both, or another by its own name.
+      held_out: part that becomes val where the set has none of its own, 0 to 1, chosen by the hash
+        of class and file name that `folder` takes.
+      classes: those of a network that is only to be tested. By default the set's own.
+      inputs: what the network expects; squares that it would cut otherwise are refused.
+
+    Raises:
+      ValueError: there is no packed set, it cannot be read, or it does not fit.
+    """
+    where, found = _where(root), _description(root)
+    if inputs is not None:
+        _check_fits(where, found, inputs)
+    chosen = part(found.splits, split, held_out, where)
+    own, wanted = found.classes, classes or found.classes
+    there = [name for name, count in zip(own, _counts(found, chosen), strict=True) if count]
+    labels.check_known(where, there, wanted, "Pack a set without them.")
+    shards = [shard for name in chosen.splits for shard in _shards(root, name, found)]
+    places = labels.places(own, wanted)
+    columns = indexed.columns(shards, chosen, where, lambda rows: places[rows])
+    if not len(columns.label):
+        raise ValueError(
+            f"{where}: no example for {split}; expected a data.held_out that leaves some to both "
+            "train and val."
+        )
+    remarks = [_left_out(where, found), labels.remark(where, there, wanted) if classes else ""]
+    source = IndexedSource(
+        shards=tuple(shards),
+        part=chosen,
+        columns=columns,
+        classes=wanted,
+        class_counts=indexed.class_counts(columns, len(wanted)),
+        num_pictures=sum(one.num_examples for one in found.splits.values()),
+        remark=" ".join(filter(None, remarks)),
+        stated_digest=_digest(found, chosen),
+        reasons={(one.split, one.index): one.reason for one in found.undecoded},
+    )
+    return RawSource(source, _inputs(found)) if found.format == RAW else source
+
+
+def own_splits(root: str) -> tuple[str, ...]:
+    """Lists what can be asked for of a packed set without dividing one of its splits.
+
+    Raises:
+      ValueError: there is no packed set, or it cannot be read.
+    """
+    there = parts(_description(root).splits, held_out=0.5)
+    return tuple(name for name, one in there.items() if one.is_whole)
+
+
+def _where(root: str) -> str:
+    return f"data.source='records:{root}'"
+
+
+def _description(root: str) -> Description:
+    """Reads dataset.json.
+
+    Raises:
+      ValueError: there is none, or it cannot be read.
+    """
+    try:
+        with tf.io.gfile.GFile(os.path.join(root, description.FILE), "rb") as file:
+            found = description.from_text(file.read().decode())
+    except (tf.errors.NotFoundError, tf.errors.FailedPreconditionError) as error:
+        raise ValueError(
+            f"{_where(root)}: there is no {description.FILE} in it; expected a folder that python "
+            "-m pipelines.prepare has written. Pictures in folders of their classes are read by "
+            f"folder:{root}."
+        ) from error
+    except (tf.errors.OpError, ValueError) as error:
+        raise ValueError(f"{_where(root)}: {description.FILE}: {error}") from error
+    if found.format not in (RAW, JPEG):
+        raise ValueError(
+            f"{_where(root)}: format={found.format!r}: expected raw or jpeg. Read it with the "
+            "version of this program that wrote it, or pack the pictures again."
+        )
+    return found
+
+
+def _inputs(found: Description) -> InputConfig:
+    """The squares that a set was packed as."""
+    return InputConfig(**{"size": found.squares["resize"], **found.squares})
+
+
+def _check_fits(where: str, found: Description, inputs: InputConfig) -> None:
+    """Refuses a network whose squares cannot be made of what was packed.
+
+    Raises:
+      ValueError: it cuts other squares than raw ones; or minds another orientation than was stored.
+    """
+    fields = SQUARE_FIELDS if found.format == RAW else ("orientation",)
+    if found.size is None:
+        return  # files as they were
+    packed = _inputs(found)
+    names = [name for name in fields if getattr(packed, name) != getattr(inputs, name)]
+    if not names:
+        return
+    has, wants = (
+        ", ".join(f"{name}={getattr(one, name)}" for name in names) for one in (packed, inputs)
+    )
+    raise ValueError(
+        f"{where} was packed with {has}, which cannot be undone; expected the network's {wants}. "
+        f"Set {' '.join(f'--network.input.{x}={getattr(packed, x)}' for x in names)}, or pack the "
+        "pictures again with what the network expects."
+    )
+
+
+def _shards(root: str, split: str, found: Description) -> list[Shard]:
+    """Lists the files of a split."""
+    shards, first = [], 0
+    for one in found.splits[split].shards:
+        path = os.path.join(root, one.name)
+        beside = path + index.SUFFIX
+        shards.append(Shard(path, beside, one.num_examples, one.num_bytes, split, first))
+        first += one.num_examples
+    return shards
+
+
+def _counts(found: Description, chosen: Part) -> list[int]:
+    """Counts the examples of each class in some splits."""
+    each = [found.splits[name].class_counts for name in chosen.splits]
+    return [sum(counts) for counts in zip(*each, strict=True)]
+
+
+def _digest(found: Description, chosen: Part) -> str:
+    """The digest that was stored of exactly this part; empty where none was."""
+    is_stored = chosen.is_whole and len(chosen.splits) == 1
+    return found.splits[chosen.splits[0]].digest if is_stored else ""
+
+
+def _left_out(where: str, found: Description) -> str:
+    """Says what was left out when the set was packed; empty where nothing was."""
+    names = [name for name, _ in found.left_out]
+    if not names:
+        return ""
+    return f"{where}: packing left out {len(names)}: {first_names(names)}."

@@ -1,0 +1,169 @@
+"""Packed sets: the same examples as in the folder, in the same order, read by index."""
+
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import packed
+import pytest
+import tensorflow as tf
+
+from pipelines.config import DataConfig
+from pipelines.sources import open_source, own_splits
+from pipelines.sources.folder import folder
+from pipelines.sources.parts import parts
+
+
+def opened(root, split="train", **more):
+    return open_source(DataConfig(source=f"records:{root}", held_out=0.3), split, 0, **more)
+
+
+def read_all(source, indices):
+    ds = tf.data.Dataset.from_tensor_slices(np.array(indices, np.int64))
+    return list(ds.map(source.read).as_numpy_iterator())
+
+
+@pytest.fixture(scope="module")
+def undivided(pictures, tmp_path_factory):
+    """A folder without splits."""
+    root = tmp_path_factory.mktemp("undivided")
+    shutil.copytree(pictures / "train", root, dirs_exist_ok=True)
+    return root
+
+
+@pytest.mark.parametrize("split", ["train", "val", "all"])
+@pytest.mark.parametrize("is_divided", [True, False])
+def test_a_packed_set_is_its_folder(pictures, undivided, tmp_path, split, is_divided):
+    root = pictures if is_divided else undivided
+    one, other = folder(str(root), split, 0.3), opened(packed.pack(root, tmp_path / "out"), split)
+    every = range(one.num_examples)
+    assert read_all(other, every) == read_all(one, every)
+    assert [other.name(i).split(" (record ")[0] for i in every] == list(one.files)
+    for name in ("num_examples", "classes", "class_counts", "digest", "num_pictures", "remark"):
+        assert getattr(other, name) == getattr(one, name), name
+
+
+def test_an_example_names_its_record_and_its_file(pictures, tmp_path):
+    source = opened(packed.pack(pictures, tmp_path), "val")
+    path = tmp_path / "val-00001-of-00003.tfrecord"
+    assert source.name(8) == f"val/dark/3.jpg (record 1 of {path})"
+
+
+def test_splits_are_listed_and_taken_by_name(pictures, undivided, tmp_path):
+    divided = packed.pack(pictures, tmp_path / "divided")
+    whole = packed.pack(undivided, tmp_path / "whole")
+    config = DataConfig(source=f"records:{divided}")
+    assert own_splits(config) == ("train", "val", "all")
+    assert own_splits(DataConfig(source=f"records:{whole}")) == ("all",)
+    with pytest.raises(ValueError, match="split='dev': expected one that .* has: all, train, val"):
+        opened(divided, "dev")
+    found = json.loads((pathlib.Path(divided) / "dataset.json").read_text())
+    found["splits"]["odd"] = found["splits"].pop("val")
+    (pathlib.Path(divided) / "dataset.json").write_text(json.dumps(found))
+    assert opened(divided, "odd").num_examples == 15
+
+
+def test_classes_are_matched_by_name(pictures, tmp_path):
+    shutil.copytree(pictures / "val", tmp_path / "pictures")
+    shutil.rmtree(tmp_path / "pictures" / "dark")
+    root = packed.pack(tmp_path / "pictures", tmp_path / "out")
+    source = opened(root, "all", classes=("red", "dark", "blue", "bright"))
+    assert source.class_counts == (5, 0, 0, 5)
+    assert [label for _, label in read_all(source, range(10))] == [3] * 5 + [0] * 5
+    assert source.remark.endswith(
+        "has 2 of the network's 4 classes, in another order; they are matched by name."
+    )
+    assert opened(root, "all", classes=("bright", "red")).remark == ""
+    text = (
+        "has classes that the network does not know, or knows twice: 'red'; expected some or all "
+        "of its 2: 'bright', 'dark'. Pack a set without them."
+    )
+    with pytest.raises(ValueError, match=text):
+        opened(root, "all", classes=("bright", "dark"))
+
+
+def test_paths_need_not_be_local(pictures):
+    root = packed.pack(pictures, "ram://packed/set")
+    one, other = folder(str(pictures), "train", 0.3), opened(root)
+    assert read_all(other, range(30)) == read_all(one, range(30))
+    assert other.digest == one.digest
+
+
+def test_what_was_left_out_is_remarked_on(pictures, tmp_path):
+    left_out = (("notes.txt", "it is no picture"), ("x/", "it is empty"))
+    root = packed.pack(pictures, tmp_path, left_out=left_out)
+    assert opened(root).remark == (
+        f"data.source='records:{root}': packing left out 2: 'notes.txt', 'x/'."
+    )
+
+
+def test_a_folder_that_was_not_packed_is_refused(pictures):
+    text = "there is no dataset.json in it; expected a folder that python -m pipelines.prepare has"
+    for root in (pictures, pictures / "nowhere", pictures / "train" / "red" / "0.jpg"):
+        with pytest.raises(ValueError, match=text):
+            opened(root)
+
+
+def test_a_set_of_another_format_or_version_is_refused(pictures, tmp_path):
+    root = packed.pack(pictures, tmp_path, format="webp")
+    text = "format='webp': expected raw or jpeg. Read it with the version of this program that"
+    with pytest.raises(ValueError, match=text):
+        opened(root)
+    file = tmp_path / "dataset.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"format_version": 2}))
+    with pytest.raises(ValueError, match=f"records:{root}': dataset.json: format_version=2: exp"):
+        opened(root)
+
+
+def test_a_held_out_part_of_nothing_is_refused(undivided, tmp_path):
+    root = packed.pack(undivided, tmp_path)
+    with pytest.raises(ValueError, match="no example for val; expected a data.held_out that leav"):
+        open_source(DataConfig(source=f"records:{root}", held_out=1e-9), "val", 0)
+
+
+@pytest.mark.parametrize("suffix", ["", ".index"])
+def test_a_missing_file_is_named(pictures, tmp_path, suffix):
+    root = packed.pack(pictures, tmp_path)
+    name = "train-00002-of-00005.tfrecord" + suffix
+    (tmp_path / name).unlink()
+    with pytest.raises(
+        ValueError, match=f"{name}' is missing; expected it beside the others. Copy"
+    ):
+        opened(root)
+    assert opened(root, "val").num_examples == 15
+
+
+def test_a_shard_that_was_cut_is_named(pictures, tmp_path):
+    root = packed.pack(pictures, tmp_path)
+    path = tmp_path / "train-00002-of-00005.tfrecord"
+    contents = path.read_bytes()
+    path.write_bytes(contents[:-1])
+    text = f"{path.name}' has {len(contents) - 1} bytes; expected {len(contents)}. Copy it again,"
+    with pytest.raises(ValueError, match=text):
+        opened(root)
+
+
+def test_an_index_that_does_not_fit_is_named(pictures, tmp_path):
+    root = packed.pack(pictures, tmp_path)
+    first, last = (tmp_path / f"train-0000{i}-of-00005.tfrecord.index" for i in (0, 4))
+    shutil.copy(last, first)  # of fewer records
+    text = f"{first.name}' is the index of another file; expected one of 7 records in"
+    with pytest.raises(ValueError, match=text):
+        opened(root)
+    first.write_bytes(first.read_bytes()[:50])
+    with pytest.raises(ValueError, match=f"{first.name}' cannot be read: 50 bytes that are no ind"):
+        opened(root)
+
+
+def test_the_hash_divides_as_the_folder_does_at_its_bounds():
+    there = parts(["all"], held_out=0.25)
+    hashes = np.array([0, 2**62 - 1, 2**62, 2**64 - 1], np.uint64)
+    assert there["val"].holds(hashes).tolist() == [True, False, False, False]  # as in float64
+    assert there["train"].holds(hashes).tolist() == [False, True, True, True]
+
+
+def test_reading_is_part_of_a_graph_without_python(pictures, tmp_path):
+    source = opened(packed.pack(pictures, tmp_path))
+    graph = tf.function(source.read).get_concrete_function(tf.TensorSpec([], tf.int64))
+    assert not {"PyFunc", "EagerPyFunc"} & {op.type for op in graph.graph.get_operations()}
