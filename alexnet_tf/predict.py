@@ -21,13 +21,13 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from alexnet_tf import files
 from alexnet_tf.command_line import flags
 from alexnet_tf.config.fields import POSITIONAL
 from alexnet_tf.config.run import RunConfig
 from alexnet_tf.errors import UserError
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.converted import is_converted
+from pipelines import files
 from pipelines.config import DataConfig
 
 BATCH_EXAMPLES = 32

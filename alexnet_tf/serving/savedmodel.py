@@ -17,9 +17,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from alexnet_tf import files
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.serving.classifier import Classifier
+from pipelines import files
 
 FORMAT_VERSION = 1
 DESCRIPTION = pathlib.PurePath("assets.extra", "alexnet_tf.json")

@@ -20,12 +20,12 @@ import shutil
 
 import numpy as np
 
-from alexnet_tf import files
 from alexnet_tf.config import json_form
 from alexnet_tf.config.run import Config
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.training import converted
 from alexnet_tf.training.stored import Checkpoint, damaged
+from pipelines import files
 from pipelines.typed import choice
 
 FORMAT_VERSION = 2

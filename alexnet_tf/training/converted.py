@@ -16,12 +16,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from alexnet_tf import files
 from alexnet_tf.config import json_form
 from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.recipes import recipe
 from alexnet_tf.training.stored import Checkpoint, damaged
+from pipelines import files
 
 FORMAT_VERSION = 1
 RECIPE = "converted"

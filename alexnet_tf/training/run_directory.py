@@ -10,13 +10,13 @@ import shutil
 import sys
 from collections.abc import Iterator
 
-from alexnet_tf import files
 from alexnet_tf.config import json_form
 from alexnet_tf.config.fields import differences
 from alexnet_tf.config.run import Config
 from alexnet_tf.errors import RunFailed, UserError, listed, writing
 from alexnet_tf.training import checkpoint, schedules
 from alexnet_tf.training.stored import Checkpoint
+from pipelines import files
 
 LISTED = 3
 """Differences that a message names, at most."""

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from alexnet_tf import files
+from pipelines import files
 
 
 def make(path, text):
