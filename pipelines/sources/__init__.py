@@ -117,8 +117,21 @@ def _records_splits(place: str) -> tuple[str, ...]:
     return records.own_splits(place)
 
 
+def _tfds(asked: _Asked) -> Source:
+    from pipelines.sources.tfds import prepared
+
+    return prepared(asked.place, asked.split, asked.held_out, asked.classes)
+
+
+def _tfds_splits(place: str) -> tuple[str, ...]:
+    from pipelines.sources import tfds
+
+    return tfds.own_splits(place)
+
+
 _KINDS = {
     "shapes": _Kind(_shapes, lambda place: (Split.TRAIN, Split.VAL)),
     "folder": _Kind(_folder, _folder_splits),
     "records": _Kind(_records, _records_splits),
+    "tfds": _Kind(_tfds, _tfds_splits),
 }

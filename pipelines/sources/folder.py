@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines import host
+from pipelines.sources import labels
 from pipelines.sources.layout import SPLITS, Layout, first_names, look, nearest
 
 
@@ -80,7 +81,9 @@ def folder(root: str, split: str, held_out: float, classes: tuple[str, ...] = ()
         )
     files = _files(layout, split, held_out)
     if classes:
-        _check_known(root, files, classes)
+        found = sorted({_class_of(file) for file in files})
+        advice = "Rename the folders, or move them elsewhere."
+        labels.check_known(f"data.source='folder:{root}'", found, classes, advice)
     else:
         classes = _classes(root, layout)
     if not files:
@@ -129,18 +132,6 @@ def _classes(root: str, layout: Layout) -> list[str]:
             "each."
         )
     return classes
-
-
-def _check_known(root: str, files: list[str], classes: tuple[str, ...]) -> None:
-    """Refuses classes that the network does not know."""
-    found = {_class_of(file) for file in files}
-    unknown = sorted(name for name in found if classes.count(name) != 1)
-    if unknown:
-        raise ValueError(
-            f"data.source='folder:{root}' has classes that the network does not know, or knows "
-            f"twice: {first_names(unknown)}; expected some or all of its {len(classes)}: "
-            f"{first_names(list(classes))}. Rename the folders, or move them elsewhere."
-        )
 
 
 def _no_files(root: str, split: str) -> str:

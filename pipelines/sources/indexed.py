@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -38,11 +38,11 @@ class Shard:
 
 
 class Columns(NamedTuple):
-    """What is known of each example, as tensors that graphs capture."""
+    """What is known of each example: arrays, or tensors that graphs capture."""
 
-    shard: tf.Tensor  # int32 [N]
-    offset: tf.Tensor  # int64 [N], in bytes
-    label: tf.Tensor  # int32 [N]
+    shard: np.ndarray | tf.Tensor  # int32 [N]
+    offset: np.ndarray | tf.Tensor  # int64 [N], in bytes
+    label: np.ndarray | tf.Tensor  # int32 [N]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,6 +60,8 @@ class IndexedSource:
     """Of the encoded picture in a record."""
     stated_digest: str = ""
     """Empty where it is computed of names and sizes."""
+    label_sets: np.ndarray | None = None
+    """int32 [N, L], filled up with -1, where an example may have several labels."""
     reasons: Mapping[tuple[str, int], str] = dataclasses.field(default_factory=dict)
     """What is wrong with examples that cannot be used, by split and number in it."""
 
@@ -114,19 +116,16 @@ class IndexedSource:
         return shard, int(place), found
 
 
-def columns(
-    shards: Sequence[Shard],
-    part: Part,
-    where: str,
-    relabeled: Callable[[np.ndarray], np.ndarray] = lambda labels: labels,
-) -> Columns:
+def columns(shards: Sequence[Shard], part: Part, where: str) -> Columns:
     """Reads the indexes of shards, and compares the shards' sizes with what is expected.
 
     Args:
-      shards: of the part's splits.
+      shards: of the part's splits, one after another.
       part: whose examples are taken.
       where: names the set.
-      relabeled: maps labels, int32 [n].
+
+    Returns:
+      NumPy arrays, with the labels that the indexes have.
 
     Raises:
       ValueError: a file is missing, or is not the one that was written.
@@ -136,22 +135,20 @@ def columns(
         rows = _rows(shard, where)
         if not part.is_whole:
             rows = rows[part.holds(rows["hash"])]
-        return rows["offset"].astype(np.int64), relabeled(rows["label"])
+        return rows["offset"].astype(np.int64), rows["label"].astype(np.int32)
 
     with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
         found = list(pool.map(of, shards))
-    counts = [len(labels) for _, labels in found]
+    shard = np.repeat(np.arange(len(found), dtype=np.int32), [len(label) for _, label in found])
+    offset = np.concatenate([np.empty(0, np.int64), *(offset for offset, _ in found)])
+    label = np.concatenate([np.empty(0, np.int32), *(label for _, label in found)])
+    return Columns(shard, offset, label)
+
+
+def kept(columns: Columns) -> Columns:
+    """Makes tensors of arrays."""
     with host.kept():
-        return Columns(
-            tf.constant(np.repeat(np.arange(len(counts), dtype=np.int32), counts)),
-            tf.constant(np.concatenate([offsets for offsets, _ in found])),
-            tf.constant(np.concatenate([labels for _, labels in found]), tf.int32),
-        )
-
-
-def class_counts(columns: Columns, num_classes: int) -> tuple[int, ...]:
-    """Counts the examples of each class."""
-    return tuple(np.bincount(columns.label.numpy(), minlength=num_classes).tolist())
+        return Columns(*map(tf.constant, columns))
 
 
 def read_index(path: str) -> indexes.Index:

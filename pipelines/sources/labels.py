@@ -1,6 +1,7 @@
 """Labels by the names of classes: those of a set among those of a network. No TensorFlow."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,21 +29,48 @@ def check_known(where: str, found: Sequence[str], classes: Sequence[str], advice
         )
 
 
-def places(own: Sequence[str], classes: Sequence[str]) -> np.ndarray:
-    """Maps a set's labels to a network's: int32 [own], -1 for names that it does not know."""
-    found = {name: place for place, name in enumerate(classes)}
-    return np.array([found.get(name, -1) for name in own], np.int32)
+class Matched(NamedTuple):
+    """Labels that are places among the classes of a network."""
+
+    label: np.ndarray  # int32 [N]
+    classes: tuple[str, ...]
+    remark: str
+    """How the set's classes differ from the network's; empty where they do not."""
+
+    @property
+    def class_counts(self) -> tuple[int, ...]:
+        """Counts the examples of each class."""
+        return tuple(np.bincount(self.label, minlength=len(self.classes)).tolist())
 
 
-def remark(where: str, found: Sequence[str], classes: Sequence[str]) -> str:
-    """Says how a set's classes differ from the network's; empty where they do not.
+def matched(
+    label: np.ndarray, own: tuple[str, ...], classes: tuple[str, ...], where: str, advice: str
+) -> Matched:
+    """Matches the classes of a set by name with those of a network.
 
     Args:
+      label: int32 [N], places among the set's own classes.
+      own: these.
+      classes: of the network; none takes the set's own.
       where: names the set.
-      found: its classes that have examples, in its order.
-      classes: of the network, all of `found` among them.
+      advice: as in `check_known`.
+
+    Raises:
+      ValueError: an example is of a class that is not among `classes`.
     """
-    in_order = [name for name in classes if name in set(found)] == list(found)
+    if not classes:
+        return Matched(label, own, "")
+    counts = np.bincount(label, minlength=len(own))
+    found = [name for name, count in zip(own, counts, strict=True) if count]
+    check_known(where, found, classes, advice)
+    places = {name: place for place, name in enumerate(classes)}
+    label = np.array([places.get(name, -1) for name in own], np.int32)[label]
+    return Matched(label, classes, _remark(where, found, classes))
+
+
+def _remark(where: str, found: list[str], classes: tuple[str, ...]) -> str:
+    places = list(map(classes.index, found))
+    in_order = places == sorted(places)
     if in_order and len(found) == len(classes):
         return ""
     some = f"{len(found)} of the network's {len(classes)} classes"

@@ -90,26 +90,23 @@ def packed(
     if inputs is not None:
         _check_fits(where, found, inputs)
     chosen = part(found.splits, split, held_out, where)
-    own, wanted = found.classes, classes or found.classes
-    there = [name for name, count in zip(own, _counts(found, chosen), strict=True) if count]
-    labels.check_known(where, there, wanted, "Pack a set without them.")
     shards = [shard for name in chosen.splits for shard in _shards(root, name, found)]
-    places = labels.places(own, wanted)
-    columns = indexed.columns(shards, chosen, where, lambda rows: places[rows])
+    columns = indexed.columns(shards, chosen, where)
     if not len(columns.label):
         raise ValueError(
             f"{where}: no example for {split}; expected a data.held_out that leaves some to both "
             "train and val."
         )
-    remarks = [_left_out(where, found), labels.remark(where, there, wanted) if classes else ""]
+    advice = "Pack a set without them."
+    matched = labels.matched(columns.label, found.classes, classes, where, advice)
     source = IndexedSource(
         shards=tuple(shards),
         part=chosen,
-        columns=columns,
-        classes=wanted,
-        class_counts=indexed.class_counts(columns, len(wanted)),
+        columns=indexed.kept(columns._replace(label=matched.label)),
+        classes=matched.classes,
+        class_counts=matched.class_counts,
         num_pictures=sum(one.num_examples for one in found.splits.values()),
-        remark=" ".join(filter(None, remarks)),
+        remark=" ".join(filter(None, [_left_out(where, found), matched.remark])),
         stated_digest=_digest(found, chosen),
         reasons={(one.split, one.index): one.reason for one in found.undecoded},
     )
@@ -192,12 +189,6 @@ def _shards(root: str, split: str, found: Description) -> list[Shard]:
         shards.append(Shard(path, beside, one.num_examples, one.num_bytes, split, first))
         first += one.num_examples
     return shards
-
-
-def _counts(found: Description, chosen: Part) -> list[int]:
-    """Counts the examples of each class in some splits."""
-    each = [found.splits[name].class_counts for name in chosen.splits]
-    return [sum(counts) for counts in zip(*each, strict=True)]
 
 
 def _digest(found: Description, chosen: Part) -> str:
