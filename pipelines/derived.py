@@ -2,9 +2,10 @@
 
 import dataclasses
 
+import numpy as np
 import tensorflow as tf
 
-from pipelines.source import Source, known_reason
+from pipelines.source import Source, known_reason, label_sets
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +38,11 @@ class Derived:
     def remark(self) -> str:
         """The origin's."""
         return self.origin.remark
+
+    @property
+    def label_sets(self) -> np.ndarray | None:
+        """The origin's."""
+        return label_sets(self.origin)
 
     def name(self, index: int) -> str:
         """Names an example as the origin does."""

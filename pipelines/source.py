@@ -2,6 +2,7 @@
 
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -73,3 +74,11 @@ class Informed(Protocol):
 def known_reason(source: Reader, index: int) -> str:
     """Says what a source knows to be wrong with an example; empty where it knows nothing."""
     return source.reason(index) if isinstance(source, Informed) else ""
+
+
+def label_sets(source: Reader) -> np.ndarray | None:
+    """All labels of each example, where there may be several: int32 [N, L], filled up with -1.
+
+    The first is the one that `read` gives. None where every example has one.
+    """
+    return getattr(source, "label_sets", None)

@@ -23,7 +23,7 @@ class Counts(NamedTuple):
     """Examples whose class was among the five highest scores."""
 
 
-def count(scores: tf.Tensor, losses: tf.Tensor, batch) -> Counts:
+def count(scores: tf.Tensor, losses: tf.Tensor, batch, labels: tf.Tensor | None = None) -> Counts:
     """Computes the Counts of one batch.
 
     Args:
@@ -31,28 +31,39 @@ def count(scores: tf.Tensor, losses: tf.Tensor, batch) -> Counts:
       losses: float32 [N].
       batch: a pipelines.dataset.Batch; where its mask is False an example is padding (index -1),
         or could not be decoded.
+      labels: int32 [N, L], where an example may have several and any is right; -1 is none.
     """
+    labels = batch.label[:, None] if labels is None else labels
     mask = tf.cast(batch.mask, tf.float64)
     return Counts(
         seen=tf.reduce_sum(mask),
         skipped=tf.reduce_sum(tf.cast(~batch.mask & (batch.index >= 0), tf.float64)),
         loss=tf.reduce_sum(tf.where(batch.mask, tf.cast(losses, tf.float64), 0)),
-        top1=tf.reduce_sum(credit(scores, batch.label, 1) * mask),
-        top5=tf.reduce_sum(credit(scores, batch.label, 5) * mask),
+        top1=tf.reduce_sum(credit(scores, labels, 1) * mask),
+        top5=tf.reduce_sum(credit(scores, labels, 5) * mask),
     )
 
 
-def credit(scores: tf.Tensor, label: tf.Tensor, k: int) -> tf.Tensor:
-    """Tells whether each label is among the k highest scores; equal scores share the places.
+def credit(scores: tf.Tensor, labels: tf.Tensor, k: int) -> tf.Tensor:
+    """Tells whether any label of an example is among the k highest scores.
+
+    Equal scores share the places.
+
+    Args:
+      scores: float32 [N, K].
+      labels: int32 [N, L]; -1 is none.
+      k: places.
 
     Returns:
       float64 [N] from 0 to 1, a fraction for ties, as in the 2012 program.
     """
-    own = tf.gather(scores, label, axis=1, batch_dims=1)[:, None]
-    above = tf.reduce_sum(tf.cast(scores > own, tf.float64), axis=1)
-    equal = tf.reduce_sum(tf.cast(scores == own, tf.float64), axis=1)
+    own = tf.gather(scores, tf.maximum(labels, 0), axis=1, batch_dims=1)[:, :, None]
+    each = scores[:, None]
+    above = tf.reduce_sum(tf.cast(each > own, tf.float64), axis=2)
+    equal = tf.reduce_sum(tf.cast(each == own, tf.float64), axis=2)
     # A label whose score is NaN equals nothing, itself included: no credit.
-    return tf.math.divide_no_nan(tf.clip_by_value(k - above, 0, equal), equal)
+    credits = tf.math.divide_no_nan(tf.clip_by_value(k - above, 0, equal), equal)
+    return tf.minimum(tf.reduce_sum(tf.where(labels >= 0, credits, 0), axis=1), 1)
 
 
 def balanced_weights(class_counts: tuple[int, ...]) -> tuple[float, ...]:

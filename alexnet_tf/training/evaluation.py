@@ -17,7 +17,7 @@ from alexnet_tf.training.strategy import distribute, make_strategy
 from pipelines import decode
 from pipelines.config import OnError, Split, Views
 from pipelines.dataset import eval_dataset
-from pipelines.source import Source
+from pipelines.source import Source, label_sets
 from pipelines.sources import open_source
 from pipelines.typed import choice
 
@@ -60,10 +60,12 @@ class Evaluator:
             strategy, lambda: eval_dataset(source, inputs, rows, replicas, views, most)
         )
 
+        sets = label_sets(source)
+
         @tf.function
         def sums(batch):
             parts, cells = strategy.run(
-                lambda batch: steps.eval_step(model, config, batch, views), (batch,)
+                lambda batch: steps.eval_step(model, config, batch, views, sets), (batch,)
             )
             total = counts.Counts(*[strategy.reduce("sum", part, axis=None) for part in parts])
             return total, _counted(strategy, batch, cells), find_undecoded(strategy, batch)

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from alexnet_tf.config.run import Config, Precision
@@ -82,33 +83,66 @@ def train_step(
     return count(logits, losses, batch), scale
 
 
-def eval_step(model, config: Config, batch: Batch, views: Views) -> tuple[Counts, tf.Tensor]:
+def eval_step(
+    model, config: Config, batch: Batch, views: Views, label_sets: tf.Tensor | None = None
+) -> tuple[Counts, tf.Tensor]:
     """Evaluates one replica's batch; of ten views the probabilities are averaged (section 4.1).
+
+    Args:
+      model: the network.
+      config: of the run.
+      batch: this replica's.
+      views: center or ten.
+      label_sets: int32 [examples, L], where an example may have several labels; -1 is none. A guess
+        is right if it is any of them, and the loss is that of their probabilities' sum.
 
     Returns:
       the sums over it, and for each row its cell in the confusion matrix: int64 [N], its class * K
-      + the class of the highest score.
+      + the class of the highest score. Of several labels, its class is the one that was guessed, or
+      the first.
     """
-    if choice("views", Views, views) == Views.CENTER:
-        scores = model(preprocess(batch.image, config.network.input), training=False)
-        losses = cross_entropy(batch.label, scores)
+    if label_sets is None:
+        labels = batch.label[:, None]
     else:
-        scores, losses = _ten_views(model, config, batch)
-    guess = tf.argmax(scores, axis=1)
-    cells = tf.cast(batch.label, tf.int64) * scores.shape[1] + guess
-    return count(scores, losses, batch), cells
+        labels = tf.gather(label_sets, tf.maximum(batch.index, 0))  # [N, L]
+    if choice("views", Views, views) == Views.TEN:
+        scores, each = _ten_views(model, config, batch)
+        losses = _losses(each, labels)
+    else:
+        scores = model(preprocess(batch.image, config.network.input), training=False)
+        if label_sets is None:
+            losses = cross_entropy(batch.label, scores)
+        else:
+            losses = _losses(tf.nn.log_softmax(scores)[:, None], labels)
+    guess = tf.argmax(scores, axis=1, output_type=tf.int32)
+    is_right = tf.reduce_any(labels == guess[:, None], axis=1)
+    own = tf.where(is_right, guess, batch.label)
+    cells = tf.cast(own, tf.int64) * scores.shape[1] + tf.cast(guess, tf.int64)
+    return count(scores, losses, batch, labels), cells
 
 
 def _ten_views(model, config: Config, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
-    """Computes mean probabilities over ten views, float32 [N, K], and losses, float32 [N]."""
+    """Computes mean probabilities over ten views, float32 [N, K], and each view's as logarithms."""
     size, num_views = config.network.input.size, 10
     images = ten_views(batch.image, size)  # [N * 10, size, size, 3], views of a picture together
     logits = model(preprocess(images, config.network.input), training=False)
     each = tf.reshape(tf.nn.log_softmax(logits), [-1, num_views, logits.shape[1]])
-    mean = tf.reduce_mean(tf.exp(each), axis=1)  # probabilities [N, K]
-    own = tf.gather(each, batch.label, axis=2, batch_dims=1)  # [N, 10]; as logarithms: never inf
-    losses = tf.math.log(float(num_views)) - tf.reduce_logsumexp(own, axis=1)
-    return mean, losses
+    return tf.reduce_mean(tf.exp(each), axis=1), each
+
+
+def _losses(each: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Computes losses: probabilities are averaged over views and added over labels.
+
+    Args:
+      each: float32 [N, V, K], probabilities of each view, as logarithms: so no loss is infinite.
+      labels: int32 [N, L]; -1 is none.
+
+    Returns:
+      float32 [N], in nats.
+    """
+    own = tf.gather(each, tf.maximum(labels, 0), axis=2, batch_dims=1)  # [N, V, L]
+    own = tf.where(labels[:, None] >= 0, own, -np.inf)
+    return tf.math.log(float(each.shape[1])) - tf.reduce_logsumexp(own, axis=[1, 2])
 
 
 def cross_entropy(label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

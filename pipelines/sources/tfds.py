@@ -51,12 +51,12 @@ def prepared(
     """
     found = _open(name)
     where, splits = found.where, found.builder.info.splits
-    chosen = part(splits, split, held_out, where)
     if found.keys.has_several and not classes:
         raise ValueError(
             f"{where} has several labels for each picture ({found.keys.label}); expected one to "
             "train on. It can be tested on: python -m alexnet_tf.evaluate."
         )
+    chosen = part(splits, split, held_out, where)
     shards = [
         shard
         for one in chosen.splits

@@ -24,19 +24,26 @@ def test_credit_is_that_of_sorting_where_nothing_ties():
         expected = [
             label in np.argsort(row)[-k:] for row, label in zip(scores, labels, strict=True)
         ]
-        np.testing.assert_array_equal(credit(scores, tf.constant(labels), k), expected)
+        np.testing.assert_array_equal(credit(scores, tf.constant(labels)[:, None], k), expected)
 
 
 def test_classes_of_equal_score_share_the_places():
     scores = tf.constant([[1.0, 1.0, 0.0, 0.0], [0.0] * 4, [2.0, 1.0, 1.0, 1.0]])
-    labels = tf.constant([0, 3, 2])
+    labels = tf.constant([[0], [3], [2]])
     np.testing.assert_allclose(credit(scores, labels, 1), [1 / 2, 1 / 4, 0])
     np.testing.assert_allclose(credit(scores, labels, 2), [1, 1 / 2, 1 / 3])
 
 
+def test_any_of_several_labels_is_right():
+    scores = tf.constant([[4.0, 3.0, 2.0, 1.0], [4.0, 3.0, 2.0, 1.0], [1.0, 1.0, 0.0, 0.0]])
+    labels = tf.constant([[2, 0, -1], [2, 3, -1], [0, 1, 2]])
+    np.testing.assert_array_equal(credit(scores, labels, 1), [1, 0, 1])
+    np.testing.assert_array_equal(credit(scores, labels, 3), [1, 1, 1])
+
+
 def test_nan_scores_earn_nothing():
     scores = tf.constant([[float("nan")] * 3])
-    np.testing.assert_array_equal(credit(scores, tf.constant([0]), 1), [0])
+    np.testing.assert_array_equal(credit(scores, tf.constant([[0]]), 1), [0])
 
 
 def test_masked_rows_count_as_skipped_and_padding_as_nothing():
