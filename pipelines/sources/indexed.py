@@ -116,23 +116,24 @@ class IndexedSource:
         return shard, int(place), found
 
 
-def columns(shards: Sequence[Shard], part: Part, where: str) -> Columns:
+def columns(shards: Sequence[Shard], part: Part, where: str, advice: str) -> Columns:
     """Reads the indexes of shards, and compares the shards' sizes with what is expected.
 
     Args:
       shards: of the part's splits, one after another.
       part: whose examples are taken.
       where: names the set.
+      advice: a sentence: what to do about a file that is not the one that was written.
 
     Returns:
       NumPy arrays, with the labels that the indexes have.
 
     Raises:
-      ValueError: a file is missing, or is not the one that was written.
+      ValueError: a file is missing, or is not the one that was written; or the part has no example.
     """
 
     def of(shard: Shard) -> tuple[np.ndarray, np.ndarray]:
-        rows = _rows(shard, where)
+        rows = _rows(shard, where, advice)
         if not part.is_whole:
             rows = rows[part.holds(rows["hash"])]
         return rows["offset"].astype(np.int64), rows["label"].astype(np.int32)
@@ -142,6 +143,11 @@ def columns(shards: Sequence[Shard], part: Part, where: str) -> Columns:
     shard = np.repeat(np.arange(len(found), dtype=np.int32), [len(label) for _, label in found])
     offset = np.concatenate([np.empty(0, np.int64), *(offset for offset, _ in found)])
     label = np.concatenate([np.empty(0, np.int32), *(label for _, label in found)])
+    if not len(label):
+        raise ValueError(
+            f"{where}: none of its examples belongs to what was asked for; expected a "
+            "data.held_out that leaves some to both train and val."
+        )
     return Columns(shard, offset, label)
 
 
@@ -157,7 +163,7 @@ def read_index(path: str) -> indexes.Index:
         return indexes.from_bytes(file.read())
 
 
-def _rows(shard: Shard, where: str) -> np.ndarray:
+def _rows(shard: Shard, where: str, advice: str) -> np.ndarray:
     """Reads an index without its names; checks that it and its shard are those that were written.
 
     Raises:
@@ -170,20 +176,19 @@ def _rows(shard: Shard, where: str) -> np.ndarray:
     except tf.errors.NotFoundError as error:
         missing = next(x for x in (shard.path, shard.index_path) if not tf.io.gfile.exists(x))
         raise ValueError(
-            f"{where}: {missing!r} is missing; expected it beside the others. Copy it again, or "
-            "pack the pictures again."
+            f"{where}: {missing!r} is missing; expected it beside the others. {advice}"
         ) from error
     except (tf.errors.OpError, ValueError) as error:
-        raise ValueError(f"{where}: {shard.index_path!r} cannot be read: {error}") from error
+        raise ValueError(
+            f"{where}: {shard.index_path!r} cannot be read: {error}. {advice}"
+        ) from error
     if num_bytes != shard.num_bytes:
         raise ValueError(
-            f"{where}: {shard.path!r} has {num_bytes} bytes; expected {shard.num_bytes}. Copy it "
-            "again, or pack the pictures again."
+            f"{where}: {shard.path!r} has {num_bytes} bytes; expected {shard.num_bytes}. {advice}"
         )
     if len(rows) != shard.num_examples or (len(rows) and rows["offset"][-1] >= num_bytes):
         raise ValueError(
             f"{where}: {shard.index_path!r} is the index of another file; expected one of "
-            f"{shard.num_examples} records in {num_bytes} bytes. Copy it again, or pack the "
-            "pictures again."
+            f"{shard.num_examples} records in {num_bytes} bytes. {advice}"
         )
     return rows

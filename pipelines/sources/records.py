@@ -91,14 +91,10 @@ def packed(
         _check_fits(where, found, inputs)
     chosen = part(found.splits, split, held_out, where)
     shards = [shard for name in chosen.splits for shard in _shards(root, name, found)]
-    columns = indexed.columns(shards, chosen, where)
-    if not len(columns.label):
-        raise ValueError(
-            f"{where}: no example for {split}; expected a data.held_out that leaves some to both "
-            "train and val."
-        )
-    advice = "Pack a set without them."
-    matched = labels.matched(columns.label, found.classes, classes, where, advice)
+    advice = "Copy it again, or pack the pictures again."
+    columns = indexed.columns(shards, chosen, where, advice)
+    without = "Pack a set without them."
+    matched = labels.matched(columns.label, found.classes, classes, where, without)
     source = IndexedSource(
         shards=tuple(shards),
         part=chosen,

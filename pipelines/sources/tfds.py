@@ -62,10 +62,10 @@ def prepared(
         for one in chosen.splits
         for shard in shards_of(splits[one], found.keys, found.classes, where)
     ]
-    columns = indexed.columns(shards, chosen, where)
+    columns = indexed.columns(shards, chosen, where, "Remove the index: it is made again.")
     is_labeled = columns.label >= 0
     num_unlabeled = len(is_labeled) - int(is_labeled.sum())
-    if not is_labeled.any() or (num_unlabeled and not found.keys.has_several):
+    if num_unlabeled and not (found.keys.has_several and is_labeled.any()):
         raise ValueError(
             f"{where}: split={split!r} has {num_unlabeled} examples without a label, of "
             f"{len(is_labeled)}; expected a label for each. Name another split, such as "

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 
-import packed
+import packed_sets
 import pytest
 import tensorflow as tf
 import tiny
@@ -48,7 +48,7 @@ def test_squares_in_memory_read_what_their_origin_reads(pictures, tmp_path):
 def test_packed_pictures(pictures, tmp_path, inputs):
     more = tiny.write_pictures(tmp_path / "more", train=11)
     places = [
-        DataConfig(source=f"records:{packed.pack(root, tmp_path / name, inputs)}")
+        DataConfig(source=f"records:{packed_sets.pack(root, tmp_path / name, inputs)}")
         for root, name in ((pictures, "one"), (more, "other"))
     ]
     one, other = (lambda place=place: open_source(place, "train", 0) for place in places)

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import shutil
 
-import packed
+import packed_sets
 import pytest
 import tiny
 
@@ -33,7 +33,7 @@ def weights(run_dir):
 def sets(pictures, tmp_path_factory):
     """The places of the pictures, packed in both forms."""
     root = tmp_path_factory.mktemp("sets")
-    return {form: packed.pack(pictures, root / form, inputs) for form, inputs in FORMS.items()}
+    return {form: packed_sets.pack(pictures, root / form, inputs) for form, inputs in FORMS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +75,13 @@ def test_raw_squares_are_refused_by_a_network_of_others(pictures, sets, tmp_path
 
 
 def test_pictures_that_lost_their_orientation_are_refused_where_it_counts(pictures, tmp_path):
-    root = packed.pack(pictures, tmp_path / "packed", size=256)
+    root = packed_sets.pack(pictures, tmp_path / "packed", size=256)
     config = reading(tiny.config(pictures, tmp_path / "run"), f"records:{root}")
     inputs = dataclasses.replace(config.network.input, orientation="apply")
     text = "packed with orientation=ignore, which cannot be undone; expected .* orientation=apply."
     with pytest.raises(UserError, match=text):
         run(tiny.with_network(config, input=inputs))
-    kept = packed.pack(pictures, tmp_path / "kept")  # files as they are have lost nothing
+    kept = packed_sets.pack(pictures, tmp_path / "kept")  # files as they are have lost nothing
     data = dataclasses.replace(config.data, source=f"records:{kept}")
     assert open_source(data, "train", 0, inputs=inputs).num_examples == 30
 
@@ -92,7 +92,7 @@ def damaged(pictures, tmp_path):
 
     def make(form):
         root = tmp_path / "packed"
-        packed.pack(pictures, root, FORMS[form])
+        packed_sets.pack(pictures, root, FORMS[form])
         path = root / "train-00001-of-00005.tfrecord"
         contents = bytearray(path.read_bytes())
         length = int.from_bytes(contents[:8], "little")
@@ -120,7 +120,7 @@ def test_a_damaged_record_is_named_or_skipped(pictures, damaged, tmp_path, capsy
 def test_what_could_not_be_packed_says_why(pictures, from_folder, tmp_path, capsys):
     shutil.copytree(pictures, tmp_path / "pictures")
     (tmp_path / "pictures" / "val" / "red" / "3.jpg").write_bytes(b"text")
-    root = packed.pack(tmp_path / "pictures", tmp_path / "packed", INPUTS)
+    root = packed_sets.pack(tmp_path / "pictures", tmp_path / "packed", INPUTS)
     source = f"--data.source=records:{root}"
     call = [f"--run_dir={from_folder}", source]
     assert evaluate.main([*call, "--data.on_error=skip"]) == 0

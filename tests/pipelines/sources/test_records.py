@@ -5,7 +5,7 @@ import pathlib
 import shutil
 
 import numpy as np
-import packed
+import packed_sets
 import pytest
 import tensorflow as tf
 
@@ -36,7 +36,10 @@ def undivided(pictures, tmp_path_factory):
 @pytest.mark.parametrize("is_divided", [True, False])
 def test_a_packed_set_is_its_folder(pictures, undivided, tmp_path, split, is_divided):
     root = pictures if is_divided else undivided
-    one, other = folder(str(root), split, 0.3), opened(packed.pack(root, tmp_path / "out"), split)
+    one, other = (
+        folder(str(root), split, 0.3),
+        opened(packed_sets.pack(root, tmp_path / "out"), split),
+    )
     every = range(one.num_examples)
     assert read_all(other, every) == read_all(one, every)
     assert [other.name(i).split(" (record ")[0] for i in every] == list(one.files)
@@ -45,14 +48,14 @@ def test_a_packed_set_is_its_folder(pictures, undivided, tmp_path, split, is_div
 
 
 def test_an_example_names_its_record_and_its_file(pictures, tmp_path):
-    source = opened(packed.pack(pictures, tmp_path), "val")
+    source = opened(packed_sets.pack(pictures, tmp_path), "val")
     path = tmp_path / "val-00001-of-00003.tfrecord"
     assert source.name(8) == f"val/dark/3.jpg (record 1 of {path})"
 
 
 def test_splits_are_listed_and_taken_by_name(pictures, undivided, tmp_path):
-    divided = packed.pack(pictures, tmp_path / "divided")
-    whole = packed.pack(undivided, tmp_path / "whole")
+    divided = packed_sets.pack(pictures, tmp_path / "divided")
+    whole = packed_sets.pack(undivided, tmp_path / "whole")
     config = DataConfig(source=f"records:{divided}")
     assert own_splits(config) == ("train", "val", "all")
     assert own_splits(DataConfig(source=f"records:{whole}")) == ("all",)
@@ -67,7 +70,7 @@ def test_splits_are_listed_and_taken_by_name(pictures, undivided, tmp_path):
 def test_classes_are_matched_by_name(pictures, tmp_path):
     shutil.copytree(pictures / "val", tmp_path / "pictures")
     shutil.rmtree(tmp_path / "pictures" / "dark")
-    root = packed.pack(tmp_path / "pictures", tmp_path / "out")
+    root = packed_sets.pack(tmp_path / "pictures", tmp_path / "out")
     source = opened(root, "all", classes=("red", "dark", "blue", "bright"))
     assert source.class_counts == (5, 0, 0, 5)
     assert [label for _, label in read_all(source, range(10))] == [3] * 5 + [0] * 5
@@ -84,7 +87,7 @@ def test_classes_are_matched_by_name(pictures, tmp_path):
 
 
 def test_paths_need_not_be_local(pictures):
-    root = packed.pack(pictures, "ram://packed/set")
+    root = packed_sets.pack(pictures, "ram://packed/set")
     one, other = folder(str(pictures), "train", 0.3), opened(root)
     assert read_all(other, range(30)) == read_all(one, range(30))
     assert other.digest == one.digest
@@ -92,7 +95,7 @@ def test_paths_need_not_be_local(pictures):
 
 def test_what_was_left_out_is_remarked_on(pictures, tmp_path):
     left_out = (("notes.txt", "it is no picture"), ("x/", "it is empty"))
-    root = packed.pack(pictures, tmp_path, left_out=left_out)
+    root = packed_sets.pack(pictures, tmp_path, left_out=left_out)
     assert opened(root).remark == (
         f"data.source='records:{root}': packing left out 2: 'notes.txt', 'x/'."
     )
@@ -106,7 +109,7 @@ def test_a_folder_that_was_not_packed_is_refused(pictures):
 
 
 def test_a_set_of_another_format_or_version_is_refused(pictures, tmp_path):
-    root = packed.pack(pictures, tmp_path, format="webp")
+    root = packed_sets.pack(pictures, tmp_path, format="webp")
     text = "format='webp': expected raw or jpeg. Read it with the version of this program that"
     with pytest.raises(ValueError, match=text):
         opened(root)
@@ -117,14 +120,14 @@ def test_a_set_of_another_format_or_version_is_refused(pictures, tmp_path):
 
 
 def test_a_held_out_part_of_nothing_is_refused(undivided, tmp_path):
-    root = packed.pack(undivided, tmp_path)
-    with pytest.raises(ValueError, match="no example for val; expected a data.held_out that leav"):
+    root = packed_sets.pack(undivided, tmp_path)
+    with pytest.raises(ValueError, match="none of its examples belongs to what was asked for; exp"):
         open_source(DataConfig(source=f"records:{root}", held_out=1e-9), "val", 0)
 
 
 @pytest.mark.parametrize("suffix", ["", ".index"])
 def test_a_missing_file_is_named(pictures, tmp_path, suffix):
-    root = packed.pack(pictures, tmp_path)
+    root = packed_sets.pack(pictures, tmp_path)
     name = "train-00002-of-00005.tfrecord" + suffix
     (tmp_path / name).unlink()
     with pytest.raises(
@@ -135,7 +138,7 @@ def test_a_missing_file_is_named(pictures, tmp_path, suffix):
 
 
 def test_a_shard_that_was_cut_is_named(pictures, tmp_path):
-    root = packed.pack(pictures, tmp_path)
+    root = packed_sets.pack(pictures, tmp_path)
     path = tmp_path / "train-00002-of-00005.tfrecord"
     contents = path.read_bytes()
     path.write_bytes(contents[:-1])
@@ -145,7 +148,7 @@ def test_a_shard_that_was_cut_is_named(pictures, tmp_path):
 
 
 def test_an_index_that_does_not_fit_is_named(pictures, tmp_path):
-    root = packed.pack(pictures, tmp_path)
+    root = packed_sets.pack(pictures, tmp_path)
     first, last = (tmp_path / f"train-0000{i}-of-00005.tfrecord.index" for i in (0, 4))
     shutil.copy(last, first)  # of fewer records
     text = f"{first.name}' is the index of another file; expected one of 7 records in"
@@ -164,6 +167,6 @@ def test_the_hash_divides_as_the_folder_does_at_its_bounds():
 
 
 def test_reading_is_part_of_a_graph_without_python(pictures, tmp_path):
-    source = opened(packed.pack(pictures, tmp_path))
+    source = opened(packed_sets.pack(pictures, tmp_path))
     graph = tf.function(source.read).get_concrete_function(tf.TensorSpec([], tf.int64))
     assert not {"PyFunc", "EagerPyFunc"} & {op.type for op in graph.graph.get_operations()}

@@ -242,3 +242,13 @@ def test_numbers_stand_for_names_where_there_are_none(data_dir):
     names = [opened("only_train", "all").name(i).split(" ")[0] for i in range(30)]
     assert [name.partition("/")[2] for name in names] == [f"{i:08}" for i in range(30)]
     assert np.unique(names).size == 30
+
+
+def test_an_index_that_was_damaged_is_named_and_made_again(data_dir):
+    opened("both", "test")
+    (path,) = data_dir.rglob("both-test*.index")
+    path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(ValueError, match=r"cut short. Remove the index: it is made again."):
+        opened("both", "test")
+    path.unlink()
+    assert opened("both", "test").num_examples == 15
