@@ -37,6 +37,7 @@ setup(
         "alexnet_tf.training.sinks",
         "alexnet_tf.weights",
         "pipelines",
+        "pipelines.packing",
         "pipelines.records",
         "pipelines.sources",
     ],

@@ -216,7 +216,7 @@ def explain(source: Source, index: int, max_pixels: int = MAX_PIXELS) -> str:
     except tf.errors.DataLossError:
         return "its record is damaged, as its checksum says"
     except tf.errors.OpError as error:
-        raise OSError(_last_words(error)) from error
+        raise OSError(last_words(error)) from error
     known = known_reason(source, index)
     if known:
         return known
@@ -243,7 +243,7 @@ def explain(source: Source, index: int, max_pixels: int = MAX_PIXELS) -> str:
     raise OSError("reading it failed for a moment; it can be decoded now")
 
 
-def _last_words(error: tf.errors.OpError) -> str:
+def last_words(error: tf.errors.OpError) -> str:
     """Extracts the system's reason from a message: node; file; reason [Op:NAME] name: NODE."""
     line = error.message.splitlines()[0] if error.message else type(error).__name__
     return line.rpartition("; ")[2].partition(" [Op:")[0].rstrip(".")

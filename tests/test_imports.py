@@ -35,7 +35,7 @@ def plan() -> dict[str, str]:
     return found
 
 
-COMMANDS = {"pipelines.serve"}
+COMMANDS = {"pipelines.prepare", "pipelines.serve"}
 """Of the data path: they read their flags as the others do."""
 PLAN = plan()
 PLACES = {name: place for place, name in enumerate(reversed(PLAN))}
@@ -54,6 +54,7 @@ WITHOUT_TENSORFLOW = """alexnet_tf alexnet_tf.registration alexnet_tf.notebook a
     alexnet_tf.training.checkpoint alexnet_tf.training.converted alexnet_tf.training.stored
     alexnet_tf.weights.formats alexnet_tf.weights.partial
     alexnet_tf.figures.sheets alexnet_tf.figures.confusion
+    pipelines.prepare pipelines.packing.settings pipelines.packing.progress
     pipelines.config pipelines.typed pipelines.parallelism pipelines.machine""".split()
 
 

@@ -1,0 +1,1 @@
+"""Packing: from folders, archives and TFDS sets to shards of TFRecords."""

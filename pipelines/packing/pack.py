@@ -1,0 +1,222 @@
+"""Packs a data set: shard by shard into a directory that gets its name when it is whole."""
+
+import itertools
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from pipelines import kinds
+from pipelines.config import SQUARE_FIELDS
+from pipelines.decode import explain
+from pipelines.packing import examples
+from pipelines.packing.examples import Row
+from pipelines.packing.inventory import Inventory, Part
+from pipelines.packing.settings import Format, Packing
+from pipelines.packing.statistics import Sums, statistics
+from pipelines.packing.unfinished import Packed, Unfinished
+from pipelines.records import description
+from pipelines.records.description import Description, PackedSplit, Undecoded
+from pipelines.records.shards import shard_name
+
+COUNTED = ("train", description.WHOLE)
+"""Splits whose squares the statistics are of."""
+_NAMES = {kinds.JPEG: "JPEG", kinds.PNG: "PNG", kinds.BMP: "BMP"}
+_RECORD_BYTES = 400  # of a record and its line in the index, beside the picture
+_JPEG_PIXEL_BYTES = 0.5  # of photographs at quality 95; a rough guess is enough
+
+
+def pack(
+    packing: Packing, inventory: Inventory, progress: Callable[[int, int], None]
+) -> Description:
+    """Packs a data set, or goes on where a process before was killed.
+
+    Args:
+      packing: what is written where.
+      inventory: what there is.
+      progress: is called with the number of examples that are packed, and that of all.
+
+    Raises:
+      ValueError: the output is there already, was begun otherwise, or has no room.
+      OSError: the disk does not take it, or a picture could not be read for a reason outside it.
+    """
+    unfinished = Unfinished(packing.output)
+    try:
+        unfinished.settle(_settings(packing, inventory))
+        packed = _packed(packing, inventory, unfinished)
+        done = sum(one.shard.num_examples for one in itertools.chain(*packed.values()) if one)
+        total = sum(len(part.names) for part in inventory.parts.values())
+        _check_room(packing, inventory, 1 - done / total, unfinished)
+        progress(done, total)
+        for split, part in inventory.parts.items():
+            for first, last in _missing(packing, part, packed[split]):
+                for count in _pack_run(packing, inventory, unfinished, split, first, last):
+                    done += count
+                    progress(done, total)
+        unfinished.wait()
+        found = _description(packing, inventory, _packed(packing, inventory, unfinished))
+        unfinished.complete(description.to_text(found))
+        return found
+    finally:
+        unfinished.close()
+
+
+def _settings(packing: Packing, inventory: Inventory) -> dict:
+    """Lists all that decides on the bytes of the output."""
+    squares = {name: getattr(packing.inputs, name) for name in SQUARE_FIELDS}
+    digests = {split: part.source.digest for split, part in inventory.parts.items()}
+    settings = {"input": packing.input, "format": packing.format, "size": packing.size}
+    return settings | packing.about() | squares | {"digests": digests}
+
+
+def _shard_names(packing: Packing, split: str, part: Part) -> list[str]:
+    count = math.ceil(len(part.names) / packing.shard_examples)
+    return [shard_name(split, number, count) for number in range(count)]
+
+
+def _packed(
+    packing: Packing, inventory: Inventory, unfinished: Unfinished
+) -> dict[str, list[Packed | None]]:
+    """Finds out which shards of each split are complete."""
+    return {
+        split: [unfinished.packed(name) for name in _shard_names(packing, split, part)]
+        for split, part in inventory.parts.items()
+    }
+
+
+def _missing(packing: Packing, part: Part, packed: list[Packed | None]) -> Iterator[tuple]:
+    """Yields runs of examples whose shards are missing: the first, and the one after the last."""
+    for is_missing, shards in itertools.groupby(range(len(packed)), lambda x: packed[x] is None):
+        numbers = list(shards)
+        if is_missing:
+            first, last = (x * packing.shard_examples for x in (numbers[0], numbers[-1] + 1))
+            yield first, min(last, len(part.names))
+
+
+def _pack_run(
+    packing: Packing, inventory: Inventory, unfinished: Unfinished, split: str, first, last
+) -> Iterator[int]:
+    """Writes the shards of consecutive examples; yields how many examples came to be packed."""
+    part = inventory.parts[split]
+    names, is_counted = _shard_names(packing, split, part), split in COUNTED
+    writer = None
+    for batch in examples.rows(part.source, packing, is_counted, first, last):
+        for rows in _pieces(Row(*(column.numpy() for column in batch)), packing.shard_examples):
+            number, place = divmod(int(rows.index[0]), packing.shard_examples)
+            if place == 0:
+                sums = Sums(packing.inputs.resize) if is_counted else None
+                writer = unfinished.begin_shard(names[number], sums)
+            for place, index in enumerate(rows.index.tolist()):
+                if not rows.is_good[place]:
+                    writer.undecoded.append(_undecoded(packing, part, split, index))
+                row = Row(*(column[place] for column in rows))
+                record = _record(packing, inventory, part, index, row)
+                writer.add(record, part.num_bytes[index], part.labels[index], part.names[index])
+            if is_counted:
+                writer.sums.add_squares(rows.square[rows.is_good], rows.products[rows.is_good])
+            if index + 1 in (last, (number + 1) * packing.shard_examples):
+                unfinished.finish_shard(writer)
+            yield len(rows.index)
+
+
+def _pieces(rows: Row, shard_examples: int) -> Iterator[Row]:
+    """Cuts rows where a shard ends."""
+    shards = rows.index // shard_examples
+    for shard in np.unique(shards):
+        yield Row(*(column[shards == shard] for column in rows))
+
+
+def _record(packing: Packing, inventory: Inventory, part: Part, index: int, row: Row) -> bytes:
+    """Makes the record of an example."""
+    kind = "JPEG" if packing.makes_jpegs else "raw"
+    picture, size = row.jpeg, (packing.inputs.resize, packing.inputs.resize)
+    if packing.keeps_files:
+        picture, kind = _kept(part, index, row.is_good)
+        size = tuple(row.size.tolist())
+    elif packing.format == Format.RAW and row.is_good:
+        picture = row.square.tobytes()
+    if not row.is_good:
+        size = (0, 0)
+    label = part.labels[index]
+    text, name = os.fsencode(inventory.classes[label]), os.fsencode(part.names[index])
+    return examples.record(picture, kind, size, label, text, name)
+
+
+def _kept(part: Part, index: int, is_good: bool) -> tuple[bytes, str]:
+    """Reads a file, and names its format: empty where it has none that can be decoded."""
+    try:
+        picture = part.contents(index)
+    except OSError:
+        if is_good:
+            raise
+        return b"", ""
+    if is_good and len(picture) != part.num_bytes[index]:
+        raise OSError(
+            f"{part.source.name(index)!r} has {len(picture)} bytes, expected "
+            f"{part.num_bytes[index]}: it was changed while it was packed. Start again."
+        )
+    return picture, next((x for magic, x in _NAMES.items() if picture.startswith(magic)), "")
+
+
+def _undecoded(packing: Packing, part: Part, split: str, index: int) -> Undecoded:
+    """Finds out why a picture cannot be decoded."""
+    try:
+        reason = explain(part.source, index, packing.max_pixels)
+    except OSError as error:
+        raise OSError(
+            f"{part.source.name(index)!r} could not be read: {error}. Run the same command again: "
+            "it goes on from here."
+        ) from error
+    return Undecoded(split=split, index=index, name=part.names[index], reason=reason)
+
+
+def _check_room(
+    packing: Packing, inventory: Inventory, part_left: float, unfinished: Unfinished
+) -> None:
+    """Refuses to begin where the disk has less room than the rest will roughly take."""
+    parts = inventory.parts.values()
+    num_examples, side = sum(len(part.names) for part in parts), packing.inputs.resize
+    if packing.keeps_files:
+        num_bytes = sum(int(np.sum(part.num_bytes)) for part in parts)
+    else:
+        pixel_bytes = 3 if packing.format == Format.RAW else _JPEG_PIXEL_BYTES
+        num_bytes = num_examples * side**2 * pixel_bytes
+    needed = (num_bytes + num_examples * _RECORD_BYTES) * part_left
+    free = shutil.disk_usage(unfinished.path).free
+    if free < needed:
+        raise ValueError(
+            f"output={packing.output!r} has {free / 1e9:.1f} GB free, expected about "
+            f"{needed / 1e9:.1f} GB for the records. Make room, or name an --output on another "
+            "disk."
+        )
+
+
+def _description(
+    packing: Packing, inventory: Inventory, packed: dict[str, list[Packed]]
+) -> Description:
+    sums = Sums(packing.inputs.resize)
+    for one in itertools.chain(*packed.values()):
+        if one.sums:
+            sums.add(one.sums)
+    splits = {}
+    for split, part in inventory.parts.items():
+        splits[split] = PackedSplit(
+            num_examples=len(part.names),
+            class_counts=part.source.class_counts,
+            digest=part.source.digest,
+            shards=tuple(one.shard for one in packed[split]),
+        )
+    return Description(
+        format=packing.format,
+        size=None if packing.keeps_files else packing.size,
+        squares={name: getattr(packing.inputs, name) for name in SQUARE_FIELDS},
+        classes=inventory.classes,
+        splits=splits,
+        statistics=statistics(sums),
+        undecoded=tuple(itertools.chain(*(x.undecoded for x in itertools.chain(*packed.values())))),
+        left_out=inventory.left_out,
+        origin=packing.input,
+        settings=packing.about(),
+    )

@@ -1,0 +1,128 @@
+"""What can be set when a data set is packed. Imports no TensorFlow."""
+
+import dataclasses
+import enum
+from typing import Any
+
+from pipelines.config import (
+    SQUARE_FIELDS,
+    DataConfig,
+    InputConfig,
+    Orientation,
+    ResizeFilter,
+    ResizeRule,
+    check_megapixels,
+)
+from pipelines.typed import Typed
+
+ORIGINAL = "original"
+"""The size that keeps files as they are."""
+QUALITY = 95
+CHROMA = "4:2:0"
+"""Colors have half the resolution of brightness, as most JPEGs of photographs have them."""
+
+
+class Format(enum.StrEnum):
+    """How a picture is stored."""
+
+    JPEG = "jpeg"
+    RAW = "raw"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Packing(Typed):
+    """Packs pictures into shards of TFRecords, or checks a packed set.
+
+    --input=... --output=DIR packs: a folder, tar files, a set of TensorFlow Datasets. Killed at any
+    moment and started again, it goes on. --verify=DIR checks every record.
+    """
+
+    input: str = ""
+    """A folder (DIR/train/<class>/* and DIR/val/<class>/*, or DIR/<class>/*)."""
+    output: str = ""
+    """Directory to write; it must not be there yet, or be empty."""
+    verify: str = ""
+    """A packed directory: every record's checksum, picture and label are checked."""
+    format: Format = Format.JPEG
+    """jpeg, or raw: uint8 squares that need no decoding, side * side * 3 bytes each."""
+    size: int | str = InputConfig().resize
+    """Side of the squares in pixels, or original: each file's bytes as they are."""
+    resize_rule: ResizeRule = InputConfig().resize_rule
+    """As network.input.resize_rule: shorter_side cuts the central square, warp squeezes."""
+    resize_filter: ResizeFilter = InputConfig().resize_filter
+    """As network.input.resize_filter: area_cubic, bilinear (OpenCV's) or antialias (Pillow's)."""
+    orientation: Orientation = InputConfig().orientation
+    """As network.input.orientation: ignore, or apply what EXIF says; squares keep no EXIF."""
+    quality: int | None = None
+    """Of the JPEGs that are made of squares, 1 to 100; 95 unless it is set."""
+    shard_examples: int = 4096
+    """Examples in a shard; the last of a split may have fewer."""
+    max_megapixels: float = DataConfig().max_megapixels
+    """Pictures with more millions of pixels are not decoded; the report names them."""
+    workers: int = 0
+    """Threads that decode; 0 takes as many as there are processors. Changes no byte."""
+
+    def __post_init__(self):
+        """Refuses values outside their range, and what does not go together."""
+        super().__post_init__()
+        if bool(self.verify) == bool(self.input or self.output):
+            raise ValueError(
+                "expected either --input=... and --output=DIR, to pack, or --verify=DIR, to check "
+                "a packed set; see --help."
+            )
+        if not self.verify and not (self.input and self.output):
+            raise ValueError(
+                f"input={self.input!r}, output={self.output!r}: expected both. Say what is packed "
+                "and where to: --input=... --output=DIR."
+            )
+        if self.size != ORIGINAL and not (isinstance(self.size, int) and self.size >= 1):
+            raise ValueError(
+                f"size={self.size}: expected a number of pixels, at least 1, or {ORIGINAL}."
+            )
+        if self.size == ORIGINAL and self.format == Format.RAW:
+            raise ValueError(
+                "format=raw, size=original: expected squares of one size. Name it, as in "
+                "--size=256, or use --format=jpeg."
+            )
+        if self.quality is not None and not self.makes_jpegs:
+            raise ValueError(
+                f"quality={self.quality}: expected nothing with --format=raw or --size=original, "
+                "which make no JPEGs. Leave it out."
+            )
+        if not 1 <= self.jpeg_quality <= 100:
+            raise ValueError(f"quality={self.quality}: expected 1 to 100.")
+        self.at_least(1, "shard_examples")
+        self.at_least(0, "workers")
+        check_megapixels("max_megapixels", self.max_megapixels)
+
+    @property
+    def keeps_files(self) -> bool:
+        """Tells whether each file's bytes are stored as they are."""
+        return self.size == ORIGINAL
+
+    @property
+    def makes_jpegs(self) -> bool:
+        """Tells whether squares are encoded."""
+        return self.format == Format.JPEG and not self.keeps_files
+
+    @property
+    def jpeg_quality(self) -> int:
+        """Quality of the JPEGs that are made."""
+        return QUALITY if self.quality is None else self.quality
+
+    @property
+    def inputs(self) -> InputConfig:
+        """How squares are cut: those that are stored, or those of the statistics."""
+        side = InputConfig().resize if self.keeps_files else self.size
+        cut = {name: getattr(self, name) for name in SQUARE_FIELDS if name != "resize"}
+        return InputConfig(size=min(side, InputConfig().size), resize=side, **cut)
+
+    @property
+    def max_pixels(self) -> int:
+        """The most pixels that a picture may have."""
+        return int(self.max_megapixels * 1e6)
+
+    def about(self) -> dict[str, Any]:
+        """What else decides on the bytes of the records, by name."""
+        jpeg = {"quality": self.jpeg_quality, "chroma": CHROMA} if self.makes_jpegs else {}
+        return jpeg | {name: getattr(self, name) for name in ("shard_examples", "max_megapixels")}

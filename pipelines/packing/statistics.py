@@ -1,0 +1,98 @@
+"""Mean image and principal colors of squares, exact: sums of whole numbers, divided at the end."""
+
+import base64
+
+import numpy as np
+import tensorflow as tf
+
+from pipelines.records.description import Statistics
+
+_EXACT_PIXELS = 256
+"""The products of so many pairs of levels have a sum that float32 holds exactly: below 2**24."""
+
+
+def products(square: tf.Tensor) -> tf.Tensor:
+    """Sums the products of each two channels over all pixels of a square, inside a graph.
+
+    Args:
+      square: uint8 [R, R, 3].
+
+    Returns:
+      int64 [3, 3].
+    """
+    pixels = tf.reshape(tf.cast(square, tf.float32), [-1, 3])
+    num_pixels = tf.shape(pixels)[0]
+    pixels = tf.pad(pixels, [[0, -num_pixels % _EXACT_PIXELS], [0, 0]])
+    groups = tf.reshape(pixels, [-1, _EXACT_PIXELS, 3])
+    sums = tf.matmul(groups, groups, transpose_a=True)
+    return tf.reduce_sum(tf.cast(sums, tf.int64), axis=0)
+
+
+class Sums:
+    """Sums over squares; those of several shards are added.
+
+    Attributes:
+      num_examples: squares that were counted.
+      pixels: int64 [R, R, 3], of the levels at each place.
+      products: int64 [3, 3], of the products of each two channels over all pixels.
+    """
+
+    def __init__(self, side: int):
+        """Begins with nothing."""
+        self.num_examples = 0
+        self.pixels = np.zeros((side, side, 3), np.int64)
+        self.products = np.zeros((3, 3), np.int64)
+
+    def add_squares(self, squares: np.ndarray, products: np.ndarray) -> None:
+        """Adds squares, uint8 [n, R, R, 3], at most 257 of them, and their products [n, 3, 3]."""
+        self.num_examples += len(squares)
+        self.pixels += squares.sum(axis=0, dtype=np.uint16)
+        self.products += products.sum(axis=0)
+
+    def add(self, other: "Sums") -> None:
+        """Adds the sums over other squares."""
+        self.num_examples += other.num_examples
+        self.pixels += other.pixels
+        self.products += other.products
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Gives the sums by name, to be stored."""
+        counted = np.int64(self.num_examples)
+        return {"num_examples": counted, "pixels": self.pixels, "products": self.products}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Sums":
+        """Takes the sums out of what was stored."""
+        sums = cls(len(arrays["pixels"]))
+        sums.num_examples = int(arrays["num_examples"])
+        sums.pixels, sums.products = arrays["pixels"], arrays["products"]
+        return sums
+
+
+def statistics(sums: Sums) -> Statistics | None:
+    """Computes what stands in dataset.json; None where no square was counted."""
+    if not sums.num_examples:
+        return None
+    side = len(sums.pixels)
+    num_pixels = sums.num_examples * side**2
+    totals = [int(x) for x in sums.pixels.sum(axis=(0, 1))]
+    # In whole numbers up to the division: the difference is small against its terms.
+    covariance = [
+        [
+            (num_pixels * int(sums.products[i, j]) - totals[i] * totals[j]) / num_pixels**2
+            for j in range(3)
+        ]
+        for i in range(3)
+    ]
+    variances, vectors = np.linalg.eigh(covariance)
+    axes = vectors.T[::-1]
+    axes = [axis * np.sign(axis[np.argmax(np.abs(axis))]) for axis in axes]  # -axis is one as well
+    mean_image = (sums.pixels / sums.num_examples).astype("<f4")
+    return Statistics(
+        num_examples=sums.num_examples,
+        side=side,
+        rgb_mean=tuple(total / num_pixels for total in totals),
+        color_axes=tuple(tuple(map(float, axis)) for axis in axes),
+        color_stdevs=tuple(float(max(x, 0.0)) ** 0.5 for x in variances[::-1]),
+        mean_image=base64.b64encode(mean_image.tobytes()).decode(),
+    )

@@ -1,0 +1,250 @@
+"""A packed set until it is whole: shard after shard, in a directory under another name.
+
+A shard is complete when the file `.partial` beside it is there, which holds what dataset.json will
+say of it and its part of the statistics. All of it has reached the disk by then, so a packing that
+was killed goes on at the first shard without one.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import io
+import json
+import os
+import pathlib
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from pipelines import files
+from pipelines.decode import last_words
+from pipelines.packing.statistics import Sums
+from pipelines.records import description, index
+from pipelines.records.description import Shard, Undecoded
+from pipelines.records.shards import FRAME_BYTES
+
+SUFFIX = ".unfinished"
+_SETTINGS = "settings.json"
+_PARTIAL = ".partial"
+_PART_BYTES = 1 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Packed:
+    """A shard that is complete."""
+
+    shard: Shard
+    undecoded: tuple[Undecoded, ...]
+    sums: Sums | None
+
+
+class Unfinished:
+    """The directory that a set is packed in; it has its lock until `close`."""
+
+    def __init__(self, output: str):
+        """Makes the directory, or takes one that was left.
+
+        Raises:
+          ValueError: `output` is there already, another process is at work, or nothing can be
+            written there.
+        """
+        self._output = pathlib.Path(os.path.abspath(output))
+        self.path = self._output.with_name(self._output.name + SUFFIX)
+        self._check_output(output)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self.path, os.O_RDONLY)
+        except OSError as error:
+            raise ValueError(
+                f"output={output!r} cannot be written: {error.strerror}. Expected a place that "
+                "this user may write; name another with --output."
+            ) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_same = os.path.samestat(os.fstat(self._lock), os.stat(self.path))
+        except OSError:
+            is_same = False  # another process has it, or has just given it its name
+        if not is_same:
+            os.close(self._lock)
+            raise ValueError(
+                f"output={output!r} is being packed by another process; expected one at a time. "
+                "Wait for it, or name another --output."
+            )
+        self._finisher, self._finishing = ThreadPoolExecutor(1), None
+
+    def _check_output(self, output: str) -> None:
+        if not os.path.lexists(self._output):
+            return
+        if not self._output.is_dir() or any(self._output.iterdir()):
+            raise ValueError(
+                f"output={output!r} is there already; expected a directory that is empty or not "
+                "there yet. Remove it, or name another --output."
+            )
+
+    def settle(self, settings: dict[str, Any]) -> None:
+        """Writes down what is packed and how, or compares it with what was.
+
+        Raises:
+          ValueError: other pictures or settings were begun here.
+        """
+        path = self.path / _SETTINGS
+        settings = json.loads(json.dumps(settings))  # tuples become lists
+        before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        if before is None:
+            for leftover in self.path.iterdir():
+                leftover.unlink()
+            files.write_text(path, json.dumps(settings, indent=1))
+        elif before != settings:
+            names = [name for name in settings if before.get(name) != settings[name]]
+            changed = "; ".join(f"{x}: {before.get(x)} -> {settings[x]}" for x in names)
+            raise ValueError(
+                f"{str(self.path)!r} was begun otherwise: {changed}. Expected the same, to go on. "
+                "Use it, or remove that directory to begin anew."
+            )
+
+    def packed(self, name: str) -> Packed | None:
+        """Says what is known of a shard; None where it is not complete."""
+        try:
+            with np.load(self.path / (name + _PARTIAL), allow_pickle=False) as arrays:
+                about = json.loads(str(arrays["about"]))
+                sums = Sums.from_arrays(arrays) if "pixels" in arrays else None
+        except FileNotFoundError:
+            return None
+        undecoded = tuple(Undecoded(**one) for one in about["undecoded"])
+        return Packed(Shard(**about["shard"]), undecoded, sums)
+
+    def begin_shard(self, name: str, sums: Sums | None) -> "ShardWriter":
+        """Opens a new shard; `sums` is where its squares are added to.
+
+        Raises:
+          OSError: the disk does not take it.
+        """
+        return ShardWriter(self.path, name, sums)
+
+    def finish_shard(self, writer: "ShardWriter") -> None:
+        """Brings a shard to the disk while the next one is being made."""
+        self.wait()
+        self._finishing: Future | None = self._finisher.submit(writer.finish)
+
+    def wait(self) -> None:
+        """Waits for the shard that is on its way to the disk.
+
+        Raises:
+          OSError: the disk does not take it.
+        """
+        if self._finishing:
+            self._finishing.result()
+            self._finishing = None
+
+    def complete(self, text: str) -> None:
+        """Writes dataset.json, removes what was only needed on the way, and gives the set its name.
+
+        Raises:
+          OSError: the disk does not take it.
+        """
+        with _writing(self._output):
+            files.write_text(self.path / description.FILE, text)
+            for leftover in [*self.path.glob(f"*{_PARTIAL}"), self.path / _SETTINGS]:
+                leftover.unlink(missing_ok=True)
+            files.sync_directory(self.path)
+            self.path.rename(self._output)  # an empty directory there gives way
+            files.sync_directory(self._output.parent)
+
+    def close(self) -> None:
+        """Lets another process in."""
+        self._finisher.shutdown()
+        os.close(self._lock)
+
+
+class ShardWriter:
+    """Writes one shard, under another name until it is complete."""
+
+    def __init__(self, folder: pathlib.Path, name: str, sums: Sums | None):
+        """Opens the file.
+
+        Args:
+          folder: where it goes.
+          name: of the shard.
+          sums: where squares are added to; None where they are not counted.
+        """
+        self._place, self.sums = folder / name, sums
+        self._unfinished = folder / f".{name}"
+        self._columns: list[tuple[int, int, int, str]] = []
+        self._offset = 0
+        self.undecoded: list[Undecoded] = []
+        with _writing(self._place):
+            self._writer = tf.io.TFRecordWriter(os.fsencode(self._unfinished))
+
+    def add(self, record: bytes, num_bytes: int, label: int, name: str) -> None:
+        """Adds a record and its line in the index.
+
+        Raises:
+          OSError: the disk does not take it.
+        """
+        self._columns.append((self._offset, num_bytes, label, name))
+        self._offset += len(record) + FRAME_BYTES
+        with _writing(self._place):
+            self._writer.write(record)
+
+    def finish(self) -> None:
+        """Brings shard, index and what is known of it to the disk.
+
+        Raises:
+          OSError: the disk does not take it.
+        """
+        with _writing(self._place):
+            self._writer.close()
+            shard_digest, num_bytes = _synced(self._unfinished)
+            if num_bytes != self._offset:
+                raise OSError(f"{num_bytes} of {self._offset} bytes were written")
+            self._unfinished.rename(self._place)
+            rows = index.to_bytes(index.make(*zip(*self._columns, strict=True)))
+            files.write_bytes(self._beside(index.SUFFIX), rows)
+            shard = Shard(
+                name=self._place.name,
+                num_examples=len(self._columns),
+                num_bytes=num_bytes,
+                sha256=shard_digest,
+                index_sha256=hashlib.sha256(rows).hexdigest(),
+            )
+            files.write_bytes(self._beside(_PARTIAL), self._partial(shard))
+
+    def _partial(self, shard: Shard) -> bytes:
+        undecoded = [dataclasses.asdict(one) for one in self.undecoded]
+        about = {"shard": dataclasses.asdict(shard), "undecoded": undecoded}
+        contents = io.BytesIO()
+        arrays = self.sums.to_arrays() if self.sums else {}
+        np.savez(contents, about=np.array(json.dumps(about)), **arrays)
+        return contents.getvalue()
+
+    def _beside(self, suffix: str) -> pathlib.Path:
+        return self._place.with_name(self._place.name + suffix)
+
+
+def _synced(path: pathlib.Path) -> tuple[str, int]:
+    """Brings a file to the disk; returns its SHA-256 and its length."""
+    digest, num_bytes = hashlib.sha256(), 0
+    with open(path, "rb") as file:
+        while part := file.read(_PART_BYTES):
+            digest.update(part)
+            num_bytes += len(part)
+        os.fsync(file.fileno())
+    return digest.hexdigest(), num_bytes
+
+
+@contextlib.contextmanager
+def _writing(path: pathlib.Path) -> Iterator[None]:
+    """Turns what the system and TensorFlow say of a file that is written into one sentence."""
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        is_ours = isinstance(error, OSError)
+        reason = (error.strerror or error) if is_ours else last_words(error)
+        raise OSError(
+            f"{str(path)!r} could not be written: {reason}. Make room or permit writing, and run "
+            "the same command again: it goes on from here."
+        ) from error
