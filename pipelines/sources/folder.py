@@ -4,13 +4,15 @@ import dataclasses
 import functools
 import hashlib
 import os
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from pipelines import host
 from pipelines.sources import labels
-from pipelines.sources.layout import SPLITS, Layout, first_names, look, nearest
+from pipelines.sources.layout import DISK, SPLITS, Layout, first_names, look, nearest
+from pipelines.sources.trees import Tree
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,32 +74,41 @@ def folder(root: str, split: str, held_out: float, classes: tuple[str, ...] = ()
       ValueError: there is no such folder, no picture, a class without one, or fewer than two
         classes in it; train and val have different ones; or one is not one of `classes`.
     """
-    layout = look(root)
-    if not layout.num_pictures:
-        raise ValueError(
-            f"data.source='folder:{root}': no picture in it; expected {root}/train/<class>/"
-            f"<file>.jpg and {root}/val/<class>/<file>.jpg, or {root}/<class>/<file>.jpg."
-            f"{nearest(root)}"
-        )
+    layout = look_for_pictures(root)
     files = _files(layout, split, held_out)
     if classes:
-        found = sorted({_class_of(file) for file in files})
+        found = sorted({class_of(file) for file in files})
         advice = "Rename the folders, or move them elsewhere."
         labels.check_known(f"data.source='folder:{root}'", found, classes, advice)
     else:
-        classes = _classes(root, layout)
+        classes = classes_of(root, layout)
     if not files:
         raise ValueError(_no_files(root, split))
     places = {name: place for place, name in enumerate(classes)}
     return FolderSource(
         root,
         tuple(files),
-        tuple(places[_class_of(file)] for file in files),
+        tuple(places[class_of(file)] for file in files),
         tuple(classes),
-        _digest(root, files),
+        digest_of(files, [_size(os.path.join(root, file)) for file in files]),
         layout.num_pictures,
         _remark(root, layout.left_out),
     )
+
+
+def look_for_pictures(root: str, tree: Tree = DISK) -> Layout:
+    """Finds what lies in a folder.
+
+    Raises:
+      ValueError: as `look` does, or there is no picture in it.
+    """
+    layout = look(root, tree)
+    if not layout.num_pictures:
+        raise ValueError(
+            f"{tree.called(root)}: no picture in it; expected {root}/train/<class>/<file>.jpg and "
+            f"{root}/val/<class>/<file>.jpg, or {root}/<class>/<file>.jpg.{nearest(root, tree)}"
+        )
+    return layout
 
 
 def _files(layout: Layout, split: str, held_out: float) -> list[str]:
@@ -111,25 +122,34 @@ def _files(layout: Layout, split: str, held_out: float) -> list[str]:
     return [file for file in whole if (_hash(file) < held_out) == (split == "val")]
 
 
-def _class_of(file: str) -> str:
+def class_of(file: str) -> str:
+    """Names the class of a picture, given its path."""
     return file.split("/")[-2]
 
 
-def _classes(root: str, layout: Layout) -> list[str]:
-    """Lists the classes: two or more, and the same in each split."""
-    found = [{_class_of(file) for file in files} for files in layout.pictures.values()]
+def classes_of(root: str, layout: Layout, tree: Tree = DISK) -> list[str]:
+    """Lists the classes: two or more, and the same in each split.
+
+    Args:
+      root: the folder.
+      layout: what lies in it.
+      tree: where it lies.
+
+    Raises:
+      ValueError: train and val have different classes, or there is only one.
+    """
+    found = [{class_of(file) for file in files} for files in layout.pictures.values()]
     odd = sorted(found[0] ^ found[-1])
     if odd:
         raise ValueError(
-            f"data.source='folder:{root}': {odd[0]!r} and {len(odd) - 1} more classes have "
-            "pictures in only one of train and val; expected the same classes in both. To hold "
-            f"out a part of the training pictures use folder:{root}/train."
+            f"{tree.called(root)}: {odd[0]!r} and {len(odd) - 1} more classes have pictures in "
+            "only one of train and val; expected the same classes in both. To hold out a part of "
+            f"the training pictures use folder:{root}/train."
         )
     classes = sorted(found[0])
     if len(classes) < 2:
         raise ValueError(
-            f"data.source='folder:{root}': only one class, {classes[0]!r}; expected a folder for "
-            "each."
+            f"{tree.called(root)}: only one class, {classes[0]!r}; expected a folder for each."
         )
     return classes
 
@@ -158,11 +178,14 @@ def _hash(file: str) -> float:
     return int.from_bytes(hashlib.sha256(os.fsencode(file)).digest()[:8]) / 2**64
 
 
-def _digest(root: str, files: list[str]) -> str:
-    """Digests names and sizes; a file whose size cannot be read counts as empty."""
+def digest_of(files: Sequence[str], sizes: Sequence[int]) -> str:
+    """Digests the names and sizes of a split's files."""
     digest = hashlib.sha256()
-    for file in files:
-        path = os.path.join(root, file)
-        num_bytes = os.path.getsize(path) if os.path.exists(path) else 0
+    for file, num_bytes in zip(files, sizes, strict=True):
         digest.update(os.fsencode(file) + f"\0{num_bytes}\n".encode())
     return digest.hexdigest()
+
+
+def _size(path: str) -> int:
+    """Looks up the size of a file; one that cannot be read counts as empty."""
+    return os.path.getsize(path) if os.path.exists(path) else 0

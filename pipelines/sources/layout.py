@@ -6,6 +6,9 @@ What a folder holds decides, not what it is called: a `train` with class folders
 
 import dataclasses
 import os
+from collections.abc import Iterator
+
+from pipelines.sources.trees import Disk, Tree
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
 """Files that end so are pictures, unopened: the decoder names those that are not. All others are
@@ -20,6 +23,7 @@ _LITTER = ("__MACOSX", "lost+found", "@eaDir", "$RECYCLE.BIN", "System Volume In
 _OURS = ({"config.json", "data.json"}, {"classes.txt", "weights"}, {"saved_model.pb"})
 """Names in a run, in converted weights, in an export; a run that failed at once has its lock."""
 _NUM_NAMED = 5
+DISK = Disk()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,30 +41,34 @@ class Layout:
         return sum(map(len, self.pictures.values()))
 
 
-def look(root: str) -> Layout:
+def look(root: str, tree: Tree = DISK) -> Layout:
     """Finds the splits, classes and pictures of a folder.
+
+    Args:
+      root: the folder.
+      tree: where it lies.
 
     Raises:
       ValueError: there is no such folder, it may not be read, it is ambiguous, or a class has
         files but no picture among them.
     """
-    if not os.path.isdir(root):
+    if not tree.is_folder(root):
         raise ValueError(
-            f"{_place(root)}: there is no such folder; expected one that holds train/<class>/* "
-            "and val/<class>/*, or just <class>/*."
+            f"{tree.called(root)}: there is no such folder; expected one that holds "
+            "train/<class>/* and val/<class>/*, or just <class>/*."
         )
-    top = _contents(root)
-    inside = {name: _contents(os.path.join(root, name)) for name in top.folders}
-    splits = _splits(root, inside)
+    top = _contents(tree, root)
+    inside = {name: _contents(tree, os.path.join(root, name)) for name in top.folders}
+    splits = _splits(tree, root, inside)
     found, left_out = {}, list(top.pictures)
     if not splits:
-        found[""], rest = _classes(root, "", inside)
+        found[""], rest = _classes(tree, root, "", inside)
         left_out += rest
     for split in splits:
         folders = inside.pop(split)
         below = os.path.join(root, split)
-        classes = {name: _contents(os.path.join(below, name)) for name in folders.folders}
-        found[split], rest = _classes(root, f"{split}/", classes)
+        classes = {name: _contents(tree, os.path.join(below, name)) for name in folders.folders}
+        found[split], rest = _classes(tree, root, f"{split}/", classes)
         left_out += [f"{split}/{name}" for name in folders.pictures] + rest
     if splits:
         left_out += [f"{name}/" for name in inside if name not in _LITTER]
@@ -77,6 +85,7 @@ def first_names(names: list[str]) -> str:
 class _Contents:
     """The visible names in one folder."""
 
+    tree: Tree
     path: str
     pictures: list[str]
     files: list[str]
@@ -90,35 +99,34 @@ class _Contents:
 
     def has_classes(self) -> bool:
         """Tells whether a folder in it holds pictures."""
-        paths = (os.path.join(self.path, name) for name in self.folders)
-        return any(_contents(path).pictures for path in paths)
+        return any(contents.pictures for contents in self.inner())
+
+    def inner(self) -> Iterator["_Contents"]:
+        """Lists its folders, one after another."""
+        for name in self.folders:
+            yield _contents(self.tree, os.path.join(self.path, name))
 
 
-def _contents(path: str) -> _Contents:
+def _contents(tree: Tree, path: str) -> _Contents:
     """Lists one folder, without what lies deeper."""
     pictures, files, folders = [], [], []
     try:
-        with os.scandir(path) as entries:
-            visible = [entry for entry in entries if not entry.name.startswith(".")]
+        visible = [entry for entry in tree.list_folder(path) if not entry[0].startswith(".")]
     except OSError as error:
         raise _unreadable(path, error) from error
-    for entry in sorted(visible, key=lambda entry: entry.name):
-        # An entry knows without another look at the disk whether it is a folder; a link does not.
-        is_folder = os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
-        kind = folders if is_folder else pictures if _is_picture(entry.path) else files
-        kind.append(entry.name)
-    return _Contents(path, pictures, files, folders)
+    for name, is_folder in sorted(visible):
+        inner = os.path.join(path, name)
+        kind = folders if is_folder else pictures if _is_picture(tree, inner) else files
+        kind.append(name)
+    return _Contents(tree, path, pictures, files, folders)
 
 
-def _is_picture(path: str) -> bool:
+def _is_picture(tree: Tree, path: str) -> bool:
     """Tells whether a file's name or, where that says nothing, its first bytes are a picture's."""
     if path.lower().endswith(SUFFIXES):
         return True
-    if not os.path.isfile(path):
-        return False  # a link that leads nowhere, a pipe
     try:
-        with open(path, "rb") as file:
-            head = file.read(18)
+        head = tree.head(path, 18)
     except OSError as error:
         raise _unreadable(path, error) from error
     is_bmp = head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in range(12, 256)
@@ -126,7 +134,7 @@ def _is_picture(path: str) -> bool:
     return is_bmp or is_webp or head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8"))
 
 
-def _splits(root: str, inside: dict[str, _Contents]) -> list[str]:
+def _splits(tree: Tree, root: str, inside: dict[str, _Contents]) -> list[str]:
     """Tells which of train and val are splits: none where the folder itself holds the classes.
 
     Raises:
@@ -137,24 +145,27 @@ def _splits(root: str, inside: dict[str, _Contents]) -> list[str]:
     if not splits:
         if rivals and set(rivals) & set(SPLITS) and all(x.lower() in _MEANT for x in rivals):
             raise ValueError(
-                f"{_place(root)}: expected a folder for each class in {first_names(rivals)}, found "
-                "pictures. Sort them into train/<class>/ and val/<class>/."
+                f"{tree.called(root)}: expected a folder for each class in "
+                f"{first_names(rivals)}, found pictures. Sort them into train/<class>/ and val/<class>/."
             )
         return []
     rivals = [name for name in rivals if name in SPLITS or name.lower() not in _MEANT]
     if len(splits) == 1 and rivals:
         raise ValueError(
-            f"{_place(root)} may be meant in two ways: {splits[0]!r} holds class folders, as a "
-            f"split does, and {first_names(rivals)} beside it pictures, as a class does. Expected "
+            f"{tree.called(root)} may be meant in two ways: {splits[0]!r} holds class folders, "
+            f"as a split does, and {first_names(rivals)} beside it pictures, as a class does. Expected "
             f"one of the two: move one of them elsewhere, or name folder:{root}/{splits[0]}."
         )
     return splits
 
 
-def _classes(root: str, above: str, folders: dict[str, _Contents]) -> tuple[list[str], list[str]]:
+def _classes(
+    tree: Tree, root: str, above: str, folders: dict[str, _Contents]
+) -> tuple[list[str], list[str]]:
     """Lists the pictures <class>/<file> of a folder of classes, and what is left out.
 
     Args:
+      tree: where it lies.
       root: the whole folder.
       above: the path from `root` to the classes: "" or such as "train/".
       folders: by name.
@@ -176,8 +187,8 @@ def _classes(root: str, above: str, folders: dict[str, _Contents]) -> tuple[list
         else:
             only = f"only {first_names(rest)}" if rest else "it is empty"
             raise ValueError(
-                f"{_place(root)}: no picture in the class folder {here!r}, {only}; expected JPEG, "
-                "PNG or BMP files right in it. Put them there, or remove the folder if it is no "
+                f"{tree.called(root)}: no picture in the class folder {here!r}, {only}; expected "
+                "JPEG, PNG or BMP files right in it. Put them there, or remove the folder if it is no "
                 "class."
             )
     return sorted(pictures), left_out
@@ -187,24 +198,21 @@ def _is_no_class(name: str, contents: _Contents) -> bool:
     """Tells whether a folder without pictures is no class: litter, a run, an export, or runs."""
     if name in _LITTER or contents.is_ours():
         return True
-    return bool(contents.folders and not contents.files and not _has_pictures_below(contents.path))
+    return bool(contents.folders and not contents.files and not _has_pictures_below(contents))
 
 
-def _has_pictures_below(path: str) -> bool:
+def _has_pictures_below(contents: _Contents) -> bool:
     """Tells whether a folder holds pictures at any depth, other than in runs and exports."""
-    for folder, inner, _ in os.walk(path):
-        contents = _contents(folder)
-        if contents.is_ours():
-            inner.clear()
-        elif contents.pictures:
-            return True
-    return False
+    if contents.is_ours():
+        return False
+    inner = (x for x in contents.inner() if not x.tree.is_link(x.path))  # links may lead in circles
+    return bool(contents.pictures) or any(map(_has_pictures_below, inner))
 
 
-def nearest(root: str) -> str:
+def nearest(root: str, tree: Tree = DISK) -> str:
     """Suggests what was meant by a folder without pictures: a sentence, or ""."""
-    top = _contents(root)
-    inside = {name: _contents(os.path.join(root, name)) for name in top.folders}
+    top = _contents(tree, root)
+    inside = {name: _contents(tree, os.path.join(root, name)) for name in top.folders}
     holders = [
         name
         for name, contents in inside.items()
@@ -217,10 +225,6 @@ def nearest(root: str) -> str:
     if holders:
         return f" Perhaps folder:{root}/{holders[0]} is meant."
     return f" Sort {first_names(top.pictures)} into such folders." if top.pictures else ""
-
-
-def _place(root: str) -> str:
-    return f"data.source='folder:{root}'"
 
 
 def _unreadable(path: str, error: OSError) -> ValueError:

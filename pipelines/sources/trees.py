@@ -1,0 +1,70 @@
+"""Folders and files by path: those of the file system, or of anything else that has such names.
+
+No TensorFlow.
+"""
+
+import os
+from typing import Protocol
+
+
+class Tree(Protocol):
+    """Where a data set lies."""
+
+    def called(self, root: str) -> str:
+        """Names a folder in messages, as one types it."""
+        ...
+
+    def is_folder(self, path: str) -> bool:
+        """Tells whether there is such a folder."""
+        ...
+
+    def is_link(self, path: str) -> bool:
+        """Tells whether a name leads to another one."""
+        ...
+
+    def list_folder(self, path: str) -> list[tuple[str, bool]]:
+        """Lists the names in a folder, and whether each is a folder.
+
+        Raises:
+          OSError: it cannot be read.
+        """
+        ...
+
+    def head(self, path: str, num_bytes: int) -> bytes:
+        """Reads the first bytes of a file; none of what is no file, such as a pipe.
+
+        Raises:
+          OSError: it cannot be read.
+        """
+        ...
+
+
+class Disk:
+    """The file system."""
+
+    def called(self, root: str) -> str:
+        """Names a folder in messages."""
+        return f"data.source='folder:{root}'"
+
+    def is_folder(self, path: str) -> bool:
+        """Tells whether there is such a folder."""
+        return os.path.isdir(path)
+
+    def is_link(self, path: str) -> bool:
+        """Tells whether a name leads to another one."""
+        return os.path.islink(path)
+
+    def list_folder(self, path: str) -> list[tuple[str, bool]]:
+        """Lists the names in a folder, and whether each is a folder."""
+        with os.scandir(path) as entries:
+            # Known without another look at the disk, but for links.
+            return [
+                (x.name, os.path.isdir(x.path) if x.is_symlink() else x.is_dir()) for x in entries
+            ]
+
+    def head(self, path: str, num_bytes: int) -> bytes:
+        """Reads the first bytes of a file."""
+        if not os.path.isfile(path):
+            return b""  # a link that leads nowhere, a pipe
+        with open(path, "rb") as file:
+            return file.read(num_bytes)
