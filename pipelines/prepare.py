@@ -4,6 +4,7 @@ Or checks a packed one: --verify=DIR. The last line of standard output is one JS
 (BUILD.md, "JSON").
 """
 
+import dataclasses
 import json
 import sys
 import time
@@ -13,6 +14,8 @@ from alexnet_tf.command_line import flags
 from alexnet_tf.errors import RunFailed, UserError
 from pipelines.packing.settings import Packing
 
+MOST_PROBLEMS = 100
+"""That --verify names."""
 NAMED = 5
 """Of what the report has, so many of a kind are named on standard error."""
 
@@ -21,7 +24,7 @@ def main(argv: Sequence[str]) -> int:
     """Runs the command and returns its exit code."""
     packing = flags.parse(argv, Packing).arguments
     try:
-        return _pack(packing)
+        return _verify(packing) if packing.verify else _pack(packing)
     except ValueError as error:
         raise UserError(str(error)) from error
     except OSError as error:
@@ -29,13 +32,11 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _pack(packing: Packing) -> int:
-    from pipelines.packing.inventory import take_inventory  # TensorFlow starts only here
-    from pipelines.packing.pack import pack
+    from pipelines.packing.pack import pack  # TensorFlow starts only here
     from pipelines.packing.progress import Progress
 
-    inventory = take_inventory(packing)
     began = time.monotonic()
-    found = pack(packing, inventory, Progress("packed"))
+    found = pack(packing, Progress("packed"), lambda text: print(text, file=sys.stderr))
     seconds = time.monotonic() - began
     num_examples = sum(split.num_examples for split in found.splits.values())
     _report("cannot be decoded", [(one.name, one.reason) for one in found.undecoded])
@@ -54,6 +55,28 @@ def _pack(packing: Packing) -> int:
     }
     print(json.dumps(result), flush=True)
     return 0
+
+
+def _verify(packing: Packing) -> int:
+    from pipelines.packing.progress import Progress
+    from pipelines.packing.verify import verify
+
+    found, problems = verify(packing.verify, Progress("checked"), packing.workers)
+    for problem in problems[:MOST_PROBLEMS]:
+        print(problem, file=sys.stderr)
+    if len(problems) > MOST_PROBLEMS:
+        print(f"and {len(problems) - MOST_PROBLEMS:,} more", file=sys.stderr)
+    shards = [shard for split in found.splits.values() for shard in split.shards]
+    result = {
+        "verify": packing.verify,
+        "examples": {name: split.num_examples for name, split in found.splits.items()},
+        "num_shards": len(shards),
+        "undecoded": len(found.undecoded),
+        "num_problems": len(problems),
+        "problems": [dataclasses.asdict(problem) for problem in problems[:MOST_PROBLEMS]],
+    }
+    print(json.dumps(result), flush=True)
+    return flags.EXIT_FAILED if problems else 0
 
 
 def _report(what: str, found: Sequence[tuple[str, str]]) -> None:

@@ -1,32 +1,53 @@
 """What there is to pack: splits, their examples in order, and what is left out."""
 
+import bz2
 import dataclasses
+import functools
+import gzip
+import lzma
 import os
+import pathlib
+import tempfile
+import zlib
 from collections.abc import Callable, Sequence
+from typing import BinaryIO
 
+import numpy as np
+import tensorflow as tf
+
+from pipelines.packing.archives import Archive
+from pipelines.packing.labels import read_labels
 from pipelines.packing.settings import Packing
 from pipelines.records.description import WHOLE
-from pipelines.source import Source
-from pipelines.sources.folder import folder
-from pipelines.sources.layout import look
+from pipelines.source import Reader
+from pipelines.sources.folder import (
+    FolderSource,
+    class_of,
+    classes_of,
+    digest_of,
+    look_for_pictures,
+)
+from pipelines.sources.layout import DISK, SPLITS, SUFFIXES
+from pipelines.sources.trees import Tree
 
 
 @dataclasses.dataclass(frozen=True)
 class Part:
     """The examples of one split, in the order and with the numbers that `folder:` gives them."""
 
-    source: Source
     names: Sequence[str]
     """Paths below the whole folder."""
-    labels: Sequence[int]
-    num_bytes: Sequence[int]
-    """Of each file; 0 where it cannot be known."""
+    labels: np.ndarray
+    """int32 [n]."""
+    num_bytes: np.ndarray
+    """int64 [n], of each file; 0 where it cannot be known."""
+    digest: str
+    """Of names and sizes, as `folder:` has it."""
+    reader: Reader
     contents: Callable[[int], bytes]
-    """Reads a file by index.
-
-    Raises:
-      OSError: it cannot be read.
-    """
+    """Reads a file by index, as `reader` does inside a graph; raises OSError."""
+    called: Callable[[int], str]
+    """Names an example in messages."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,34 +61,91 @@ class Inventory:
     """Name and reason of what is no example."""
 
 
-def take_inventory(packing: Packing) -> Inventory:
+def take_inventory(
+    packing: Packing, scratch: pathlib.Path, say: Callable[[str], None]
+) -> Inventory:
     """Lists what `input` names.
+
+    Args:
+      packing: says what it is.
+      scratch: a folder on the disk of the output, for archives that have to be decompressed.
+      say: is called with a sentence before work that takes a while.
 
     Raises:
       ValueError: there is nothing to pack, or not as it is expected.
+      OSError: the disk does not take what has to be decompressed.
     """
-    return _folder(packing.input)
+    typed = packing.input
+    if os.path.isdir(typed):
+        if packing.labels:
+            raise ValueError(
+                f"labels={packing.labels!r}: expected nothing with a folder, whose own folders say "
+                "what is in them. Leave it out."
+            )
+        say(f"listing {typed}")
+        return _inventory(typed, DISK, functools.partial(_folder_part, typed))
+    mounts = _mounts(typed)
+    archive = Archive(typed)
+    for mount, path in mounts.items():
+        say(f"listing {path}")
+        archive.add(path, open_tar(path, scratch, say), mount)
+    if packing.labels:
+        _sort(archive, packing, [*mounts])
+    return _inventory("", archive, functools.partial(_archive_part, archive))
 
 
-def _folder(root: str) -> Inventory:
-    layout = look(root)
-    parts = {}
-    for name in layout.pictures or (WHOLE,):
-        source = folder(root, name or WHOLE, held_out=0.1)
-        sizes = [_size(source.name(index)) for index in range(source.num_examples)]
-        parts[name or WHOLE] = Part(
-            source, source.files, source.labels, sizes, _reader(source.name)
+def _mounts(typed: str) -> dict[str, str]:
+    """Splits train=FILE,val=FILE into its parts; a plain FILE is mounted at the top."""
+    pairs = [part.partition("=") for part in typed.split(",")]
+    if all(split in SPLITS and path for split, _, path in pairs):
+        return {split: path for split, _, path in pairs}
+    return {"": typed}
+
+
+def _sort(archive: Archive, packing: Packing, mounts: list[str]) -> None:
+    """Gives files that lie side by side the folders of their classes."""
+    flat = [mount for mount in mounts if archive.file_names(mount)]
+    if not flat:
+        raise ValueError(
+            f"labels={packing.labels!r}: expected an archive whose files lie side by side; in "
+            f"input={packing.input!r} folders say what is in them. Leave it out."
         )
-    left_out = tuple((name, _reason(name)) for name in layout.left_out)
-    return Inventory(source.classes, parts, left_out)
+    for mount in flat:
+        labels = read_labels(packing.labels, packing.classes, archive.file_names(mount))
+        archive.sort(labels, mount, f"labels={packing.labels}")
 
 
-def _reader(name: Callable[[int], str]) -> Callable[[int], bytes]:
+def _inventory(root: str, tree: Tree, make: Callable[..., Part]) -> Inventory:
+    """Applies the rules of `folder:` to a tree of folders and files."""
+    layout = look_for_pictures(root, tree)
+    classes = tuple(classes_of(root, layout, tree))
+    places = {name: place for place, name in enumerate(classes)}
+    parts = {}
+    for split, names in layout.pictures.items():
+        labels = np.array([places[class_of(name)] for name in names], np.int32)
+        parts[split or WHOLE] = make(names, labels)
+    left_out = [(name, _reason(name)) for name in layout.left_out]
+    left_out += tree.left_out if isinstance(tree, Archive) else []
+    return Inventory(classes, parts, tuple(left_out))
+
+
+def _reason(name: str) -> str:
+    """Says why something was left out; a folder has a slash at the end."""
+    if name.endswith("/"):
+        return "a folder that is neither train, val nor a class"
+    return "a picture in no class" if name.lower().endswith(SUFFIXES) else "no picture"
+
+
+def _folder_part(root: str, names: list[str], labels: np.ndarray) -> Part:
+    sizes = np.array([_size(os.path.join(root, name)) for name in names], np.int64)
+    digest = digest_of(names, sizes)
+    source = FolderSource(root, tuple(names), labels, (), digest, len(names), "")
+
     def contents(index: int) -> bytes:
-        with open(name(index), "rb") as file:
+        with open(source.name(index), "rb") as file:
             return file.read()
 
-    return contents
+    return Part(names, labels, sizes, digest, source, contents, source.name)
 
 
 def _size(path: str) -> int:
@@ -77,5 +155,67 @@ def _size(path: str) -> int:
         return 0
 
 
-def _reason(name: str) -> str:
-    return "a folder that is no class" if name.endswith("/") else "no picture of a class"
+def _archive_part(archive: Archive, names: list[str], labels: np.ndarray) -> Part:
+    tars, offsets, sizes = np.array([archive.place(name) for name in names], np.int64).T
+
+    def contents(index: int) -> bytes:
+        return archive.read(int(tars[index]), int(offsets[index]), int(sizes[index]))
+
+    def called(index: int) -> str:
+        return f"{archive.called('')}: {names[index]}"
+
+    reader = _CalledReader(contents, labels)
+    return Part(names, labels, sizes, digest_of(names, sizes), reader, contents, called)
+
+
+@dataclasses.dataclass(frozen=True)
+class _CalledReader:
+    """Reads in a graph by calling Python: what no operation of TensorFlow reads."""
+
+    contents: Callable[[int], bytes]
+    labels: np.ndarray
+
+    def read(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        encoded = tf.numpy_function(lambda place: self.contents(int(place)), [index], tf.string)
+        return tf.ensure_shape(encoded, []), tf.gather(self.labels, index)
+
+
+_COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+
+
+def open_tar(path: str, scratch: pathlib.Path, say: Callable[[str], None]) -> BinaryIO:
+    """Opens a tar file; a compressed one is decompressed once, into a file that has no name.
+
+    Pictures are read in the order of their sorted names, which a compressed stream cannot do.
+
+    Raises:
+      ValueError: it cannot be read, or decompressed.
+      OSError: there is no room for what is decompressed.
+    """
+    try:
+        file = open(path, "rb")  # noqa: SIM115
+        magic = file.read(6)
+    except OSError as error:
+        raise ValueError(
+            f"input={path!r} cannot be read: {error.strerror}. Expected a folder, a tar file, "
+            "train=FILE.tar,val=FILE.tar or tfds:NAME."
+        ) from error
+    opener = next((x for start, x in _COMPRESSED.items() if magic.startswith(start)), None)
+    if opener is None:
+        return file
+    say(f"decompressing {path} into {scratch}")
+    whole = tempfile.TemporaryFile(dir=scratch)
+    with file, opener(path) as stream:
+        while part := _decompressed(path, stream):
+            whole.write(part)
+    whole.flush()
+    return whole
+
+
+def _decompressed(path: str, stream: BinaryIO) -> bytes:
+    try:
+        return stream.read(1 << 20)
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise ValueError(
+            f"input={path!r} cannot be decompressed: {error}. Expected it whole; fetch it again."
+        ) from error

@@ -13,7 +13,7 @@ from pipelines.config import SQUARE_FIELDS
 from pipelines.decode import explain
 from pipelines.packing import examples
 from pipelines.packing.examples import Row
-from pipelines.packing.inventory import Inventory, Part
+from pipelines.packing.inventory import Inventory, Part, take_inventory
 from pipelines.packing.settings import Format, Packing
 from pipelines.packing.statistics import Sums, statistics
 from pipelines.packing.unfinished import Packed, Unfinished
@@ -29,21 +29,23 @@ _JPEG_PIXEL_BYTES = 0.5  # of photographs at quality 95; a rough guess is enough
 
 
 def pack(
-    packing: Packing, inventory: Inventory, progress: Callable[[int, int], None]
+    packing: Packing, progress: Callable[[int, int], None], say: Callable[[str], None]
 ) -> Description:
     """Packs a data set, or goes on where a process before was killed.
 
     Args:
       packing: what is written where.
-      inventory: what there is.
       progress: is called with the number of examples that are packed, and that of all.
+      say: is called with a sentence before other work that takes a while.
 
     Raises:
-      ValueError: the output is there already, was begun otherwise, or has no room.
+      ValueError: there is nothing to pack; or the output is there already, was begun otherwise, or
+        has no room.
       OSError: the disk does not take it, or a picture could not be read for a reason outside it.
     """
     unfinished = Unfinished(packing.output)
     try:
+        inventory = take_inventory(packing, unfinished.path, say)
         unfinished.settle(_settings(packing, inventory))
         packed = _packed(packing, inventory, unfinished)
         done = sum(one.shard.num_examples for one in itertools.chain(*packed.values()) if one)
@@ -66,8 +68,9 @@ def pack(
 def _settings(packing: Packing, inventory: Inventory) -> dict:
     """Lists all that decides on the bytes of the output."""
     squares = {name: getattr(packing.inputs, name) for name in SQUARE_FIELDS}
-    digests = {split: part.source.digest for split, part in inventory.parts.items()}
-    settings = {"input": packing.input, "format": packing.format, "size": packing.size}
+    digests = {split: part.digest for split, part in inventory.parts.items()}
+    settings = {"input": packing.input, "labels": packing.labels, "classes": packing.classes}
+    settings |= {"format": packing.format, "size": packing.size}
     return settings | packing.about() | squares | {"digests": digests}
 
 
@@ -102,7 +105,7 @@ def _pack_run(
     part = inventory.parts[split]
     names, is_counted = _shard_names(packing, split, part), split in COUNTED
     writer = None
-    for batch in examples.rows(part.source, packing, is_counted, first, last):
+    for batch in examples.rows(part.reader, packing, is_counted, first, last):
         for rows in _pieces(Row(*(column.numpy() for column in batch)), packing.shard_examples):
             number, place = divmod(int(rows.index[0]), packing.shard_examples)
             if place == 0:
@@ -154,7 +157,7 @@ def _kept(part: Part, index: int, is_good: bool) -> tuple[bytes, str]:
         return b"", ""
     if is_good and len(picture) != part.num_bytes[index]:
         raise OSError(
-            f"{part.source.name(index)!r} has {len(picture)} bytes, expected "
+            f"{part.called(index)!r} has {len(picture)} bytes, expected "
             f"{part.num_bytes[index]}: it was changed while it was packed. Start again."
         )
     return picture, next((x for magic, x in _NAMES.items() if picture.startswith(magic)), "")
@@ -163,10 +166,10 @@ def _kept(part: Part, index: int, is_good: bool) -> tuple[bytes, str]:
 def _undecoded(packing: Packing, part: Part, split: str, index: int) -> Undecoded:
     """Finds out why a picture cannot be decoded."""
     try:
-        reason = explain(part.source, index, packing.max_pixels)
+        reason = explain(part.reader, index, packing.max_pixels)
     except OSError as error:
         raise OSError(
-            f"{part.source.name(index)!r} could not be read: {error}. Run the same command again: "
+            f"{part.called(index)!r} could not be read: {error}. Run the same command again: "
             "it goes on from here."
         ) from error
     return Undecoded(split=split, index=index, name=part.names[index], reason=reason)
@@ -179,7 +182,7 @@ def _check_room(
     parts = inventory.parts.values()
     num_examples, side = sum(len(part.names) for part in parts), packing.inputs.resize
     if packing.keeps_files:
-        num_bytes = sum(int(np.sum(part.num_bytes)) for part in parts)
+        num_bytes = sum(int(part.num_bytes.sum()) for part in parts)
     else:
         pixel_bytes = 3 if packing.format == Format.RAW else _JPEG_PIXEL_BYTES
         num_bytes = num_examples * side**2 * pixel_bytes
@@ -204,8 +207,8 @@ def _description(
     for split, part in inventory.parts.items():
         splits[split] = PackedSplit(
             num_examples=len(part.names),
-            class_counts=part.source.class_counts,
-            digest=part.source.digest,
+            class_counts=tuple(np.bincount(part.labels, minlength=len(inventory.classes)).tolist()),
+            digest=part.digest,
             shards=tuple(one.shard for one in packed[split]),
         )
     return Description(

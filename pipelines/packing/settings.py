@@ -38,11 +38,19 @@ class Packing(Typed):
     """
 
     input: str = ""
-    """A folder (DIR/train/<class>/* and DIR/val/<class>/*, or DIR/<class>/*)."""
+    """A folder (DIR/train/<class>/* and DIR/val/<class>/*, or DIR/<class>/*), a tar file with the
+    same in it (also with a tar file for each class), or train=FILE.tar,val=FILE.tar. Nothing is
+    unpacked; a compressed one is decompressed once, beside the output."""
     output: str = ""
     """Directory to write; it must not be there yet, or be empty."""
     verify: str = ""
     """A packed directory: every record's checksum, picture and label are checked."""
+    labels: str = ""
+    """For a tar file whose pictures lie side by side: a file with lines NAME LABEL, or one label a
+    line in the order of the sorted names. Or wnid: names begin with their class, n01440764_...."""
+    classes: str = ""
+    """For --labels that are numbers: a file whose lines begin with the names of the classes, in the
+    order of their numbers from 0, or each followed by its number."""
     format: Format = Format.JPEG
     """jpeg, or raw: uint8 squares that need no decoding, side * side * 3 bytes each."""
     size: int | str = InputConfig().resize
@@ -74,6 +82,11 @@ class Packing(Typed):
             raise ValueError(
                 f"input={self.input!r}, output={self.output!r}: expected both. Say what is packed "
                 "and where to: --input=... --output=DIR."
+            )
+        if self.classes and not self.labels:
+            raise ValueError(
+                f"classes={self.classes!r}: expected nothing without --labels, whose numbers it is "
+                "for. Add --labels."
             )
         if self.size != ORIGINAL and not (isinstance(self.size, int) and self.size >= 1):
             raise ValueError(

@@ -95,8 +95,12 @@ class Unfinished:
         settings = json.loads(json.dumps(settings))  # tuples become lists
         before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
         if before is None:
-            for leftover in self.path.iterdir():
-                leftover.unlink()
+            strange = [x.name for x in self.path.iterdir() if not x.name.startswith(".")]
+            if strange:
+                raise ValueError(
+                    f"{str(self.path)!r} is no packing that was begun: it holds {strange[0]!r}. "
+                    "Expected nothing there. Move it elsewhere, or name another --output."
+                )
             files.write_text(path, json.dumps(settings, indent=1))
         elif before != settings:
             names = [name for name in settings if before.get(name) != settings[name]]
@@ -155,8 +159,10 @@ class Unfinished:
             files.sync_directory(self._output.parent)
 
     def close(self) -> None:
-        """Lets another process in."""
+        """Lets another process in; a directory that nothing came into is removed."""
         self._finisher.shutdown()
+        with contextlib.suppress(OSError):
+            self.path.rmdir()
         os.close(self._lock)
 
 

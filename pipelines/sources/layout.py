@@ -146,15 +146,17 @@ def _splits(tree: Tree, root: str, inside: dict[str, _Contents]) -> list[str]:
         if rivals and set(rivals) & set(SPLITS) and all(x.lower() in _MEANT for x in rivals):
             raise ValueError(
                 f"{tree.called(root)}: expected a folder for each class in "
-                f"{first_names(rivals)}, found pictures. Sort them into train/<class>/ and val/<class>/."
+                f"{first_names(rivals)}, found pictures. Sort them into train/<class>/ and "
+                "val/<class>/."
             )
         return []
     rivals = [name for name in rivals if name in SPLITS or name.lower() not in _MEANT]
     if len(splits) == 1 and rivals:
         raise ValueError(
             f"{tree.called(root)} may be meant in two ways: {splits[0]!r} holds class folders, "
-            f"as a split does, and {first_names(rivals)} beside it pictures, as a class does. Expected "
-            f"one of the two: move one of them elsewhere, or name folder:{root}/{splits[0]}."
+            f"as a split does, and {first_names(rivals)} beside it pictures, as a class does. "
+            "Expected one of the two: move one of them elsewhere, or name "
+            f"folder:{root}/{splits[0]}."
         )
     return splits
 
@@ -188,8 +190,8 @@ def _classes(
             only = f"only {first_names(rest)}" if rest else "it is empty"
             raise ValueError(
                 f"{tree.called(root)}: no picture in the class folder {here!r}, {only}; expected "
-                "JPEG, PNG or BMP files right in it. Put them there, or remove the folder if it is no "
-                "class."
+                "JPEG, PNG or BMP files right in it. Put them there, or remove the folder if it is "
+                "no class."
             )
     return sorted(pictures), left_out
 

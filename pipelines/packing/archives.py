@@ -1,0 +1,246 @@
+"""Tar files as folders: listed by their headers, read at offsets, never unpacked.
+
+Tar files inside are folders of their own names, as in ILSVRC2012_img_train.tar. No TensorFlow.
+"""
+
+import io
+import os
+import tarfile
+from array import array
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from pipelines.sources.layout import SPLITS
+
+_TAR = ".tar"
+_BLOCK_BYTES = 512
+_FOLDER = -1
+"""Stands for the number of a file where a name is a folder's."""
+
+
+class Archive:
+    """Folders and files inside tar files: a `pipelines.sources.trees.Tree`.
+
+    Attributes:
+      left_out: name and reason of members that are no files which can be taken.
+    """
+
+    def __init__(self, typed: str):
+        """Begins with nothing; `typed` is what messages call it."""
+        self.left_out: list[tuple[str, str]] = []
+        self._typed = typed
+        self._tars: list[BinaryIO] = []
+        self._folders: dict[str, dict[str, int]] = {"": {}}
+        # By number of a file: where it lies. A list of objects would take five times the memory.
+        self._tar_of, self._offsets, self._sizes = array("H"), array("q"), array("q")
+
+    def add(self, name: str, tar: BinaryIO, mount: str = "") -> None:
+        """Lists a tar file. A folder that holds all else in it is left away.
+
+        Args:
+          name: of the tar file, for messages.
+          tar: the file, uncompressed; it stays open.
+          mount: the folder that its contents become; empty for the top.
+
+        Raises:
+          ValueError: it is no tar file, or a damaged one.
+        """
+        self._tars.append(tar)
+        if mount:
+            self._enter(mount, _FOLDER)
+        self._scan(name, Window(tar, 0, os.fstat(tar.fileno()).st_size), mount)
+        self._hoist(mount)
+
+    def _scan(self, name: str, window: "Window", mount: str) -> None:
+        """Lists the members of a tar file, and of those inside it."""
+        for member in _members(name, window):
+            parts = [part for part in member.name.split("/") if part not in ("", ".")]
+            path, reason = _join(mount, *parts), _objection(member, parts)
+            offset = window.begin + member.offset_data
+            if reason is not None:
+                self.left_out.append((member.name, reason))
+            elif member.isdir():
+                self._enter(path, _FOLDER)
+            elif path.endswith(_TAR):
+                inner = Window(window.tar, offset, offset + member.size)
+                self._scan(f"{name}: {member.name}", inner, path.removesuffix(_TAR))
+            else:
+                self._tar_of.append(len(self._tars) - 1)
+                self._offsets.append(offset)
+                self._sizes.append(member.size)
+                self._enter(path, len(self._sizes) - 1)
+
+    def _enter(self, path: str, number: int) -> None:
+        """Enters a name, after the folders that it lies in."""
+        above, _, last = path.rpartition("/")
+        if above not in self._folders:
+            self._enter(above, _FOLDER)
+        names = self._folders.get(above)
+        if names is None:
+            self.left_out.append((path, f"{above!r} is a file as well"))
+        elif number == _FOLDER and names.get(last, _FOLDER) == _FOLDER:
+            names[last] = _FOLDER
+            self._folders.setdefault(path, {})
+        elif number == _FOLDER:
+            self.left_out.append((f"{path}/", "a file has the same name"))
+        elif names.get(last, number) == _FOLDER:
+            self.left_out.append((path, "a folder has the same name"))
+        else:
+            if last in names:  # unpacking would write over it
+                self.left_out.append((path, "a later member of the archive has the same name"))
+            names[last] = number
+
+    def _hoist(self, mount: str) -> None:
+        """Puts what lies in a folder that holds all else into its place."""
+        top = mount
+        while True:
+            visible = [x for x in self._folders[top].items() if not x[0].startswith(".")]
+            if len(visible) != 1 or visible[0][1] != _FOLDER:
+                break
+            if not mount and visible[0][0] in SPLITS:
+                break
+            top = _join(top, visible[0][0])
+        if top != mount:
+            below = {
+                x: self._folders.pop(x) for x in [*self._folders] if f"{x}/".startswith(f"{top}/")
+            }
+            for path, names in below.items():
+                self._folders[_join(mount, path[len(top) + 1 :])] = names
+
+    def sort(self, labels: dict[str, str], mount: str, source: str) -> None:
+        """Moves files that lie side by side into folders of their classes.
+
+        Args:
+          labels: name of a file -> name of its class.
+          mount: the folder that they lie in; empty for the top.
+          source: of the labels, for the report.
+        """
+        files = self._folders[mount]
+        for name in [name for name, number in files.items() if number != _FOLDER]:
+            number = files.pop(name)
+            if name in labels:
+                self._enter(f"{_join(mount, labels[name])}/{name}", number)
+            elif not name.startswith("."):
+                self.left_out.append((_join(mount, name), f"{source} has no label for it"))
+        missing = labels.keys() - {x for names in self._folders.values() for x in names}
+        self.left_out += [
+            (name, f"{source} has a label for it, but it is not there") for name in sorted(missing)
+        ]
+
+    def file_names(self, mount: str) -> list[str]:
+        """Lists the visible files that lie right in a folder, sorted."""
+        names = self._folders[mount].items() if mount in self._folders else ()
+        return sorted(x for x, number in names if number != _FOLDER and not x.startswith("."))
+
+    def called(self, root: str) -> str:
+        """Names it in messages."""
+        return f"input={self._typed!r}"
+
+    def is_folder(self, path: str) -> bool:
+        """Tells whether there is such a folder."""
+        return path in self._folders
+
+    def is_link(self, path: str) -> bool:
+        """Tells that there are no links: they are left out."""
+        return False
+
+    def list_folder(self, path: str) -> list[tuple[str, bool]]:
+        """Lists the names in a folder, and whether each is a folder."""
+        return [(name, number == _FOLDER) for name, number in self._folders[path].items()]
+
+    def head(self, path: str, num_bytes: int) -> bytes:
+        """Reads the first bytes of a file."""
+        tar, offset, size = self.place(path)
+        return self.read(tar, offset, min(num_bytes, size))
+
+    def place(self, path: str) -> tuple[int, int, int]:
+        """Says where a file lies: number of the tar file, offset and length in bytes."""
+        above, _, last = path.rpartition("/")
+        number = self._folders[above][last]
+        return self._tar_of[number], self._offsets[number], self._sizes[number]
+
+    def read(self, tar: int, offset: int, num_bytes: int) -> bytes:
+        """Reads from a tar file; threads may do so at the same time.
+
+        Raises:
+          OSError: it cannot be read, or has become shorter.
+        """
+        contents = os.pread(self._tars[tar].fileno(), num_bytes, offset)
+        if len(contents) < num_bytes:
+            raise OSError(f"the archive ends at byte {offset + len(contents)}")
+        return contents
+
+
+class Window(io.RawIOBase):
+    """A part of a file, as a file for `tarfile`."""
+
+    def __init__(self, tar: BinaryIO, begin: int, end: int):
+        """Opens the bytes from `begin` to before `end`."""
+        self.tar, self.begin, self.end, self._at = tar, begin, end, 0
+
+    def readable(self) -> bool:
+        """Tells that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Tells that it can be read at any place."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Goes to an offset from the beginning."""
+        self._at = offset
+        return offset
+
+    def tell(self) -> int:
+        """Says where the next read begins."""
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        """Reads at most so many bytes."""
+        left = max(self.end - self.begin - self._at, 0)
+        size = left if size < 0 else min(size, left)
+        found = os.pread(self.tar.fileno(), size, self.begin + self._at)
+        self._at += len(found)
+        return found
+
+
+def _members(name: str, window: Window) -> Iterator[tarfile.TarInfo]:
+    """Yields the members of a tar file.
+
+    Raises:
+      ValueError: it is none, or damaged.
+    """
+    try:
+        tar = tarfile.TarFile(fileobj=window, encoding="utf-8", errors="surrogateescape")
+        while member := tar.next():
+            tar.members.clear()  # it would keep them all, a kilobyte each
+            if member.isreg() and window.begin + member.offset_data + member.size > window.end:
+                raise tarfile.ReadError("it ends inside of a member")
+            yield member
+        window.seek(tar.offset)
+        if any(window.read(_BLOCK_BYTES)):  # tarfile takes what is no header for the end
+            raise tarfile.ReadError("no header where one is expected")
+    except tarfile.TarError as error:
+        raise ValueError(
+            f"input: {name!r} is damaged, cut short or no tar file: {error}. Expected one as it "
+            "was published; fetch or make it again."
+        ) from error
+
+
+def _objection(member: tarfile.TarInfo, parts: list[str]) -> str | None:
+    """Says why a member is not taken; None where it is."""
+    if member.name.startswith("/"):
+        return "an absolute path"
+    if ".." in parts:
+        return "a path that leads out of the archive"
+    if member.issym() or member.islnk():
+        return "a link"
+    if member.issparse():
+        return "a file with holes"
+    if not (member.isreg() or member.isdir()):
+        return "a device or a pipe"
+    return None if parts or member.isdir() else "a file without a name"
+
+
+def _join(*parts: str) -> str:
+    return "/".join(filter(None, parts))

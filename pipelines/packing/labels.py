@@ -1,0 +1,69 @@
+"""Which class a file is of, where a list says so instead of a folder. No TensorFlow."""
+
+import re
+from collections.abc import Sequence
+
+WNID = "wnid"
+"""As the list: names of files begin with their class, as in n01440764_tench.JPEG."""
+_WNID = re.compile(r"n\d{8}(?=_)")
+
+
+def read_labels(labels: str, classes: str, names: Sequence[str]) -> dict[str, str]:
+    """Finds the class of each file.
+
+    Args:
+      labels: path of a list, a line for each file: its name and its label, or its label alone, in
+        the order of the sorted names. A label is the name of a class or, with `classes`, its
+        number. Or WNID.
+      classes: path of a list of class names, the first word of each line. They are numbered from 0,
+        unless a number stands behind each. Empty where labels are names.
+      names: of the files, sorted.
+
+    Raises:
+      ValueError: a list cannot be read, or does not fit.
+    """
+    if labels == WNID:
+        found = {name: _WNID.match(name) for name in names}
+        return {name: match.group() for name, match in found.items() if match}
+    rows = [line.split() for line in _lines("labels", labels)]
+    if all(len(row) == 1 for row in rows):
+        if len(rows) != len(names):
+            raise ValueError(
+                f"labels={labels!r} has {len(rows)} labels for {len(names)} files; expected one "
+                "for each, or lines with the name of a file before its label."
+            )
+        rows = [[name, *row] for name, row in zip(names, rows, strict=True)]
+    odd = next((" ".join(row) for row in rows if len(row) != 2), None)
+    if odd is not None:
+        raise ValueError(
+            f"labels={labels!r}: {odd!r} is no name of a file and its label; expected two words a "
+            "line, or one label a line."
+        )
+    classes_by_label = _classes(classes) if classes else {}
+    for _, label in rows:
+        if label not in classes_by_label and (label.isdecimal() or classes):
+            raise ValueError(
+                f"labels={labels!r}, classes={classes!r}: {label} is no name of a class. Expected "
+                "--classes=FILE, whose lines begin with the names of the classes in the order of "
+                "their numbers."
+            )
+    return {name: classes_by_label.get(label, label) for name, label in rows}
+
+
+def _classes(path: str) -> dict[str, str]:
+    """Reads a list of classes: their names by label, which is a number or the name itself."""
+    rows = [line.split() for line in _lines("classes", path)]
+    names = {row[0]: row[0] for row in rows}
+    if all(len(row) > 1 and row[1].isdecimal() for row in rows):
+        return names | {row[1]: row[0] for row in rows}
+    return names | {str(number): row[0] for number, row in enumerate(rows)}
+
+
+def _lines(flag: str, path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return [line for line in file.read().splitlines() if line.strip()]
+    except OSError as error:
+        raise ValueError(
+            f"{flag}={path!r} cannot be read: {error.strerror}. Expected a text file."
+        ) from error

@@ -1,0 +1,275 @@
+"""Checks a packed data set: every record's checksum, its picture, its label and its place."""
+
+import dataclasses
+import functools
+import hashlib
+import os
+import pathlib
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from pipelines.decode import decode
+from pipelines.machine import this_machine
+from pipelines.packing.settings import Format
+from pipelines.parallelism import Decoding, decoding
+from pipelines.records import description, index, shards
+from pipelines.records.description import Description, PackedSplit, Shard
+from pipelines.records.index import Index
+from pipelines.sources.folder import digest_of
+from pipelines.squares import on_threads
+
+_PART_BYTES = 1 << 20
+_MOST_PIXELS = 178_000_000  # a packed picture has passed the limit of its packing
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """Something that is not as it was packed."""
+
+    file: str
+    """A shard, an index, or dataset.json."""
+    record: int | None
+    """Number of the record in its shard, from 0; None where it concerns the whole file."""
+    reason: str
+
+    def __str__(self) -> str:
+        """Says it in a line."""
+        return (
+            f"{self.file}{'' if self.record is None else f', record {self.record}'}: {self.reason}"
+        )
+
+
+def verify(
+    folder: str, progress: Callable[[int, int], None], workers: int = 0
+) -> tuple[Description, list[Problem]]:
+    """Checks a packed data set.
+
+    Args:
+      folder: of the set.
+      progress: is called with the number of records that were checked, and that of all.
+      workers: threads that decode; 0 takes as many as there are processors.
+
+    Returns:
+      What dataset.json says, and all that is wrong.
+
+    Raises:
+      ValueError: there is no dataset.json that can be read.
+    """
+    found = _read_description(pathlib.Path(folder))
+    machine = this_machine()
+    machine = dataclasses.replace(machine, cpus=workers or machine.cpus)
+    check = _Check(pathlib.Path(folder), found, decoding(_MOST_PIXELS, machine))
+    total = sum(shard.num_examples for split in found.splits.values() for shard in split.shards)
+    done, problems = 0, []
+    progress(done, total)
+    for name, split in found.splits.items():
+        bad = {one.index: one.name for one in found.undecoded if one.split == name}
+        indices, first = [], 0
+        for shard in split.shards:
+            here = {x - first: bad[x] for x in bad if first <= x < first + shard.num_examples}
+            rows, wrong = check.index(shard)
+            problems += wrong
+            problems += check.shard(shard, rows, here)
+            indices.append(rows)
+            first += shard.num_examples
+            done += shard.num_examples
+            progress(done, total)
+        if None not in indices:
+            problems += _misfits(name, split, indices, found)
+    return found, problems
+
+
+def _read_description(folder: pathlib.Path) -> Description:
+    try:
+        return description.from_text((folder / description.FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ValueError(
+            f"verify={str(folder)!r}: {description.FILE} cannot be read: {reason}. Expected a "
+            "directory that this command has packed; name one, or pack the pictures again."
+        ) from error
+
+
+@dataclasses.dataclass(frozen=True)
+class _Check:
+    """How the shards of a set are checked."""
+
+    folder: pathlib.Path
+    found: Description
+    decoding: Decoding
+
+    def index(self, shard: Shard) -> tuple[Index | None, list[Problem]]:
+        """Reads an index; None where it cannot be trusted."""
+        name = shard.name + index.SUFFIX
+
+        def wrong(reason: str) -> tuple[None, list[Problem]]:
+            return None, [Problem(name, None, reason)]
+
+        try:
+            contents = (self.folder / name).read_bytes()
+            rows = index.from_bytes(contents)
+        except FileNotFoundError:
+            return wrong("it is missing")
+        except (OSError, ValueError) as error:
+            return wrong(f"it cannot be read: {error}")
+        if hashlib.sha256(contents).hexdigest() != shard.index_sha256:
+            return wrong("its checksum is not the one in dataset.json")
+        if len(rows) != shard.num_examples:
+            return wrong(f"it has {len(rows)} records, dataset.json says {shard.num_examples}")
+        return rows, []
+
+    def shard(self, shard: Shard, rows: Index | None, bad: dict[int, str]) -> list[Problem]:
+        """Checks a shard, and its index where there is one.
+
+        Args:
+          shard: as dataset.json describes it.
+          rows: its index.
+          bad: names of those that are known not to be decoded, by number of the record.
+        """
+        path = self.folder / shard.name
+        try:
+            num_bytes, is_same = path.stat().st_size, _sha256(path) == shard.sha256
+        except FileNotFoundError:
+            return [Problem(shard.name, None, "it is missing")]
+        except OSError as error:
+            return [Problem(shard.name, None, f"it cannot be read: {error.strerror}")]
+        problems = []
+        if num_bytes != shard.num_bytes:
+            reason = f"it has {num_bytes} bytes, dataset.json says {shard.num_bytes}"
+            problems.append(Problem(shard.name, None, reason))
+        offsets = list(_walk(path)) if rows is None else rows.rows["offset"].tolist()
+        problems += self._records(shard, path, offsets, rows, bad)
+        if rows is None and len(offsets) != shard.num_examples:
+            reason = f"it has {len(offsets)} records, dataset.json says {shard.num_examples}"
+            problems.append(Problem(shard.name, None, reason))
+        if not is_same and not problems:
+            reason = "its checksum is not the one in dataset.json"
+            problems.append(Problem(shard.name, None, reason))
+        return problems
+
+    def _records(self, shard: Shard, path, offsets, rows, bad) -> Iterator[Problem]:
+        """Checks all records of a shard."""
+        ends = [*offsets[1:], shard.num_bytes]
+        good = {}
+        for place, *facts in self._parsed(path, offsets, bad):
+            good[int(place)] = facts
+        for place, (offset, end) in enumerate(zip(offsets, ends, strict=True)):
+            if place not in good:
+                reason = self._explain(path, offset)
+            else:
+                reason = self._misfit(good[place], end - offset, rows, place, bad)
+            if reason:
+                yield Problem(shard.name, place, reason)
+
+    def _parsed(self, path: pathlib.Path, offsets: list[int], bad: dict[int, str]):
+        """Reads and decodes; records where that fails are left out."""
+        is_bad = np.zeros(len(offsets), bool)
+        is_bad[[place for place in bad if place < len(offsets)]] = True
+
+        name = tf.constant(os.fsencode(path))
+        columns = (np.arange(len(offsets)), np.array(offsets, np.int64), is_bad)
+        ds = tf.data.Dataset.from_tensor_slices(columns)
+        ds = ds.map(lambda *row: self._checked(name, *row), self.decoding.threads)
+        return on_threads(ds.ignore_errors(), self.decoding).as_numpy_iterator()
+
+    @functools.cached_property
+    def _checked(self) -> Callable:
+        """Reads and decodes a record inside a graph, which is built once for all shards."""
+
+        @tf.function(autograph=False)
+        def checked(path, place, offset, is_bad):
+            record = shards.read_record(path, offset)
+            facts = _parse(record)
+            picture = facts.pop(shards.ENCODED)
+            is_sound = tf.cond(is_bad, lambda: tf.constant(True), lambda: self._is_sound(picture))
+            return place, tf.strings.length(record), tf.strings.length(picture), is_sound, facts
+
+        return checked
+
+    def _is_sound(self, picture: tf.Tensor) -> tf.Tensor:
+        """Tells whether a picture is one, inside a graph; decoding a damaged one fails."""
+        if self.found.format == Format.RAW:
+            return tf.strings.length(picture) == self.found.size**2 * 3
+        shape = tf.shape(decode(picture, max_pixels=self.decoding.max_pixels))[:2]
+        size = self.found.size
+        return tf.constant(True) if size is None else tf.reduce_all(shape == size)
+
+    def _explain(self, path: pathlib.Path, offset: int) -> str:
+        """Says what is wrong with a record that cannot be read, or not be decoded."""
+        try:
+            place = tf.constant(offset, tf.int64)
+            facts = _parse(shards.read_record(tf.constant(os.fsencode(path)), place))
+        except tf.errors.DataLossError:
+            return "its checksum does not fit: it was changed, cut short, or begins elsewhere"
+        except tf.errors.OutOfRangeError:
+            return "it is missing: the file ends before it"
+        except tf.errors.InvalidArgumentError:
+            return "it is no example with the keys that are expected"
+        except tf.errors.OpError as error:
+            return f"it cannot be read: {error.message.splitlines()[0]}"
+        length = len(facts[shards.ENCODED].numpy())
+        return f"its picture of {length} bytes cannot be decoded"
+
+    def _misfit(self, facts, num_bytes: int, rows: Index | None, place: int, bad) -> str | None:
+        """Says what of a record does not fit to its index and to dataset.json."""
+        record_bytes, picture_bytes, is_sound, known = facts
+        label, name = int(known[shards.LABEL]), os.fsdecode(known[shards.FILENAME])
+        if record_bytes + shards.FRAME_BYTES != num_bytes:
+            return "the index has another length for it"
+        if not 0 <= label < len(self.found.classes):
+            return f"its label {label} is none of the {len(self.found.classes)} classes"
+        if os.fsdecode(known[shards.TEXT]) != self.found.classes[label]:
+            return f"its class {os.fsdecode(known[shards.TEXT])!r} is not the one of label {label}"
+        if rows is not None and (label, name) != (int(rows.rows["label"][place]), rows.name(place)):
+            return f"the index has another label or name for it, {rows.name(place)!r}"
+        if place in bad and bad[place] != name:
+            return f"dataset.json says that {bad[place]!r} stands here"
+        if place in bad and self.found.size is not None and picture_bytes:
+            return "dataset.json says that it could not be decoded, but it has a picture"
+        return None if is_sound else "its picture has another size"
+
+
+def _parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Takes an example apart, inside a graph or outside."""
+    texts = (shards.ENCODED, shards.TEXT, shards.FILENAME)
+    features = {key: tf.io.FixedLenFeature([], tf.string) for key in texts}
+    features[shards.LABEL] = tf.io.FixedLenFeature([], tf.int64)
+    return tf.io.parse_single_example(record, features)
+
+
+def _misfits(
+    name: str, split: PackedSplit, indices: list[Index], found: Description
+) -> Iterator[Problem]:
+    """Compares what dataset.json says of a split with the indices of its shards."""
+    labels = np.concatenate([rows.rows["label"] for rows in indices] or [[]]).astype(np.int64)
+    names = [rows.name(place) for rows in indices for place in range(len(rows))]
+    sizes = [size for rows in indices for size in rows.rows["num_bytes"].tolist()]
+    counts = np.bincount(labels[labels >= 0], minlength=len(found.classes)).tolist()
+    for what, said, is_so in (
+        ("num_examples", split.num_examples, len(labels)),
+        ("class_counts", list(split.class_counts), counts),
+        ("digest", split.digest, digest_of(names, sizes)),
+    ):
+        if said != is_so:
+            reason = f"{what} of split {name} is {said}, the indices have {is_so}"
+            yield Problem(description.FILE, None, reason)
+
+
+def _walk(path: pathlib.Path) -> Iterator[int]:
+    """Finds where records begin, from the length that stands before each."""
+    offset, num_bytes = 0, path.stat().st_size
+    with open(path, "rb") as file:
+        while offset < num_bytes:
+            yield offset
+            file.seek(offset)
+            offset += int.from_bytes(file.read(8), "little") + shards.FRAME_BYTES
+
+
+def _sha256(path: pathlib.Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while part := file.read(_PART_BYTES):
+            digest.update(part)
+    return digest.hexdigest()
