@@ -6,6 +6,7 @@ Tar files inside are folders of their own names, as in ILSVRC2012_img_train.tar.
 import io
 import os
 import tarfile
+import weakref
 from array import array
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -39,15 +40,16 @@ class Archive:
 
         Args:
           name: of the tar file, for messages.
-          tar: the file, uncompressed; it stays open.
+          tar: the file, uncompressed; it stays open as long as this.
           mount: the folder that its contents become; empty for the top.
 
         Raises:
           ValueError: it is no tar file, or a damaged one.
         """
         self._tars.append(tar)
+        weakref.finalize(self, tar.close)
         if mount:
-            self._enter(mount, _FOLDER)
+            self._folder(mount)
         self._scan(name, Window(tar, 0, os.fstat(tar.fileno()).st_size), mount)
         self._hoist(mount)
 
@@ -60,7 +62,8 @@ class Archive:
             if reason is not None:
                 self.left_out.append((member.name, reason))
             elif member.isdir():
-                self._enter(path, _FOLDER)
+                if self._folder(path) is None:
+                    self.left_out.append((f"{path}/", "a file has the same name"))
             elif path.endswith(_TAR):
                 inner = Window(window.tar, offset, offset + member.size)
                 self._scan(f"{name}: {member.name}", inner, path.removesuffix(_TAR))
@@ -71,24 +74,28 @@ class Archive:
                 self._enter(path, len(self._sizes) - 1)
 
     def _enter(self, path: str, number: int) -> None:
-        """Enters a name, after the folders that it lies in."""
+        """Enters a file."""
         above, _, last = path.rpartition("/")
-        if above not in self._folders:
-            self._enter(above, _FOLDER)
-        names = self._folders.get(above)
+        names = self._folder(above)
         if names is None:
             self.left_out.append((path, f"{above!r} is a file as well"))
-        elif number == _FOLDER and names.get(last, _FOLDER) == _FOLDER:
-            names[last] = _FOLDER
-            self._folders.setdefault(path, {})
-        elif number == _FOLDER:
-            self.left_out.append((f"{path}/", "a file has the same name"))
-        elif names.get(last, number) == _FOLDER:
+        elif names.get(last) == _FOLDER:
             self.left_out.append((path, "a folder has the same name"))
         else:
             if last in names:  # unpacking would write over it
                 self.left_out.append((path, "a later member of the archive has the same name"))
             names[last] = number
+
+    def _folder(self, path: str) -> dict[str, int] | None:
+        """Finds a folder, or enters it; None where it, or one that it lies in, is a file."""
+        if path not in self._folders:
+            above, _, last = path.rpartition("/")
+            names = self._folder(above)
+            if names is None or last in names:
+                return None
+            names[last] = _FOLDER
+            self._folders[path] = {}
+        return self._folders[path]
 
     def _hoist(self, mount: str) -> None:
         """Puts what lies in a folder that holds all else into its place."""

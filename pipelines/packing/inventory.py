@@ -205,10 +205,14 @@ def open_tar(path: str, scratch: pathlib.Path, say: Callable[[str], None]) -> Bi
         return file
     say(f"decompressing {path} into {scratch}")
     whole = tempfile.TemporaryFile(dir=scratch)
-    with file, opener(path) as stream:
-        while part := _decompressed(path, stream):
-            whole.write(part)
-    whole.flush()
+    try:
+        with file, opener(path) as stream:
+            while part := _decompressed(path, stream):
+                whole.write(part)
+        whole.flush()
+    except BaseException:
+        whole.close()
+        raise
     return whole
 
 

@@ -1,0 +1,238 @@
+"""Tar files are packed as the folders that they would be unpacked to."""
+
+import io
+import pathlib
+import tarfile
+
+import packed as p
+import pytest
+
+from pipelines.packing.archives import Archive
+from pipelines.packing.inventory import open_tar, take_inventory
+from pipelines.packing.settings import Packing
+from pipelines.sources.folder import folder
+
+JPEG = b"\xff\xd8\xff\xe0 a picture"
+TWO = (("a/1.jpg", JPEG + b"1"), ("b/1.jpg", JPEG + b"2"))
+
+
+def inventory(typed, tmp_path, **settings):
+    packing = Packing(input=str(typed), output=str(tmp_path / "output"), **settings)
+    return take_inventory(packing, tmp_path, lambda text: None)
+
+
+def names(found, split="all"):
+    return list(found.parts[split].names)
+
+
+def test_a_tar_file_is_packed_to_the_same_bytes_as_its_folder(pictures, tmp_path):
+    (tmp_path / "data").symlink_to(pictures)
+    tar = p.tar_of(pictures, tmp_path / "data.tar", arcname="data-1.0")
+    for source in (pictures, tar):
+        p.packed(source, tmp_path / f"of {source.name}", size="original", shard_examples=8)
+    one, other = (p.digests(tmp_path / f"of {source.name}") for source in (pictures, tar))
+    assert one.pop("dataset.json") != other.pop("dataset.json")  # it quotes the input
+    assert one == other
+    digest = folder(str(pictures), "train", 0.1).digest
+    assert p.described(tmp_path / "of data.tar").splits["train"].digest == digest
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_order_and_contents_are_those_of_the_folder_whatever_the_order_of_the_archive(
+    pictures, tmp_path, mode
+):
+    with tarfile.open(tmp_path / "x.tar", mode) as tar:
+        for file in sorted(pictures.rglob("*.jpg"), reverse=True):
+            tar.add(file, f"./set/{file.relative_to(pictures)}")
+    found = inventory(tmp_path / "x.tar", tmp_path)
+    for split in ("train", "val"):
+        source, part = folder(str(pictures), split, 0.1), found.parts[split]
+        assert list(part.names) == list(source.files)
+        assert part.digest == source.digest
+        for index in (0, 7, len(part.names) - 1):
+            contents = (pictures / part.names[index]).read_bytes()
+            assert part.contents(index) == contents
+            encoded, label = part.reader.read(index)
+            assert (encoded.numpy(), label.numpy()) == (contents, source.labels[index])
+    assert [path.name for path in tmp_path.iterdir()] == ["x.tar"]  # nothing is left behind
+
+
+def test_bytes_of_zero_at_the_end_of_a_file_are_read(tmp_path):
+    tar = p.tar_with(tmp_path / "x.tar", ("a/1.jpg", JPEG + b"\0\0\0"), ("b/1.jpg", JPEG))
+    encoded, _ = inventory(tar, tmp_path).parts["all"].reader.read(0)
+    assert encoded.numpy() == JPEG + b"\0\0\0"
+
+
+def test_tar_files_in_a_tar_file_are_the_folders_of_their_classes(tmp_path):
+    inner = {}
+    for name in ("n01440764", "n01443537"):
+        p.tar_with(tmp_path / name, *((f"{name}_{i}.JPEG", JPEG + b"%d" % i) for i in range(3)))
+        inner[name] = (tmp_path / name).read_bytes()
+    tar = p.tar_with(tmp_path / "x.tar", *((f"{name}.tar", x) for name, x in inner.items()))
+    found = inventory(tar, tmp_path)
+    assert found.classes == ("n01440764", "n01443537")
+    assert names(found)[:2] == ["n01440764/n01440764_0.JPEG", "n01440764/n01440764_1.JPEG"]
+    assert found.parts["all"].contents(4) == JPEG + b"1"
+
+
+def imagenet(tmp_path) -> str:
+    """ILSVRC2012's archives, very small: classes as tar files for train, a flat one for val."""
+    for name in ("n02", "n01"):
+        p.tar_with(tmp_path / f"{name}.tar", (f"{name}_1.JPEG", JPEG), (f"{name}_2.JPEG", JPEG))
+    members = [(f"{name}.tar", (tmp_path / f"{name}.tar").read_bytes()) for name in ("n02", "n01")]
+    p.tar_with(tmp_path / "train.tar", *members)
+    p.tar_with(tmp_path / "val.tar", *((f"val_{i}.JPEG", JPEG + b"%d" % i) for i in range(1, 4)))
+    return f"train={tmp_path}/train.tar,val={tmp_path}/val.tar"
+
+
+@pytest.mark.parametrize(
+    "labels, classes",
+    [
+        ("val_1.JPEG 1\nval_2.JPEG 0\nval_3.JPEG 1\n", "n01 tench\nn02 goldfish\n"),
+        ("1\n0\n1\n", "n01\nn02"),
+        ("7\n9\n7", "n01 9 tench\nn02 7 goldfish"),  # as in the development kit
+        ("val_1.JPEG n02\nval_2.JPEG n01\nval_3.JPEG n02", ""),
+    ],
+)
+def test_a_flat_archive_is_sorted_by_a_list(tmp_path, labels, classes):
+    (tmp_path / "labels").write_text(labels)
+    (tmp_path / "classes").write_text(classes)
+    settings = {"classes": str(tmp_path / "classes")} if classes else {}
+    found = inventory(imagenet(tmp_path), tmp_path, labels=str(tmp_path / "labels"), **settings)
+    assert names(found, "train")[::3] == ["train/n01/n01_1.JPEG", "train/n02/n02_2.JPEG"]
+    expected = ["val/n01/val_2.JPEG", "val/n02/val_1.JPEG", "val/n02/val_3.JPEG"]
+    assert names(found, "val") == expected
+    assert found.parts["val"].contents(2) == JPEG + b"3"
+
+
+def test_names_that_begin_with_a_wnid_say_their_class(tmp_path):
+    files = ("n01440764_tench.JPEG", "n01443537_goldfish.JPEG", "readme.JPEG")
+    tar = p.tar_with(tmp_path / "x.tar", *((f"flat/{name}", JPEG) for name in files))
+    found = inventory(tar, tmp_path, labels="wnid")
+    assert names(found) == [f"{name[:9]}/{name}" for name in files[:2]]
+    assert found.left_out == (("readme.JPEG", "labels=wnid has no label for it"),)
+
+
+def test_files_without_a_label_and_labels_without_a_file_are_reported(tmp_path):
+    (tmp_path / "labels").write_text("val_1.JPEG n01\nval_2.JPEG n02\nval_9.JPEG n02\n")
+    found = inventory(imagenet(tmp_path), tmp_path, labels=f"{tmp_path}/labels")
+    assert found.left_out == (
+        ("val/val_3.JPEG", f"labels={tmp_path}/labels has no label for it"),
+        ("val_9.JPEG", f"labels={tmp_path}/labels has a label for it, but it is not there"),
+    )
+
+
+@pytest.mark.parametrize(
+    "labels, classes, message",
+    [
+        ("1\n2\n", "", "has 2 labels for 3 files; expected one for each, or lines with the name"),
+        ("a b c", "", "'a b c' is no name of a file and its label; expected two words a line"),
+        ("val_1.JPEG 1", "", "1 is no name of a class. Expected --classes=FILE, whose lines begin"),
+        ("val_1.JPEG 2", "n01\nn02", "2 is no name of a class. Expected --classes=FILE"),
+        (None, "", "labels=.* cannot be read: No such file or directory. Expected a text file."),
+    ],
+)
+def test_lists_that_do_not_fit_are_refused(tmp_path, labels, classes, message):
+    if labels is not None:
+        (tmp_path / "labels").write_text(labels)
+    (tmp_path / "classes").write_text(classes)
+    settings = {"classes": str(tmp_path / "classes")} if classes else {}
+    with pytest.raises(ValueError, match=message):
+        inventory(imagenet(tmp_path), tmp_path, labels=str(tmp_path / "labels"), **settings)
+
+
+def test_a_list_is_refused_where_folders_say_what_is_in_them(pictures, tmp_path):
+    tar = p.tar_with(tmp_path / "x.tar", *TWO)
+    with pytest.raises(ValueError, match="expected an archive whose files lie side by side; in"):
+        inventory(tar, tmp_path, labels="wnid")
+    with pytest.raises(ValueError, match="expected nothing with a folder, whose own folders say"):
+        inventory(pictures, tmp_path, labels="wnid")
+
+
+def strange_members(path: pathlib.Path) -> pathlib.Path:
+    with tarfile.open(path, "w", encoding="utf-8", errors="surrogateescape") as tar:
+
+        def add(name, contents=JPEG, **fields):
+            member = tarfile.TarInfo(name)
+            member.size = len(contents)
+            for field, value in fields.items():
+                setattr(member, field, value)
+            tar.addfile(member, io.BytesIO(contents))
+
+        for name in ("a/1.jpg", "b/1.jpg", "/etc/a/2.jpg", "a/../../2.jpg", "a/\udcff.jpg"):
+            add(name)
+        add("a/3.jpg", b"", type=tarfile.SYMTYPE, linkname="/etc/passwd")
+        add("a/4.jpg", b"", type=tarfile.LNKTYPE, linkname="b/1.jpg")
+        add("a/5.jpg", b"", type=tarfile.CHRTYPE)
+        add("a/6.jpg", b"", type=tarfile.FIFOTYPE)
+        add("b/1.jpg", JPEG + b"again")
+        add("b/1.jpg/deeper.jpg")
+        add("a", JPEG)
+        add("b/1.jpg", b"", type=tarfile.DIRTYPE)
+    return path
+
+
+def test_members_that_are_no_plain_files_are_left_out_and_reported(tmp_path):
+    found = inventory(strange_members(tmp_path / "x.tar"), tmp_path)
+    assert names(found) == ["a/1.jpg", "a/\udcff.jpg", "b/1.jpg"]
+    assert found.parts["all"].contents(2) == JPEG + b"again"
+    assert found.left_out == (
+        ("/etc/a/2.jpg", "an absolute path"),
+        ("a/../../2.jpg", "a path that leads out of the archive"),
+        ("a/3.jpg", "a link"),
+        ("a/4.jpg", "a link"),
+        ("a/5.jpg", "a device or a pipe"),
+        ("a/6.jpg", "a device or a pipe"),
+        ("b/1.jpg", "a later member of the archive has the same name"),
+        ("b/1.jpg/deeper.jpg", "'b/1.jpg' is a file as well"),
+        ("a", "a folder has the same name"),
+        ("b/1.jpg/", "a file has the same name"),
+    )
+
+
+@pytest.mark.parametrize("cut", [1, 100, 600, 1030, 1600])
+def test_a_tar_file_that_is_cut_short_is_refused(tmp_path, cut):
+    contents = p.tar_with(tmp_path / "x.tar", ("a/1.jpg", JPEG * 90), *TWO).read_bytes()
+    (tmp_path / "x.tar").write_bytes(contents[:cut])
+    with pytest.raises(ValueError, match="is damaged, cut short or no tar file: .*. Expected one"):
+        inventory(tmp_path / "x.tar", tmp_path)
+
+
+def test_a_damaged_header_in_the_middle_is_no_end(tmp_path):
+    contents = bytearray(p.tar_with(tmp_path / "x.tar", *TWO, ("b/2.jpg", JPEG)).read_bytes())
+    contents[1024 + 5] ^= 1
+    (tmp_path / "x.tar").write_bytes(contents)
+    with pytest.raises(ValueError, match="x.tar' is damaged.* no header where one is expected"):
+        inventory(tmp_path / "x.tar", tmp_path)
+
+
+def test_what_is_no_archive_is_refused(tmp_path):
+    (tmp_path / "x").write_bytes(b"text" * 1000)
+    with pytest.raises(ValueError, match="is damaged, cut short or no tar file"):
+        inventory(tmp_path / "x", tmp_path)
+    with pytest.raises(ValueError, match="cannot be read: No such file or directory. Expected a f"):
+        inventory(tmp_path / "nothing", tmp_path)
+    contents = p.tar_of(tmp_path / "x", tmp_path / "x.tar.gz", mode="w:gz").read_bytes()
+    (tmp_path / "x.tar.gz").write_bytes(contents[:-20])
+    with pytest.raises(ValueError, match="cannot be decompressed: .*. Expected it whole; fetch it"):
+        inventory(tmp_path / "x.tar.gz", tmp_path)
+
+
+def test_an_archive_without_classes_is_refused_as_a_folder_is(tmp_path):
+    tar = p.tar_with(tmp_path / "x.tar", ("flat/1.jpg", JPEG))
+    with pytest.raises(ValueError, match="input='.*x.tar': no picture in it; expected .*Sort '1.j"):
+        inventory(tar, tmp_path)
+
+
+def test_a_member_takes_little_memory(tmp_path):
+    import tracemalloc
+
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        for i in range(20_000):
+            tar.addfile(tarfile.TarInfo(f"imagenet/train/n{i // 1000:08}/n_{i:06}.JPEG"))
+    archive = Archive("x.tar")
+    tar = open_tar(str(tmp_path / "x.tar"), tmp_path, print)
+    tracemalloc.start()
+    archive.add("x.tar", tar)
+    assert tracemalloc.get_traced_memory()[0] / 20_000 < 300
+    tracemalloc.stop()
