@@ -122,7 +122,7 @@ def test_the_settings_that_squares_were_cut_by_are_written_down(pictures, tmp_pa
         ),
         (
             {"size": "original", "quality": 90},
-            "quality=90: expected nothing with --format=raw or --size=original, which make no JPEGs",
+            "quality=90: expected nothing with --format=raw or --size=original, which make no JPEG",
         ),
         ({"quality": 101}, "quality=101: expected 1 to 100."),
         ({"classes": "a"}, "classes='a': expected nothing without --labels, whose numbers it is"),
