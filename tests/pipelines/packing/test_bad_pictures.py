@@ -1,0 +1,143 @@
+"""Whatever lies in a folder: each is packed, or stands in the report with its reason."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import bad_pictures
+import numpy as np
+import packed as p
+import pytest
+import tensorflow as tf
+
+from pipelines.config import Orientation, ResizeRule
+from pipelines.decode import decode, to_square
+from pipelines.packing.verify import verify
+from pipelines.sources.folder import folder
+
+ROOT = pathlib.Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def strange(tmp_path_factory):
+    """A folder with every kind, in one class; and a second class."""
+    root = tmp_path_factory.mktemp("strange")
+    (root / "all").mkdir()
+    (root / "other").mkdir()
+    contents = bad_pictures.good() | {name: x for name, (x, _) in bad_pictures.bad().items()}
+    for name, encoded in contents.items():
+        (root / "all" / name).write_bytes(encoded)
+    (root / "other/1.jpg").write_bytes(contents["grey.jpg"])
+    os.mkfifo(root / "all/pipe")
+    (root / "all/link.jpg").symlink_to(root / "nowhere")
+    (root / "all/notes.txt").write_text("text")
+    (root / "all/deeper").mkdir()
+    (root / "alone.jpg").write_bytes(contents["grey.jpg"])
+    return root
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "raw", "original"])
+def test_every_kind_is_packed_or_reported_with_its_reason(strange, tmp_path, kind):
+    settings = {"size": "original"} if kind == "original" else {"format": kind, "size": 40}
+    found = p.packed(strange, tmp_path / "set", **settings)
+    reasons = {f"all/{name}": reason for name, (_, reason) in bad_pictures.bad().items()}
+    reasons["all/link.jpg"] = "the file is gone"
+    assert {one.name: one.reason for one in found.undecoded} == reasons
+    assert found.left_out == (
+        ("all/deeper/", "a folder that is neither train, val nor a class"),
+        ("all/notes.txt", "no picture"),
+        ("all/pipe", "no picture"),
+        ("alone.jpg", "a picture in no class"),
+    )
+    source, examples = folder(str(strange), "all", 0.1), p.examples(tmp_path / "set", "all")
+    assert [example["name"] for example in examples] == list(source.files)
+    assert found.splits["all"].digest == source.digest
+    for file, example in zip(source.files, examples, strict=True):
+        if kind == "original":
+            path = strange / file
+            assert example["image/encoded"] == (path.read_bytes() if path.exists() else b"")
+        else:
+            assert (example["image/encoded"] == b"") == (file in reasons)
+    assert verify(str(tmp_path / "set"), lambda done, total: None)[1] == []
+
+
+def test_a_picture_is_turned_as_its_exif_says_where_that_is_asked_for(strange, tmp_path):
+    encoded = tf.constant((strange / "all/turned.jpg").read_bytes())
+    for orientation in Orientation:
+        output = tmp_path / orientation
+        found = p.packed(strange, output, format="raw", size=40, orientation=orientation)
+        assert found.squares["orientation"] == orientation
+        stored = {x["name"]: x["image/encoded"] for x in p.examples(output, "all")}
+        square = to_square(decode(encoded, orientation), 40, ResizeRule.SHORTER_SIDE).numpy()
+        np.testing.assert_array_equal(
+            np.frombuffer(stored["all/turned.jpg"], np.uint8).reshape(40, 40, 3), square
+        )
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda root: (root / "c").mkdir(), "no picture in the class folder 'c', it is empty"),
+        (lambda root: (root / "a/1.jpg").unlink(), "no picture in the class folder 'a'"),
+    ],
+)
+def test_folders_that_folder_refuses_are_refused_alike(tmp_path, make, message):
+    for name in "ab":
+        (tmp_path / "in" / name).mkdir(parents=True)
+        (tmp_path / "in" / name / "1.jpg").write_bytes(b"\xff\xd8\xff")
+    make(tmp_path / "in")
+    with pytest.raises(ValueError, match=message):
+        p.packed(tmp_path / "in", tmp_path / "set")
+    assert not (tmp_path / "set.unfinished").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_read_is_refused(pictures, tmp_path):
+    (tmp_path / "in/a").mkdir(parents=True)
+    (tmp_path / "in/a").chmod(0)
+    with pytest.raises(ValueError, match="cannot be read: Permission denied"):
+        p.packed(tmp_path / "in", tmp_path / "set")
+
+
+def test_a_set_of_which_nothing_can_be_decoded_is_packed_without_statistics(tmp_path):
+    for name in "ab":
+        (tmp_path / "in" / name).mkdir(parents=True)
+        (tmp_path / "in" / name / "1.jpg").write_bytes(b"no picture")
+    found = p.packed(tmp_path / "in", tmp_path / "set", size=32)
+    assert found.statistics is None
+    assert len(found.undecoded) == 2
+
+
+def test_a_passing_read_error_stops_and_the_packing_goes_on(pictures, tmp_path, monkeypatch):
+    from pipelines.packing import pack
+
+    monkeypatch.setattr(pack.examples, "decode", lambda *rest: tf.zeros([0, 0, 3], tf.uint8))
+    with pytest.raises(OSError, match="could not be read: reading it failed for a moment.*Run the"):
+        p.packed(pictures, tmp_path / "set", size=32)
+    monkeypatch.undo()
+    p.packed(pictures, tmp_path / "set", size=32)
+
+
+def test_mutated_pictures_are_all_accounted_for(tmp_path):
+    found = bad_pictures.pack_corpus(tmp_path, 300, seed=1)
+    assert found.total() == 300
+    assert 50 < found["decoded"] < 250
+
+
+@pytest.mark.slow
+def test_ten_thousand_mutated_pictures_are_all_accounted_for_in_bounded_memory():
+    code = "import resource, sys, runpy; sys.argv = ['bad_pictures.py', '10000', '2']; "
+    code += "runpy.run_path('bad_pictures.py', run_name='__main__'); "
+    code += "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=pathlib.Path(__file__).parent,
+        env=os.environ | {"PYTHONPATH": f"{ROOT}:{pathlib.Path(__file__).parent}"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    *rows, kilobytes = done.stdout.splitlines()
+    assert sum(int(row.split()[0].replace(",", "")) for row in rows) == 10_000
+    assert int(kilobytes) < 1_500_000
