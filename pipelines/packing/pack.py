@@ -169,8 +169,8 @@ def _undecoded(packing: Packing, part: Part, split: str, index: int) -> Undecode
         reason = explain(part.reader, index, packing.max_pixels)
     except OSError as error:
         raise OSError(
-            f"{part.called(index)!r} could not be read: {error}. Run the same command again: "
-            "it goes on from here."
+            f"{part.called(index)!r} was not read: {error}. Start the same command once more; what "
+            "is packed stays."
         ) from error
     return Undecoded(split=split, index=index, name=part.names[index], reason=reason)
 

@@ -7,6 +7,7 @@ was killed goes on at the first shard without one.
 
 import contextlib
 import dataclasses
+import errno
 import fcntl
 import hashlib
 import io
@@ -60,8 +61,8 @@ class Unfinished:
             self._lock = os.open(self.path, os.O_RDONLY)
         except OSError as error:
             raise ValueError(
-                f"output={output!r} cannot be written: {error.strerror}. Expected a place that "
-                "this user may write; name another with --output."
+                f"output={output!r} is no place to write: {error.strerror}. Expected a directory "
+                "in one where this user may make some."
             ) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -206,7 +207,7 @@ class ShardWriter:
             self._writer.close()
             shard_digest, num_bytes = _synced(self._unfinished)
             if num_bytes != self._offset:
-                raise OSError(f"{num_bytes} of {self._offset} bytes were written")
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
             self._unfinished.rename(self._place)
             rows = index.to_bytes(index.make(*zip(*self._columns, strict=True)))
             files.write_bytes(self._beside(index.SUFFIX), rows)

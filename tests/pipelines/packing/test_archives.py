@@ -224,6 +224,14 @@ def test_an_archive_without_classes_is_refused_as_a_folder_is(tmp_path):
         inventory(tar, tmp_path)
 
 
+def test_an_archive_that_becomes_shorter_is_an_error(tmp_path):
+    tar = p.tar_with(tmp_path / "x.tar", *TWO)
+    part = inventory(tar, tmp_path).parts["all"]
+    tar.write_bytes(tar.read_bytes()[:1540])
+    with pytest.raises(OSError, match="the archive ends at byte 1540"):
+        part.contents(1)
+
+
 def test_a_member_takes_little_memory(tmp_path):
     import tracemalloc
 

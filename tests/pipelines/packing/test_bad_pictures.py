@@ -113,7 +113,7 @@ def test_a_passing_read_error_stops_and_the_packing_goes_on(pictures, tmp_path, 
     from pipelines.packing import pack
 
     monkeypatch.setattr(pack.examples, "decode", lambda *rest: tf.zeros([0, 0, 3], tf.uint8))
-    with pytest.raises(OSError, match="could not be read: reading it failed for a moment.*Run the"):
+    with pytest.raises(OSError, match="was not read: reading it failed for .* Start the same"):
         p.packed(pictures, tmp_path / "set", size=32)
     monkeypatch.undo()
     p.packed(pictures, tmp_path / "set", size=32)

@@ -170,7 +170,7 @@ def test_a_directory_of_something_else_is_left_alone(pictures, tmp_path):
 
 def test_a_place_that_cannot_be_written_is_refused(pictures, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match="cannot be written: .*. Expected a place that this user"):
+    with pytest.raises(ValueError, match="is no place to write: .*. Expected a directory in one"):
         p.packed(pictures, tmp_path / "file/set", size=32)
 
 
