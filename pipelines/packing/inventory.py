@@ -15,11 +15,13 @@ from typing import BinaryIO
 import numpy as np
 import tensorflow as tf
 
+from pipelines.decode import last_words
 from pipelines.packing.archives import Archive
 from pipelines.packing.labels import read_labels
 from pipelines.packing.settings import Packing
 from pipelines.records.description import WHOLE
 from pipelines.source import Reader
+from pipelines.sources import tfds
 from pipelines.sources.folder import (
     FolderSource,
     class_of,
@@ -27,8 +29,11 @@ from pipelines.sources.folder import (
     digest_of,
     look_for_pictures,
 )
+from pipelines.sources.indexed import read_index
 from pipelines.sources.layout import DISK, SPLITS, SUFFIXES
 from pipelines.sources.trees import Tree
+
+_TFDS = "tfds:"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +47,7 @@ class Part:
     num_bytes: np.ndarray
     """int64 [n], of each file; 0 where it cannot be known."""
     digest: str
-    """Of names and sizes, as `folder:` has it."""
+    """Of names and sizes, as `folder:` has it; of a TFDS set what `tfds:` has."""
     reader: Reader
     contents: Callable[[int], bytes]
     """Reads a file by index, as `reader` does inside a graph; raises OSError."""
@@ -76,12 +81,15 @@ def take_inventory(
       OSError: the disk does not take what has to be decompressed.
     """
     typed = packing.input
+    is_set = typed.startswith(_TFDS)
+    if packing.labels and (is_set or os.path.isdir(typed)):
+        raise ValueError(
+            f"labels={packing.labels!r}: expected nothing with a folder or a TFDS set, which say "
+            "themselves what is in them. Leave it out."
+        )
+    if is_set:
+        return _tfds(typed.removeprefix(_TFDS))
     if os.path.isdir(typed):
-        if packing.labels:
-            raise ValueError(
-                f"labels={packing.labels!r}: expected nothing with a folder, whose own folders say "
-                "what is in them. Leave it out."
-            )
         say(f"listing {typed}")
         return _inventory(typed, DISK, functools.partial(_folder_part, typed))
     mounts = _mounts(typed)
@@ -178,6 +186,30 @@ class _CalledReader:
     def read(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         encoded = tf.numpy_function(lambda place: self.contents(int(place)), [index], tf.string)
         return tf.ensure_shape(encoded, []), tf.gather(self.labels, index)
+
+
+def _tfds(name: str) -> Inventory:
+    """Lists train and val of a prepared TFDS set; one that has no more than one split, whole."""
+    there = tfds.own_splits(name)
+    parts, used = {}, {*SPLITS, WHOLE}
+    for split in SPLITS if {*SPLITS} <= {*there} else (WHOLE,):
+        source = tfds.prepared(name, split, held_out=0.5)  # nothing is held out of what is whole
+        indices = [read_index(shard.index_path) for shard in source.shards]
+        names = [index.name(place) for index in indices for place in range(len(index))]
+        sizes = np.concatenate([index.rows["num_bytes"] for index in indices]).astype(np.int64)
+        labels, contents = np.asarray(source.columns.label), functools.partial(_read_now, source)
+        parts[split] = Part(names, labels, sizes, source.digest, source, contents, source.name)
+        used |= {shard.split for shard in source.shards}
+    left_out = [(f"{x}/", "a split that is neither train nor val") for x in there if x not in used]
+    return Inventory(source.classes, parts, tuple(left_out))
+
+
+def _read_now(source: Reader, index: int) -> bytes:
+    """Reads an example outside of a graph."""
+    try:
+        return source.read(tf.constant(index, tf.int64))[0].numpy()
+    except tf.errors.OpError as error:
+        raise OSError(last_words(error)) from error
 
 
 _COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}

@@ -39,8 +39,9 @@ class Packing(Typed):
 
     input: str = ""
     """A folder (DIR/train/<class>/* and DIR/val/<class>/*, or DIR/<class>/*), a tar file with the
-    same in it (also with a tar file for each class), or train=FILE.tar,val=FILE.tar. Nothing is
-    unpacked; a compressed one is decompressed once, beside the output."""
+    same in it (also with a tar file for each class), train=FILE.tar,val=FILE.tar, or
+    tfds:NAME[/CONFIG]. Nothing is unpacked; a compressed file is decompressed once, beside the
+    output."""
     output: str = ""
     """Directory to write; it must not be there yet, or be empty."""
     verify: str = ""

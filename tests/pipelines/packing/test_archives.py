@@ -145,7 +145,7 @@ def test_a_list_is_refused_where_folders_say_what_is_in_them(pictures, tmp_path)
     tar = p.tar_with(tmp_path / "x.tar", *TWO)
     with pytest.raises(ValueError, match="expected an archive whose files lie side by side; in"):
         inventory(tar, tmp_path, labels="wnid")
-    with pytest.raises(ValueError, match="expected nothing with a folder, whose own folders say"):
+    with pytest.raises(ValueError, match="expected nothing with a folder or a TFDS set, which say"):
         inventory(pictures, tmp_path, labels="wnid")
 
 

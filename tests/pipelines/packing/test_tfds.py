@@ -1,0 +1,51 @@
+"""Sets of TensorFlow Datasets are packed from their own files."""
+
+import packed as p
+import pytest
+import tfds_sets
+import tiny
+
+from pipelines.packing.verify import verify
+from pipelines.sources import tfds
+
+
+@pytest.fixture
+def sets(pictures, tmp_path, monkeypatch):
+    """A set with train, test and another split, and one with test alone."""
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    folders = {"train": "train", "test": "val", "extra": "val"}
+    splits = {
+        split: tfds_sets.examples_in(pictures / folder, tiny.CLASSES)
+        for split, folder in folders.items()
+    }
+    tfds_sets.prepare(tmp_path, "three", splits, tiny.CLASSES)
+    tfds_sets.prepare(tmp_path, "one", {"test": splits["test"]}, tiny.CLASSES)
+
+
+def test_a_tfds_set_is_packed_as_it_is_read(sets, tmp_path):
+    found = p.packed("tfds:three", tmp_path / "set", size="original")
+    assert list(found.splits) == ["train", "val"]
+    assert found.left_out == (("extra/", "a split that is neither train nor val"),)
+    for split in found.splits:
+        source = tfds.prepared("three", split, 0.1)
+        assert found.splits[split].digest == source.digest
+        examples = p.examples(tmp_path / "set", split)
+        assert len(examples) == source.num_examples
+        for index, example in enumerate(examples):
+            encoded, label = source.read(index)
+            assert example["image/encoded"] == encoded.numpy()
+            assert example["image/class/label"] == label.numpy()
+            assert source.name(index).startswith(example["name"])
+    assert verify(str(tmp_path / "set"), lambda done, total: None)[1] == []
+
+
+def test_a_set_of_one_split_is_packed_whole(sets, tmp_path):
+    found = p.packed("tfds:one", tmp_path / "set", size=32)
+    assert {name: split.num_examples for name, split in found.splits.items()} == {"all": 15}
+    assert found.statistics.num_examples == 15
+
+
+def test_a_set_that_is_not_prepared_is_refused_with_the_command_to_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    with pytest.raises(ValueError, match="has not been prepared .* Run: tfds build nothing"):
+        p.packed("tfds:nothing", tmp_path / "set")
