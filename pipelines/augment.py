@@ -4,9 +4,9 @@ The host cuts and mirrors uint8 windows; `preprocess.py` has what runs on the de
 draw is a function of (seed, epoch, example) and of the operation's own stream.
 """
 
-import enum
-
 import tensorflow as tf
+
+from pipelines.seeds import Stream
 
 AUGMENTATION_VERSION = 1
 """Stored in checkpoints; rises when the same seed gives other windows or noise."""
@@ -23,14 +23,6 @@ COLOR_AXES = (  # rows are components, columns R, G, B
 
 
 _EPOCH_SHIFT = 40  # bits for the example's index beside the epoch
-
-
-class Stream(enum.IntEnum):
-    """Numbers the kinds of random draws, so that those of one example differ. Never renumbered."""
-
-    CROP = 1
-    MIRROR = 2
-    COLOR = 3
 
 
 def example_seed(stream: Stream, seed: int, epoch: tf.Tensor, example: tf.Tensor) -> tf.Tensor:

@@ -9,10 +9,11 @@ import math
 
 import tensorflow as tf
 
+from pipelines.seeds import OrderStream
+
 ORDER_VERSION = 1
 """Stored in checkpoints; rises when the same seed gives another order."""
 
-_ORDER_STREAM = 1  # first word of the permutation's seed
 _ROUNDS = 16  # tf.random.experimental.index_shuffle fixes 4: consecutive epochs then correlate
 
 
@@ -29,7 +30,8 @@ def shuffled(epoch: tf.Tensor, place: tf.Tensor, num_examples: int, seed: int) -
       int64 scalar, 0 to `num_examples` - 1; within an epoch each exactly once.
     """
     epoch_word = tf.cast(epoch, tf.uint32)
-    words = tf.stack([tf.constant(_ORDER_STREAM, tf.uint32), tf.cast(seed, tf.uint32), epoch_word])
+    stream = tf.constant(int(OrderStream.EPOCH), tf.uint32)
+    words = tf.stack([stream, tf.cast(seed, tf.uint32), epoch_word])
     last = tf.constant(num_examples - 1, tf.int64)
     return tf.raw_ops.RandomIndexShuffle(index=place, seed=words, max_index=last, rounds=_ROUNDS)
 

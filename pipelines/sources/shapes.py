@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from pipelines import host
 from pipelines.machine import this_machine
+from pipelines.seeds import Stream
 from pipelines.sources.forms import FORMS, length
 
 VERSION = 1
@@ -69,7 +70,10 @@ _FORM_LEVELS = (8, 247)  # a form that would leave them lies on the other side o
 _REACH = 0.47  # from the center to about the farthest place that a form covers
 _PNG_BELOW, _GREY_BELOW = 0.03, 0.08  # of "format"; above are JPEGs in color
 _JPEG_QUALITY = 90
-_FIRST_STREAM = 16  # below are those of pipelines/augment.py
+_STREAMS = {
+    "train": (Stream.SHAPES_TRAIN_LOOKS, Stream.SHAPES_TRAIN_STROKES, Stream.SHAPES_TRAIN_GRAIN),
+    "val": (Stream.SHAPES_VAL_LOOKS, Stream.SHAPES_VAL_STROKES, Stream.SHAPES_VAL_GRAIN),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,8 +220,7 @@ def draw(seed: int, split: str, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]
 
 def _seeds(seed: int, split: str, index: tf.Tensor) -> list[tf.Tensor]:
     """Makes three seeds, int64 [2], that no other picture and no augmentation has."""
-    first = _FIRST_STREAM + 3 * list(NUM_EXAMPLES).index(split)
-    return [tf.stack([stream << 32 | seed, index]) for stream in range(first, first + 3)]
+    return [tf.stack([int(stream) << 32 | seed, index]) for stream in _STREAMS[split]]
 
 
 def _draw_table(table: dict, seed: tf.Tensor, shape: tuple[int, ...] = ()) -> SimpleNamespace:
