@@ -67,6 +67,13 @@ class Cache(enum.StrEnum):
     MEMORY = "memory"
 
 
+class Shuffle(enum.StrEnum):
+    """How the examples of an epoch are permuted."""
+
+    FULL = "full"
+    BLOCKS = "blocks"
+
+
 class Split(enum.StrEnum):
     """A part of a data set."""
 
@@ -201,6 +208,9 @@ class DataConfig(Typed, section="data"):
     cache: Cache = dataclasses.field(default=Cache.NONE, metadata=FREE)
     """memory decodes every picture once, before the first step, and keeps the squares in memory
     (resize * resize * 3 bytes each, of both splits); none decodes each time."""
+    shuffle: Shuffle = Shuffle.FULL
+    """full permutes each epoch as a whole; blocks, for storage that seeks slowly, reads runs of 32
+    consecutive examples, 1,024 runs side by side."""
     class_weights: ClassWeights = ClassWeights.NONE
     """none, or balanced: the loss of each training example is multiplied by num_examples / (K *
     examples of its class), so that each of the K classes counts as much as any other."""

@@ -59,7 +59,7 @@ def train_dataset(
     """
     # Position -> epoch, index. Shuffled by arithmetic and before anything is read: no buffer of
     # pictures to fill, and a run that was killed goes on from a number.
-    keys = order(source.num_examples, seed)
+    keys = order(source.num_examples, seed, data.shuffle)
     # Index -> square, label: decoded on all threads, or copied where the source keeps its squares,
     # which are the same in every epoch.
     how = decoding(data.max_pixels)

@@ -3,57 +3,122 @@
 A position counts rows over all steps: `(step - 1) * global_batch_size + row`. No remainder is
 dropped, so a batch may hold the end of one epoch and the start of the next. Resuming needs the
 next position and nothing else; replicas and workers take rows of the same global batch.
+
+Positions, epochs, places and examples are int64, [] or [N]. One call for many costs far less than
+as many calls.
 """
 
 import math
+from collections.abc import Callable
 
 import tensorflow as tf
 
+from pipelines.config import Shuffle
 from pipelines.seeds import OrderStream
 
 ORDER_VERSION = 1
 """Stored in checkpoints; rises when the same seed gives another order."""
 
+RUN_EXAMPLES = 32
+"""Consecutive examples that `blocks` keeps in their order."""
+MIXED_RUNS = 1024
+"""Runs that `blocks` reads at a time: it takes one example of each before the next of any."""
+
 _ROUNDS = 16  # tf.random.experimental.index_shuffle fixes 4: consecutive epochs then correlate
+_DRAW_BITS = 63  # of _draw
+_WORD_BITS = 21  # a third of them
 
 
-def shuffled(epoch: tf.Tensor, place: tf.Tensor, num_examples: int, seed: int) -> tf.Tensor:
-    """Finds the example at a place of an epoch's permutation.
-
-    Args:
-      epoch: int64 scalar, from 0.
-      place: int64 scalar, 0 to `num_examples` - 1.
-      num_examples: size of the training set.
-      seed: the run's seed, 0 to 2**32 - 1.
-
-    Returns:
-      int64 scalar, 0 to `num_examples` - 1; within an epoch each exactly once.
-    """
-    epoch_word = tf.cast(epoch, tf.uint32)
-    stream = tf.constant(int(OrderStream.EPOCH), tf.uint32)
-    words = tf.stack([stream, tf.cast(seed, tf.uint32), epoch_word])
-    last = tf.constant(num_examples - 1, tf.int64)
-    return tf.raw_ops.RandomIndexShuffle(index=place, seed=words, max_index=last, rounds=_ROUNDS)
-
-
-def order(num_examples: int, seed: int):
+def order(
+    num_examples: int, seed: int, shuffle: Shuffle = Shuffle.FULL
+) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
     """Makes the function position -> (epoch, example) of a run.
 
     Args:
       num_examples: size of the training set, at least 1.
       seed: the run's seed, 0 to 2**32 - 1.
+      shuffle: how an epoch is permuted.
 
     Returns:
-      A function from a position to the epoch, from 0, and the example's index; int64 scalars.
+      A function from positions to their epochs, from 0, and their examples' indices.
     """
+    permuted = {Shuffle.FULL: shuffled, Shuffle.BLOCKS: shuffled_in_blocks}[shuffle]
 
     def epoch_and_example(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         epoch, place = position // num_examples, position % num_examples
-        return epoch, shuffled(epoch, place, num_examples, seed)
+        return epoch, permuted(epoch, place, num_examples, seed)
 
     return epoch_and_example
+
+
+def shuffled(epoch: tf.Tensor, place: tf.Tensor, num_examples: int, seed: int) -> tf.Tensor:
+    """Finds the example at a place of an epoch's permutation.
+
+    Epochs or seeds that differ by a multiple of 2**8 (2**11 for as many examples as ImageNet has)
+    have the same permutation: see `_permuted`.
+
+    Args:
+      epoch: from 0.
+      place: 0 to `num_examples` - 1.
+      num_examples: size of the training set.
+      seed: the run's seed, 0 to 2**32 - 1.
+
+    Returns:
+      0 to `num_examples` - 1; within an epoch each exactly once.
+    """
+    return _permuted(place, num_examples - 1, (int(OrderStream.EPOCH), seed, epoch))
+
+
+def shuffled_in_blocks(
+    epoch: tf.Tensor, place: tf.Tensor, num_examples: int, seed: int
+) -> tf.Tensor:
+    """Does the same as `shuffled`, but keeps runs of consecutive examples in their order.
+
+    The examples form a ring, which is cut open at a place drawn for the epoch and divided into
+    runs. The runs are permuted, and the line that they form is divided into lanes of equal length.
+    Each turn takes one example from every lane, in an order drawn for the turn. A lane continues
+    where it stopped, so storage seeks only where a run begins.
+    """
+    lane_examples, longer_lanes = divmod(num_examples, MIXED_RUNS)
+    turn, rank = place // MIXED_RUNS, place % MIXED_RUNS
+    # The last turn has only the longer lanes.
+    last = tf.minimum(num_examples - turn * MIXED_RUNS, MIXED_RUNS) - 1
+    lane = _permuted(rank, last, _words(_draw(OrderStream.LANES, seed, epoch, turn)))
+    first = lane * lane_examples + tf.minimum(lane, longer_lanes)
+    length = lane_examples + tf.cast(lane < longer_lanes, tf.int64)
+    # Lanes start at different places of their runs, so that they do not all seek in the same turn.
+    on_line = first + (turn + lane * RUN_EXAMPLES // MIXED_RUNS) % length
+    # A shorter run at the end stays at the end.
+    num_runs = max(num_examples // RUN_EXAMPLES, 1)
+    run, within = on_line // RUN_EXAMPLES, on_line % RUN_EXAMPLES
+    words = _words(_draw(OrderStream.RUNS, seed, epoch, tf.zeros_like(epoch)))
+    whole = _permuted(tf.minimum(run, num_runs - 1), num_runs - 1, words)
+    run = tf.where(run < num_runs, whole, run)
+    cut = _draw(OrderStream.ROTATION, seed, epoch, tf.zeros_like(epoch)) % num_examples
+    return (run * RUN_EXAMPLES + within + cut) % num_examples
 
 
 def last_step_of_epoch(epoch: int, num_examples: int, global_batch_size: int) -> int:
     """Finds the step that completes an epoch (from 0); evaluation and schedules follow it."""
     return math.ceil((epoch + 1) * num_examples / global_batch_size)
+
+
+def _permuted(place: tf.Tensor, last: int | tf.Tensor, words: tuple) -> tf.Tensor:
+    """Permutes 0 to `last` by a seed of three words.
+
+    Of each word only the lowest bits count: half as many as `last` has, and at least 8 (TF 2.21).
+    """
+    zeros = tf.zeros_like(words[-1])
+    seed = tf.cast(tf.stack([zeros + word for word in words], -1), tf.uint32)
+    last = tf.cast(last, tf.int64)
+    return tf.raw_ops.RandomIndexShuffle(index=place, seed=seed, max_index=last, rounds=_ROUNDS)
+
+
+def _draw(stream: OrderStream, seed: int, epoch: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+    """Draws an int64 of 63 bits; unlike in `_permuted`, every bit of the arguments counts."""
+    return _permuted(number, 2**_DRAW_BITS - 1, (int(stream), seed, epoch))
+
+
+def _words(drawn: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """Makes the three words of a seed from a draw, each with bits of its own at the low end."""
+    return tuple(tf.bitwise.right_shift(drawn, i * _WORD_BITS) for i in range(3))

@@ -1,14 +1,14 @@
-"""The streams of random draws, all in one table: no two draws have the same seed.
+"""Numbers for the kinds of random draws, so that no two draws have the same seed.
 
-A number once given stays, since another one changes what a seed of the run brings. Initial weights
-and dropout have names for it (`alexnet_tf/networks/layers/initializers.py`).
+Never renumbered: another number changes what a run's seed produces. Initial weights and dropout use
+names instead of numbers (`alexnet_tf/networks/layers/initializers.py`).
 """
 
 import enum
 
 
 class Stream(enum.IntEnum):
-    """Of stateless draws: in the upper half of the first word of their seed, above the run's."""
+    """Numbers of stateless draws: the upper half of the seed's first word, above the run's seed."""
 
     # One example in one epoch.
     CROP = 1
@@ -24,6 +24,9 @@ class Stream(enum.IntEnum):
 
 
 class OrderStream(enum.IntEnum):
-    """Of permutations: the first word of their seed, of three words."""
+    """Numbers of permutations: the first of the seed's three words."""
 
     EPOCH = 1
+    ROTATION = 2
+    RUNS = 3
+    LANES = 4

@@ -74,6 +74,12 @@ def test_a_network_alone_survives_json():
     assert json_form.from_dict(NetworkConfig, stored) == network("small")
 
 
+def test_settings_of_before_there_was_a_choice_shuffle_fully():
+    stored = json_form.to_json(Config())
+    del stored["data"]["shuffle"]
+    assert json_form.from_json(stored).data.shuffle == "full"
+
+
 def test_a_missing_field_takes_its_default():
     assert json_form.from_json({"schema_version": 4}) == Config()
 
@@ -163,11 +169,12 @@ def test_a_difference_names_the_flag_and_both_values():
     old = Config()
     new = dataclasses.replace(
         old,
-        data=DataConfig(mirror=False),
+        data=DataConfig(mirror=False, shuffle="blocks"),
         optimizer=OptimizerConfig(drop_epochs=(30.0, 60.0)),
         run=RunConfig(seed=1, global_batch_size=64),
     )
     assert differences(old, new) == [
+        "data.shuffle: full -> blocks",
         "data.mirror: true -> false",
         "optimizer.drop_epochs: 25,50,80 -> 30,60",
         "global_batch_size: 128 -> 64",

@@ -1,9 +1,12 @@
 """The order of training: positions, epochs, and how well an epoch is shuffled."""
 
+import time
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from pipelines.config import Shuffle
 from pipelines.order import last_step_of_epoch, order, shuffled
 
 SIZES = (1, 2, 10, 4097, 9469, 50_000)
@@ -37,6 +40,18 @@ def test_a_dataset_gives_the_same_pairs_as_a_call():
     mapped = [(int(epoch), int(example)) for epoch, example in ds]
     assert mapped == first_pairs(100, 7, range(95, 105))
     assert [epoch for epoch, _ in mapped] == [0] * 5 + [1] * 5
+
+
+@pytest.mark.parametrize("shuffle", Shuffle)
+def test_one_core_finds_far_more_examples_than_it_decodes(shuffle):
+    find, num_batches, batch = order(1_281_167, 0, shuffle), 5000, 128
+    ds = tf.data.Dataset.range(0, num_batches * batch, batch)
+    ds = ds.map(lambda first: find(first + tf.range(batch, dtype=tf.int64)))
+    began = time.process_time()
+    assert int(ds.reduce(np.int64(0), lambda count, _: count + 1)) == num_batches
+    rate = num_batches * batch / (time.process_time() - began)
+    print(f"\n{shuffle}: {rate:,.0f} examples a second")
+    assert rate > 50_000  # decoding allows a few thousand
 
 
 @pytest.mark.parametrize("num_examples", SIZES)

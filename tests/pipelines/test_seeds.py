@@ -15,7 +15,8 @@ def test_numbers_that_were_given_stay():
         "SHAPES_VAL_STROKES": 20,
         "SHAPES_VAL_GRAIN": 21,
     }
-    assert {stream.name: stream.value for stream in OrderStream} == {"EPOCH": 1}
+    names = {stream.name: stream.value for stream in OrderStream}
+    assert names == {"EPOCH": 1, "ROTATION": 2, "RUNS": 3, "LANES": 4}
 
 
 def test_no_number_stands_twice():
