@@ -1,44 +1,48 @@
-"""Squares kept in memory: each picture of a source is decoded once, then its square is copied."""
+"""Squares kept as the settings say: each picture of a source is decoded once, then copied."""
 
 import dataclasses
 from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-import tensorflow as tf
 
-from pipelines import host
-from pipelines.config import InputConfig
+from pipelines.config import Cache, DataConfig, InputConfig
 from pipelines.decode import MAX_PIXELS
-from pipelines.kept import KeptSquares
+from pipelines.disk import check_space, on_disk
+from pipelines.kept import ALIGNED_BYTES, GatheredSquares, blocks, lent
 from pipelines.machine import Machine, this_machine
-from pipelines.parallelism import decoding, picture_bytes
+from pipelines.parallelism import picture_bytes
 from pipelines.source import Source
-from pipelines.squares import Rows, decoded, on_threads
 
-_ALIGNED_BYTES = 64  # what TensorFlow expects of a tensor's memory
-_FILL_EXAMPLES = 64
+
+def kept(sources: Sequence[Source], data: DataConfig, inputs: InputConfig) -> tuple[Source, ...]:
+    """Keeps the squares of some sources where `data.cache` says; none leaves them as they are.
+
+    Args:
+      sources: of one run, which uses them at the same time.
+      data: where, and how large a picture may be.
+      inputs: side and rule of the squares.
+
+    Raises:
+      ValueError: they do not fit there, or cannot be written.
+      OSError: a picture could not be read, though nothing is wrong with it.
+    """
+    match data.cache:
+        case Cache.MEMORY:
+            check_memory(sources, inputs)
+            return tuple(in_memory(source, inputs, data.max_pixels) for source in sources)
+        case Cache.DISK:
+            args = (inputs, data.max_pixels, data.cache_dir)
+            check_space(sources, *args)
+            return tuple(on_disk(source, *args) for source in sources)
+    return tuple(sources)
 
 
 @dataclasses.dataclass(frozen=True)
-class MemorySource(KeptSquares):
+class MemorySource(GatheredSquares):
     """Squares in memory. Made by `in_memory`; used like the source itself."""
 
-    images: tf.Tensor
-    """uint8 [N, R, R, 3], zeros for what could not be decoded."""
-    labels: tf.Tensor
-    """int32 [N]."""
-    good: tf.Tensor
-    """bool [N], False for what could not be decoded."""
     called: ClassVar[str] = "squares in memory"
-
-    def square(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Copies a square: int64 scalar -> square, label, whether it could be decoded."""
-        return (
-            tf.gather(self.images, index),
-            tf.gather(self.labels, index),
-            tf.gather(self.good, index),
-        )
 
 
 def in_memory(source: Source, inputs: InputConfig, max_pixels: int = MAX_PIXELS) -> MemorySource:
@@ -55,19 +59,13 @@ def in_memory(source: Source, inputs: InputConfig, max_pixels: int = MAX_PIXELS)
     check_memory([source], inputs)
     num, side = source.num_examples, inputs.resize
     num_bytes = _square_bytes(source, inputs)
-    # Copied into memory of ours and lent to TensorFlow, which would otherwise hold it twice.
-    memory = np.empty(num_bytes + _ALIGNED_BYTES, np.uint8)
-    start = -memory.ctypes.data % _ALIGNED_BYTES
+    memory = np.empty(num_bytes + ALIGNED_BYTES, np.uint8)
+    start = -memory.ctypes.data % ALIGNED_BYTES
     images = memory[start : start + num_bytes].reshape(num, side, side, 3)
     labels, good = np.empty(num, np.int32), np.empty(num, bool)
-    how = decoding(max_pixels)
-    ds = decoded(Rows(source=source, inputs=inputs, decoding=how), 0, num, _FILL_EXAMPLES)
-    for index, *columns in on_threads(ds, how).prefetch(1):
-        rows = slice(int(index[0]), int(index[-1]) + 1)
-        images[rows], labels[rows], good[rows] = (column.numpy() for column in columns)
-    with host.kept():
-        lent = tf.experimental.dlpack.from_dlpack(images.__dlpack__())
-        return MemorySource(source, inputs, lent, tf.constant(labels), tf.constant(good))
+    for which, *columns in blocks(source, inputs, max_pixels):
+        images[which], labels[which], good[which] = columns
+    return MemorySource(source, inputs, *lent(images, labels, good))
 
 
 def check_memory(

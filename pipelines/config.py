@@ -65,6 +65,7 @@ class Cache(enum.StrEnum):
 
     NONE = "none"
     MEMORY = "memory"
+    DISK = "disk"
 
 
 class Shuffle(enum.StrEnum):
@@ -207,7 +208,11 @@ class DataConfig(Typed, section="data"):
     and names it."""
     cache: Cache = dataclasses.field(default=Cache.NONE, metadata=FREE)
     """memory decodes every picture once, before the first step, and keeps the squares in memory
-    (resize * resize * 3 bytes each, of both splits); none decodes each time."""
+    (resize * resize * 3 bytes each, of both splits); disk keeps them in files in `cache_dir`, for
+    this run and later ones; none decodes each time."""
+    cache_dir: str = dataclasses.field(default="", metadata=FREE)
+    """Directory on a fast local disk for the files of cache=disk. Runs with the same pictures and
+    the same squares share a file."""
     shuffle: Shuffle = Shuffle.FULL
     """full permutes each epoch as a whole; blocks, for storage that seeks slowly, reads runs of 32
     consecutive examples, 1,024 runs side by side."""
@@ -250,6 +255,16 @@ class DataConfig(Typed, section="data"):
                     "two, since the workers of a service do not see what this process keeps. Use "
                     "--data.cache=none."
                 )
+        if self.cache == Cache.DISK and not self.cache_dir:
+            raise ValueError(
+                "data.cache=disk: expected a directory for the decoded pictures as well. Name one "
+                "with --data.cache_dir=DIR."
+            )
+        if self.cache_dir and self.cache != Cache.DISK:
+            raise ValueError(
+                f"data.cache_dir={self.cache_dir!r}: expected data.cache=disk with it, got "
+                f"data.cache={self.cache}. Use --data.cache=disk, or leave it out."
+            )
         check_megapixels("data.max_megapixels", self.max_megapixels)
         if not 0 <= self.color_noise <= 1:
             raise ValueError(f"data.color_noise={self.color_noise}: expected 0 to 1.")

@@ -1,13 +1,22 @@
 """Sources that have their squares ready: none of their pictures is decoded again."""
 
 import dataclasses
+from collections.abc import Iterator
 from typing import ClassVar
 
+import numpy as np
 import tensorflow as tf
 
+from pipelines import host
 from pipelines.config import SQUARE_FIELDS, InputConfig
 from pipelines.derived import Derived
-from pipelines.squares import ENDLESS, Rows, batches
+from pipelines.parallelism import decoding
+from pipelines.source import Source
+from pipelines.squares import ENDLESS, Rows, batches, on_threads
+
+ALIGNED_BYTES = 64
+"""What TensorFlow expects of a tensor's memory."""
+_BLOCK_EXAMPLES = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +63,55 @@ class KeptSquares(Derived):
             raise ValueError(
                 f"{self.called} have {has}; expected {wants}. Make them with the same InputConfig."
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class GatheredSquares(KeptSquares):
+    """Squares in three tensors, one row for each example."""
+
+    images: tf.Tensor
+    """uint8 [N, R, R, 3], zeros for what could not be decoded."""
+    labels: tf.Tensor
+    """int32 [N], zeros for the same."""
+    good: tf.Tensor
+    """bool [N], False for the same."""
+
+    def square(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Copies a square: int64 scalar -> square, label, whether it could be decoded."""
+        return (
+            tf.gather(self.images, index),
+            tf.gather(self.labels, index),
+            tf.gather(self.good, index),
+        )
+
+
+def lent(images: np.ndarray, labels: np.ndarray, good: np.ndarray) -> tuple[tf.Tensor, ...]:
+    """Makes the tensors of GatheredSquares; the pixels stay where they are.
+
+    TensorFlow would otherwise hold them twice.
+
+    Args:
+      images: uint8 [N, R, R, 3], in memory aligned to ALIGNED_BYTES.
+      labels: int32 [N].
+      good: bool [N].
+    """
+    with host.kept():
+        pixels = tf.experimental.dlpack.from_dlpack(images.__dlpack__())
+        return pixels, tf.constant(labels), tf.constant(good)
+
+
+def blocks(
+    source: Source, inputs: InputConfig, max_pixels: int, first: int = 0
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray, np.ndarray]]:
+    """Decodes a source, in parallel, from an example on: once through, to be kept.
+
+    Yields:
+      Which examples; squares, labels and good of them, as in GatheredSquares.
+    """
+    rows = Rows(source=source, inputs=inputs, decoding=decoding(max_pixels))
+    ds = batches(source, rows, first, source.num_examples, _BLOCK_EXAMPLES)
+    for index, *columns in on_threads(ds, rows.decoding).prefetch(1):
+        yield slice(int(index[0]), int(index[-1]) + 1), *(column.numpy() for column in columns)
 
 
 @batches.register

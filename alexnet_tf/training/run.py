@@ -20,8 +20,8 @@ from alexnet_tf.training.strategy import describe, make_strategy
 from alexnet_tf.training.task import classification
 from alexnet_tf.training.trainer import Trainer
 from pipelines import service
-from pipelines.cache import check_memory, in_memory
-from pipelines.config import Cache, is_color
+from pipelines.cache import kept
+from pipelines.config import is_color
 from pipelines.dataset import dataset_mean
 from pipelines.source import Source
 from pipelines.sources import open_source
@@ -125,9 +125,7 @@ def _prepare(
     inputs, most = config.network.input, config.data.max_pixels
     try:
         with user_errors():
-            if config.data.cache == Cache.MEMORY:
-                check_memory([train, val], inputs)
-                train, val = in_memory(train, inputs, most), in_memory(val, inputs, most)
+            train, val = kept([train, val], config.data, inputs)
             if inputs.mean == "dataset":
                 is_known = isinstance(measured_mean, list) and is_color(measured_mean)
                 mean = measured_mean if is_known else dataset_mean(train, inputs, most)

@@ -13,6 +13,8 @@ from alexnet_tf.benchmarking.sources import Noise, Some
 from alexnet_tf.serving.classifier import Given
 from pipelines.cache import in_memory
 from pipelines.config import DataConfig, InputConfig
+from pipelines.decode import MAX_PIXELS
+from pipelines.disk import on_disk
 from pipelines.sources import open_source, shapes
 from pipelines.sources.folder import folder
 
@@ -53,6 +55,15 @@ def test_packed_pictures(pictures, tmp_path, inputs):
     ]
     one, other = (lambda place=place: open_source(place, "train", 0) for place in places)
     assert_is_source(one, other)
+
+
+def test_squares_on_disk_read_what_their_origin_reads(pictures, tmp_path):
+    more = tiny.write_pictures(tmp_path / "more", train=11)
+
+    def kept(root):
+        return on_disk(opened(root), INPUTS, MAX_PIXELS, str(tmp_path / "kept"))
+
+    assert_is_source(lambda: kept(pictures), lambda: kept(more))
 
 
 def test_noise_of_the_benchmark():

@@ -32,6 +32,14 @@ def test_an_input_that_cannot_be_is_refused(values, message):
             {"source": "imagenet"},
             "data.source='imagenet': expected shapes, folder:DIR, records:DIR or",
         ),
+        (
+            {"cache": "disk"},
+            "data.cache=disk: expected a directory .* Name one with --data.cache_d",
+        ),
+        (
+            {"cache": "memory", "cache_dir": "kept"},
+            "data.cache_dir='kept': expected data.cache=disk with it, got data.cache=memory. Use",
+        ),
         ({"held_out": 1}, "data.held_out=1.0: expected a part between 0 and 1"),
         ({"color_noise": 2}, "data.color_noise=2.0: expected 0 to 1"),
         (

@@ -1,0 +1,143 @@
+"""Squares kept on disk: each picture is decoded once for all runs that need the same square."""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from pipelines.config import SQUARE_FIELDS, InputConfig
+from pipelines.decode import explain
+from pipelines.kept import GatheredSquares, blocks, lent
+from pipelines.source import Source
+from pipelines.squares_file import Filling, SquaresFile, say
+
+VERSION = 1
+"""Raised when squares come out otherwise, or their file does: no older file is found then."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DiskSource(GatheredSquares):
+    """Squares in a file. Made by `on_disk`; used like the source itself."""
+
+    called: ClassVar[str] = "squares on disk"
+
+
+def on_disk(source: Source, inputs: InputConfig, max_pixels: int, place: str) -> DiskSource:
+    """Opens the file that holds a source's squares; fills it first where that has not been done.
+
+    Of processes that come at the same time one fills it, and the others wait.
+
+    Args:
+      source: numbered examples.
+      inputs: side and rule of the squares.
+      max_pixels: that a picture may have.
+      place: directory of such files; made where it is missing.
+
+    Raises:
+      ValueError: the directory cannot be used.
+      OSError: a picture could not be read, though nothing is wrong with it.
+    """
+    file = _file(source, inputs, max_pixels, place)
+    with _usable(place):
+        if not file.is_whole():
+            os.makedirs(place, exist_ok=True)
+            with file.filling() as filling:
+                if file.is_whole():  # another process was faster
+                    filling.abandon()
+                else:
+                    _fill(filling, file, source, inputs, max_pixels)
+        return DiskSource(source, inputs, *lent(*file.read()))
+
+
+def check_space(
+    sources: Sequence[Source], inputs: InputConfig, max_pixels: int, place: str
+) -> None:
+    """Refuses sources whose squares would not fit together, before the first is decoded.
+
+    Raises:
+      ValueError: with both figures.
+    """
+    with _usable(place):
+        os.makedirs(place, exist_ok=True)
+        files = [_file(source, inputs, max_pixels, place) for source in sources]
+        needed, free = sum(x.missing_bytes() for x in files), shutil.disk_usage(place).free
+    if needed > free:
+        num_examples = " + ".join(f"{source.num_examples:,}" for source in sources)
+        raise ValueError(
+            f"data.cache_dir={place!r} has {free / 1e9:.1f} GB free, expected {needed / 1e9:.1f} "
+            f"for the decoded pictures ({num_examples}). Make room, name another with "
+            "--data.cache_dir, or use --data.cache=none."
+        )
+
+
+def _file(source: Source, inputs: InputConfig, max_pixels: int, place: str) -> SquaresFile:
+    """Names the file: another name wherever a square, a label or a mark could be another."""
+    what = {name: getattr(inputs, name) for name in SQUARE_FIELDS} | {
+        "version": VERSION,
+        "digest": source.digest,
+        # Records of pictures that were encoded anew have the digest of the files that they were
+        # made of; this says how they differ.
+        "recoding": getattr(source, "recoding", ""),
+        "classes": source.classes,
+        "max_pixels": max_pixels,
+    }
+    key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+    path = os.path.join(place, f"{key}.squares")
+    return SquaresFile(path, key, source.num_examples, inputs.resize)
+
+
+def _fill(filling: Filling, file: SquaresFile, source, inputs, max_pixels) -> None:
+    """Decodes what is missing."""
+    if os.path.exists(file.path):
+        say(f"{file.path!r} is cut short, or not what was written there; it is filled again.")
+    begun = f" ({filling.done:,} are there)" if filling.done else ""
+    say(
+        f"decoding {source.num_examples:,} pictures{begun} into {file.path!r}, "
+        f"{file.bounds[-1] / 1e9:.1f} GB."
+    )
+    try:
+        for which, squares, labels, good in blocks(source, inputs, max_pixels, filling.done):
+            for place in np.flatnonzero(~good):
+                _check_bad(source, which.start + int(place), max_pixels)
+            filling.put(squares, labels, good)
+    except BaseException:
+        filling.save()
+        raise
+    filling.finish()
+
+
+def _check_bad(source: Source, index: int, max_pixels: int) -> None:
+    """Makes sure that a picture will not be better another time: its mark would stay.
+
+    Raises:
+      OSError: it may be.
+    """
+    try:
+        reason = explain(source, index, max_pixels)
+        source.read(tf.constant(index, tf.int64))
+    except tf.errors.OpError:
+        raise OSError(f"{source.name(index)!r} could not be read: {reason}") from None
+    except OSError as error:
+        raise OSError(f"{source.name(index)!r} could not be read: {error}") from error
+
+
+@contextlib.contextmanager
+def _usable(place: str) -> Iterator[None]:
+    """Turns what the system says about the directory into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:  # not the system's: it is about a picture
+            raise
+        raise ValueError(
+            f"data.cache_dir={place!r} cannot be used: {error.strerror or error}. Expected a "
+            "directory with room that this user may write, on a file system with locks. Mend "
+            "that, or name another with --data.cache_dir."
+        ) from error

@@ -1,0 +1,178 @@
+"""A file of squares: a page with a header in JSON, the squares, their labels, whether each is good.
+
+It is filled from front to back under another name, which it loses when it is whole. The header says
+how far it has come, so a fill that was killed goes on there. It is read by mapping it into memory:
+the system fetches what is asked for and keeps what fits.
+"""
+
+import contextlib
+import ctypes
+import dataclasses
+import fcntl
+import json
+import mmap
+import os
+import sys
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+SAVE_SECONDS = 30
+"""Of work that a kill costs at most."""
+_HEADER_BYTES = 4096  # a page: what follows can be mapped, and is aligned
+
+
+@dataclasses.dataclass(frozen=True)
+class SquaresFile:
+    """One such file, whether or not it is there yet."""
+
+    path: str
+    key: str
+    """Digest of all that decides on what is in it."""
+    num_examples: int
+    side: int
+
+    @property
+    def unfinished(self) -> str:
+        """Its name until it is whole."""
+        return f"{self.path}.unfinished"
+
+    @property
+    def bounds(self) -> tuple[int, int, int, int]:
+        """Where squares, labels and marks begin, and where the file ends."""
+        sizes = [self.num_examples * size for size in (self.side**2 * 3, 4, 1)]
+        return tuple(_HEADER_BYTES + sum(sizes[:count]) for count in range(4))
+
+    def header(self, done: int) -> bytes:
+        """Says what the file is, and that its first `done` examples are in it."""
+        what = {"squares_of": self.key, "num_examples": self.num_examples, "side": self.side}
+        return json.dumps(what | {"done": done}).encode().ljust(_HEADER_BYTES - 1) + b"\n"
+
+    def is_whole(self) -> bool:
+        """Whether the file is there as it was written.
+
+        Raises:
+          OSError: it may not be read.
+        """
+        try:
+            with open(self.path, "rb") as file:
+                size, header = os.fstat(file.fileno()).st_size, file.read(_HEADER_BYTES)
+        except FileNotFoundError:
+            return False
+        return (size, header) == (self.bounds[-1], self.header(self.num_examples))
+
+    def missing_bytes(self) -> int:
+        """How much of the disk the file still has to take."""
+        with contextlib.suppress(OSError):
+            if os.path.getsize(self.path) == self.bounds[-1]:
+                return 0
+        taken = os.stat(self.unfinished).st_blocks * 512 if os.path.exists(self.unfinished) else 0
+        return max(0, self.bounds[-1] - taken)
+
+    def read(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Maps the squares (uint8 [N, R, R, 3]); reads labels (int32 [N]) and marks (bool [N])."""
+        squares, labels, good, end = self.bounds
+        with open(self.path, "rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        # TensorFlow borrows only what NumPy takes for writable. Mapped to be written, the squares
+        # would count as memory that this process takes, though nobody writes.
+        pixels = np.frombuffer(mapped, np.uint8, labels - squares, squares)
+        memory = (ctypes.c_uint8 * pixels.size).from_address(pixels.ctypes.data)
+        memory.mapped = mapped  # open as long as the array is
+        shape = (self.num_examples, self.side, self.side, 3)
+        return (
+            np.frombuffer(memory, np.uint8).reshape(shape),
+            np.frombuffer(mapped[labels:good], np.int32),
+            np.frombuffer(mapped[good:end], bool),
+        )
+
+    @contextlib.contextmanager
+    def filling(self) -> Iterator["Filling"]:
+        """Opens the unfinished file for this process alone; waits for another that writes it.
+
+        Raises:
+          OSError: it may not be written, or cannot be locked.
+        """
+        descriptor = self._locked()
+        try:
+            yield Filling(self, descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _locked(self) -> int:
+        while True:
+            descriptor = os.open(self.unfinished, os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                say(f"waiting for another process that fills {self.path!r}.")
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), os.stat(self.unfinished)):
+                    return descriptor
+            os.close(descriptor)  # the other one finished it, and it has another name now
+
+
+class Filling:
+    """A file that this process fills.
+
+    Attributes:
+      done: the examples before this one are in it.
+    """
+
+    def __init__(self, file: SquaresFile, descriptor: int):
+        """Finds out how far an earlier process came."""
+        self._file, self._descriptor, self.done = file, descriptor, 0
+        self._saved_at = time.monotonic()
+        header = os.pread(descriptor, _HEADER_BYTES, 0)
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            done = json.loads(header)["done"]
+            self.done = done if header == file.header(done) else 0
+        if not self.done:
+            os.ftruncate(descriptor, 0)
+
+    def put(self, squares: np.ndarray, labels: np.ndarray, good: np.ndarray) -> None:
+        """Writes the next examples.
+
+        Raises:
+          OSError: the disk is full, or fails.
+        """
+        columns = (squares, labels.astype(np.int32, copy=False), good)
+        for start, column in zip(self._file.bounds, columns, strict=False):
+            self._write(memoryview(column).cast("B"), start + self.done * column[0].nbytes)
+        self.done += len(labels)
+        if time.monotonic() - self._saved_at >= SAVE_SECONDS:
+            self.save()
+            say(f"{self.done:,} of {self._file.num_examples:,} pictures decoded.")
+
+    def save(self) -> None:
+        """Notes what is done, after that is safely on the disk."""
+        os.fsync(self._descriptor)
+        self._write(memoryview(self._file.header(self.done)), 0)
+        self._saved_at = time.monotonic()
+
+    def finish(self) -> None:
+        """Gives the file its name."""
+        self.save()
+        os.fsync(self._descriptor)
+        os.replace(self._file.unfinished, self._file.path)
+        directory = os.open(os.path.dirname(self._file.path) or ".", os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+    def abandon(self) -> None:
+        """Removes the unfinished file."""
+        os.unlink(self._file.unfinished)
+
+    def _write(self, data: memoryview, place: int) -> None:
+        while data:
+            count = os.pwrite(self._descriptor, data, place)
+            data, place = data[count:], place + count
+
+
+def say(text: str) -> None:
+    """Writes a line to standard error."""
+    print(f"data.cache=disk: {text}", file=sys.stderr, flush=True)
