@@ -67,11 +67,13 @@ def main(argv: Sequence[str]) -> int:
     from alexnet_tf.training import per_class  # TensorFlow starts here
     from alexnet_tf.training.evaluation import evaluate
     from alexnet_tf.training.splits import default_split
+    from pipelines.sources.layout import looking_once
 
     trained_on = stored.config.data.source
-    split = arguments.split or default_split(config, trained_on, arguments.run_dir)
-    began = time.monotonic()
-    result, confusion, source = evaluate(stored, config, arguments.views, split)
+    with looking_once():
+        split = arguments.split or default_split(config, trained_on, arguments.run_dir)
+        began = time.monotonic()
+        result, confusion, source = evaluate(stored, config, arguments.views, split)
     seconds = time.monotonic() - began
     about = {"run_dir": arguments.run_dir, "step": stored.step, "views": str(arguments.views)}
     about |= {"split": str(split)}

@@ -24,7 +24,8 @@ from pipelines.cache import kept
 from pipelines.config import is_color
 from pipelines.dataset import dataset_mean
 from pipelines.source import Source
-from pipelines.sources import open_source
+from pipelines.sources import advice, open_source
+from pipelines.sources.layout import looking_once
 
 
 def run(config: Config, callbacks=()) -> tuple[int, dict]:
@@ -86,13 +87,13 @@ def _train(config, strategy, sources, run_dir, callbacks, first) -> tuple[int, d
 
 def _open_sources(config: Config) -> tuple[Source, Source]:
     """Opens the training and the validation split."""
-    with user_errors():
+    with user_errors(), looking_once():
         train, val = (
             open_source(config.data, split, config.run.seed, inputs=config.network.input)
             for split in ("train", "val")
         )
-    if train.remark:  # it is about both splits
-        print(train.remark, file=sys.stderr, flush=True)
+    for line in filter(None, (train.remark, advice(config.data, train))):  # about both splits
+        print(line, file=sys.stderr, flush=True)
     if config.network.num_classes not in (0, len(train.classes)):
         raise UserError(
             f"network.num_classes={config.network.num_classes}: expected {len(train.classes)}, "

@@ -25,10 +25,11 @@ def default_split(config: Config, trained_on: str, run_dir: str | os.PathLike) -
       UserError: there is nothing to read.
     """
     with user_errors():
-        has_val = Split.VAL in own_splits(config.data)
+        if Split.VAL in own_splits(config.data):
+            return Split.VAL
     seen = run_directory.read_json(pathlib.Path(run_dir) / "data.json")
     is_own = seen and (_is_same_place(config, trained_on) or _are_same_pictures(config, seen))
-    return Split.VAL if has_val or is_own else Split.ALL
+    return Split.VAL if is_own else Split.ALL
 
 
 def _is_same_place(config: Config, trained_on: str) -> bool:

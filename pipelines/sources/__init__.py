@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from pipelines.config import DataConfig, InputConfig, Split
 from pipelines.source import Source
+from pipelines.sources.progress import MANY_FILES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -90,6 +91,18 @@ def _shapes(asked: _Asked) -> Source:
             "network. Name a folder that holds some of them: --data.source=folder:DIR."
         )
     return drawn
+
+
+def advice(config: DataConfig, source: Source) -> str:
+    """Says in a sentence what would make a source faster to open; empty where nothing would."""
+    kind, _, place = config.source.partition(":")
+    if kind != "folder" or source.num_pictures < MANY_FILES:
+        return ""
+    return (
+        f"data.source={config.source!r} has {source.num_pictures:,} files, and every start looks "
+        f"at each of them. Pack them once, and they open at once: python -m pipelines.prepare "
+        f"--input={place} --output=DIR"
+    )
 
 
 def _folder(asked: _Asked) -> Source:

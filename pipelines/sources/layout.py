@@ -4,10 +4,13 @@ What a folder holds decides, not what it is called: a `train` with class folders
 `train` with pictures in it is a class. No TensorFlow.
 """
 
+import contextlib
+import contextvars
 import dataclasses
 import os
 from collections.abc import Iterator
 
+from pipelines.sources.progress import Progress
 from pipelines.sources.trees import Disk, Tree
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
@@ -24,6 +27,7 @@ _OURS = ({"config.json", "data.json"}, {"classes.txt", "weights"}, {"saved_model
 """Names in a run, in converted weights, in an export; a run that failed at once has its lock."""
 _NUM_NAMED = 5
 DISK = Disk()
+_KNOWN: contextvars.ContextVar[dict | None] = contextvars.ContextVar("known", default=None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +45,16 @@ class Layout:
         return sum(map(len, self.pictures.values()))
 
 
+@contextlib.contextmanager
+def looking_once() -> Iterator[None]:
+    """Inside, a folder is looked through once, however many of its splits are opened."""
+    token = _KNOWN.set({})
+    try:
+        yield
+    finally:
+        _KNOWN.reset(token)
+
+
 def look(root: str, tree: Tree = DISK) -> Layout:
     """Finds the splits, classes and pictures of a folder.
 
@@ -52,24 +66,38 @@ def look(root: str, tree: Tree = DISK) -> Layout:
       ValueError: there is no such folder, it may not be read, it is ambiguous, or a class has
         files but no picture among them.
     """
+    known = _KNOWN.get()
+    if known is None:
+        return _look(root, tree)
+    if (root, tree) not in known:
+        known[root, tree] = _look(root, tree)
+    return known[root, tree]
+
+
+def _look(root: str, tree: Tree) -> Layout:
+    if tree is DISK and "://" in root:
+        raise ValueError(
+            f"{tree.called(root)}: expected a folder on a disk or mount of this machine. Pack the "
+            "pictures where they are at hand (python -m pipelines.prepare), copy the shards there, "
+            f"and read them: records:{root}."
+        )
     if not tree.is_folder(root):
         raise ValueError(
             f"{tree.called(root)}: there is no such folder; expected one that holds "
             "train/<class>/* and val/<class>/*, or just <class>/*."
         )
     top = _contents(tree, root)
-    inside = {name: _contents(tree, os.path.join(root, name)) for name in top.folders}
-    splits = _splits(tree, root, inside)
+    progress = Progress(f"looking through {root}")
+    inside = top.folders_inside(progress)
+    below = {name: inside[name].folders_inside(progress) for name in SPLITS if name in inside}
+    splits = _splits(tree, root, inside, below)
     found, left_out = {}, list(top.pictures)
     if not splits:
         found[""], rest = _classes(tree, root, "", inside)
         left_out += rest
     for split in splits:
-        folders = inside.pop(split)
-        below = os.path.join(root, split)
-        classes = {name: _contents(tree, os.path.join(below, name)) for name in folders.folders}
-        found[split], rest = _classes(tree, root, f"{split}/", classes)
-        left_out += [f"{split}/{name}" for name in folders.pictures] + rest
+        found[split], rest = _classes(tree, root, f"{split}/", below[split])
+        left_out += [f"{split}/{name}" for name in inside.pop(split).pictures] + rest
     if splits:
         left_out += [f"{name}/" for name in inside if name not in _LITTER]
     return Layout(found, sorted(left_out))
@@ -101,6 +129,14 @@ class _Contents:
         """Tells whether a folder in it holds pictures."""
         return any(contents.pictures for contents in self.inner())
 
+    def folders_inside(self, progress: Progress) -> dict[str, "_Contents"]:
+        """Lists its folders, by name."""
+        found = {}
+        for name, contents in zip(self.folders, self.inner(), strict=True):
+            found[name] = contents
+            progress.add(len(contents.pictures) + len(contents.files))
+        return found
+
     def inner(self) -> Iterator["_Contents"]:
         """Lists its folders, one after another."""
         for name in self.folders:
@@ -109,22 +145,23 @@ class _Contents:
 
 def _contents(tree: Tree, path: str) -> _Contents:
     """Lists one folder, without what lies deeper."""
-    pictures, files, folders = [], [], []
+    pictures, others, files, folders = [], [], [], []
     try:
-        visible = [entry for entry in tree.list_folder(path) if not entry[0].startswith(".")]
+        for name, is_folder in tree.list_folder(path):
+            if not name.startswith("."):
+                is_known = not is_folder and name.lower().endswith(SUFFIXES)
+                pictures.append(name) if is_known else others.append((name, is_folder))
     except OSError as error:
         raise _unreadable(path, error) from error
-    for name, is_folder in sorted(visible):
+    for name, is_folder in sorted(others):
         inner = os.path.join(path, name)
         kind = folders if is_folder else pictures if _is_picture(tree, inner) else files
         kind.append(name)
-    return _Contents(tree, path, pictures, files, folders)
+    return _Contents(tree, path, sorted(pictures), files, folders)
 
 
 def _is_picture(tree: Tree, path: str) -> bool:
-    """Tells whether a file's name or, where that says nothing, its first bytes are a picture's."""
-    if path.lower().endswith(SUFFIXES):
-        return True
+    """Tells whether the first bytes of a file whose name says nothing are a picture's."""
     try:
         head = tree.head(path, 18)
     except OSError as error:
@@ -134,13 +171,19 @@ def _is_picture(tree: Tree, path: str) -> bool:
     return is_bmp or is_webp or head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8"))
 
 
-def _splits(tree: Tree, root: str, inside: dict[str, _Contents]) -> list[str]:
+def _splits(tree: Tree, root: str, inside: dict[str, _Contents], below: dict) -> list[str]:
     """Tells which of train and val are splits: none where the folder itself holds the classes.
+
+    Args:
+      tree: where it lies.
+      root: the whole folder.
+      inside: its folders, by name.
+      below: the folders in train and val, by both names.
 
     Raises:
       ValueError: both readings are possible.
     """
-    splits = [name for name in SPLITS if name in inside and inside[name].has_classes()]
+    splits = [name for name in below if any(x.pictures for x in below[name].values())]
     rivals = [name for name in inside if inside[name].pictures and name not in splits]
     if not splits:
         if rivals and set(rivals) & set(SPLITS) and all(x.lower() in _MEANT for x in rivals):
