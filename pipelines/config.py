@@ -213,6 +213,9 @@ class DataConfig(Typed, section="data"):
     cache_dir: str = dataclasses.field(default="", metadata=FREE)
     """Directory on a fast local disk for the files of cache=disk. Runs with the same pictures and
     the same squares share a file."""
+    stage: str = dataclasses.field(default="", metadata=FREE)
+    """Local directory that the shards of a packed set are copied to ahead of training, and checked;
+    by default they are read where they are."""
     shuffle: Shuffle = Shuffle.FULL
     """full permutes each epoch as a whole; blocks, for storage that seeks slowly, reads runs of 32
     consecutive examples, 1,024 runs side by side."""
@@ -264,6 +267,17 @@ class DataConfig(Typed, section="data"):
             raise ValueError(
                 f"data.cache_dir={self.cache_dir!r}: expected data.cache=disk with it, got "
                 f"data.cache={self.cache}. Use --data.cache=disk, or leave it out."
+            )
+        if self.stage and "://" in self.stage:
+            raise ValueError(
+                f"data.stage={self.stage!r}: expected a directory on a local disk. Name one with "
+                "--data.stage=DIR."
+            )
+        if self.stage and kind != "records":
+            raise ValueError(
+                f"data.stage={self.stage!r}: expected a packed set, data.source=records:DIR, got "
+                f"data.source={self.source!r}. Pack it (python -m pipelines.prepare), or leave "
+                "data.stage out."
             )
         check_megapixels("data.max_megapixels", self.max_megapixels)
         if not 0 <= self.color_noise <= 1:

@@ -40,6 +40,11 @@ def test_an_input_that_cannot_be_is_refused(values, message):
             {"cache": "memory", "cache_dir": "kept"},
             "data.cache_dir='kept': expected data.cache=disk with it, got data.cache=memory. Use",
         ),
+        (
+            {"source": "folder:DIR", "stage": "/local"},
+            "data.stage='/local': expected a packed set, data.source=records:DIR, got data.source=",
+        ),
+        ({"stage": "gs://there"}, "data.stage='gs://there': expected a directory on a local disk."),
         ({"held_out": 1}, "data.held_out=1.0: expected a part between 0 and 1"),
         ({"color_noise": 2}, "data.color_noise=2.0: expected 0 to 1"),
         (

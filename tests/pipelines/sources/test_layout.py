@@ -192,3 +192,11 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
     text = "train/x/odd' cannot be read: Input/output error. Expected files and folders that this"
     with pytest.raises(ValueError, match=text):
         look(str(tmp_path))
+
+
+def test_a_folder_on_remote_storage_is_refused():
+    text = (
+        "folder:gs://bucket/set': expected a folder on a disk or mount .* records:gs://bucket/set"
+    )
+    with pytest.raises(ValueError, match=text):
+        folder("gs://bucket/set", "train", 0.1)
