@@ -3,14 +3,16 @@
 import dataclasses
 import os
 import shutil
+import threading
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from pipelines import disk
 from pipelines.cache import in_memory, kept
 from pipelines.config import DataConfig, InputConfig
-from pipelines.dataset import Batch, dataset_mean, eval_dataset, train_dataset
+from pipelines.dataset import Batch, eval_dataset, train_dataset
 from pipelines.decode import MAX_PIXELS
 from pipelines.disk import on_disk
 from pipelines.sources.folder import folder
@@ -39,6 +41,14 @@ def opened(root):
     return folder(str(root), "all", 0.5)
 
 
+@pytest.fixture(scope="module")
+def place(root, tmp_path_factory):
+    """A directory that holds the squares of `root`; who changes it takes a copy."""
+    place = tmp_path_factory.mktemp("kept") / "new"
+    on(place, opened(root))
+    return place
+
+
 def on(place, source, inputs=INPUTS, max_pixels=MAX_PIXELS):
     return on_disk(source, inputs, max_pixels, str(place))
 
@@ -54,69 +64,72 @@ def assert_same(one, other):
             np.testing.assert_array_equal(getattr(batch, name), getattr(expected, name), name)
 
 
-def test_the_chains_are_the_same_to_the_bit(root, tmp_path):
+def test_the_chains_are_the_same_to_the_bit(root, place):
     source = opened(root)
-    disk, memory = on(tmp_path, source), in_memory(source, INPUTS)
-    for other in (source, memory):
-        chains = [train_dataset(x, DataConfig(), INPUTS, 5, 0, 8).take(20) for x in (disk, other)]
-        assert chains[0].element_spec == chains[1].element_spec
-        assert_same(*chains)
-        assert_same(*(eval_dataset(x, INPUTS, 8) for x in (disk, other)))
-    assert dataset_mean(disk, INPUTS) == dataset_mean(source, INPUTS)
-    assert (disk.good.numpy() == (np.arange(NUM_EXAMPLES) != BAD)).all()
+    found, memory = on(place, source), in_memory(source, INPUTS)
+    for name in ("images", "labels", "good"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(memory, name), name)
+    assert (found.good.numpy() == (np.arange(NUM_EXAMPLES) != BAD)).all()
+    chains = [train_dataset(x, DataConfig(), INPUTS, 5, 0, 8).take(20) for x in (found, source)]
+    assert chains[0].element_spec == chains[1].element_spec
+    assert_same(*chains)
+    assert_same(*(eval_dataset(x, INPUTS, 8) for x in (found, source)))
 
 
-def test_a_second_run_decodes_nothing(root, tmp_path, capsys):
+def test_a_second_run_decodes_nothing(root, place, tmp_path, capsys):
     source = opened(root)
-    first = on(tmp_path, source)
-    assert "decoding 150 pictures into " in capsys.readouterr().err
-    again = on(tmp_path, without_pictures(source, tmp_path))
+    found = on(place, without_pictures(source, tmp_path))
     assert capsys.readouterr().err == ""
-    np.testing.assert_array_equal(again.images, first.images)
-    np.testing.assert_array_equal(again.labels, first.labels)
+    np.testing.assert_array_equal(found.labels, np.where(found.good, source.labels, 0))
+    assert len(os.listdir(place)) == 1
 
 
-def test_a_directory_that_may_only_be_read_serves_too(root, tmp_path):
-    source = opened(root)
-    on(tmp_path, source)
-    os.chmod(tmp_path, 0o500)
+def test_a_directory_that_may_only_be_read_serves_too(root, place):
+    os.chmod(place, 0o500)
     try:
-        assert on(tmp_path, source).num_examples == NUM_EXAMPLES
+        assert on(place, opened(root)).num_examples == NUM_EXAMPLES
     finally:
-        os.chmod(tmp_path, 0o700)
+        os.chmod(place, 0o700)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"inputs": dataclasses.replace(INPUTS, resize=40)},
-        {"inputs": dataclasses.replace(INPUTS, resize_rule="warp")},
-        {"inputs": dataclasses.replace(INPUTS, resize_filter="bilinear")},
-        {"inputs": dataclasses.replace(INPUTS, orientation="apply")},
-        {"max_pixels": 1999},
-    ],
-)
-def test_other_squares_are_in_another_file(root, tmp_path, change):
+def test_two_at_once_decode_once(root, tmp_path, capsys):
     source = opened(root)
-    on(tmp_path, source)
-    other = on(tmp_path, source, **change)
-    assert len(list(tmp_path.glob("*.squares"))) == 2
-    expected = in_memory(source, change.get("inputs", INPUTS), change.get("max_pixels", MAX_PIXELS))
-    np.testing.assert_array_equal(other.images, expected.images)
+    both = [threading.Thread(target=on, args=(tmp_path, source)) for _ in range(2)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join(timeout=300)
+    assert capsys.readouterr().err.count("decoding 150 pictures into") == 1
+    assert len(os.listdir(tmp_path)) == 1
 
 
-def test_what_decides_on_no_square_does_not_count(root, tmp_path):
-    on(tmp_path, opened(root))
-    on(tmp_path, opened(root), dataclasses.replace(INPUTS, size=16, mean=(1, 2, 3), scale=2))
-    assert len(list(tmp_path.glob("*.squares"))) == 1
-
-
-def test_other_pictures_are_in_another_file(root, tmp_path):
+def test_whatever_decides_on_a_square_is_in_the_name_of_its_file(root):
     source = opened(root)
-    on(tmp_path, source)
-    on(tmp_path, dataclasses.replace(source, digest="0" * 64))
-    on(tmp_path, dataclasses.replace(source, classes=("class1", "class0")))  # other labels
-    assert len(list(tmp_path.glob("*.squares"))) == 3
+
+    def path(source=source, max_pixels=MAX_PIXELS, **changes):
+        inputs = dataclasses.replace(INPUTS, **changes)
+        return disk._file(source, inputs, max_pixels, "kept").path
+
+    others = [
+        path(resize=40),
+        path(resize_rule="warp"),
+        path(resize_filter="bilinear"),
+        path(orientation="apply"),
+        path(max_pixels=1999),
+        path(dataclasses.replace(source, digest="0" * 64)),
+        path(dataclasses.replace(source, classes=("class1", "class0"))),  # other labels
+        path(),
+    ]
+    assert len(set(others)) == len(others)
+    assert path(size=16, mean=(1, 2, 3), scale=2) == path()  # none of them
+
+
+def test_other_squares_get_another_file(root, place, tmp_path):
+    source, other = opened(root), dataclasses.replace(INPUTS, resize=40)
+    shutil.copytree(place, tmp_path / "kept")
+    found = on(tmp_path / "kept", source, other)
+    np.testing.assert_array_equal(found.images, in_memory(source, other).images)
+    assert len(os.listdir(tmp_path / "kept")) == 2
 
 
 def test_a_fill_that_stopped_goes_on_and_ends_with_the_same_bytes(tmp_path, capsys):
@@ -134,20 +147,19 @@ def test_a_fill_that_stopped_goes_on_and_ends_with_the_same_bytes(tmp_path, caps
     lost.write_bytes(picture)
     shutil.rmtree(root / "class0")  # the first 75, which are kept by now
     capsys.readouterr()
-    disk = on(tmp_path, source)
+    found = on(tmp_path, source)
     assert "(128 are there)" in capsys.readouterr().err
-    np.testing.assert_array_equal(disk.images, expected.images)
-    np.testing.assert_array_equal(disk.labels, expected.labels)
-    np.testing.assert_array_equal(disk.good, expected.good)
+    for name in ("images", "labels", "good"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), name)
 
 
-def test_a_file_that_was_cut_is_filled_again(root, tmp_path, capsys):
+def test_a_file_that_was_cut_is_filled_again(root, place, tmp_path, capsys):
     source = opened(root)
-    expected = on(tmp_path, source).images.numpy()
-    (file,) = tmp_path.glob("*.squares")
-    os.truncate(shutil.copy(file, tmp_path / "cut"), 5000)
-    os.replace(tmp_path / "cut", file)
-    np.testing.assert_array_equal(on(tmp_path, source).images, expected)
+    shutil.copytree(place, tmp_path / "kept")
+    (file,) = (tmp_path / "kept").iterdir()
+    os.truncate(file, 5000)
+    found = on(tmp_path / "kept", source)
+    np.testing.assert_array_equal(found.images, on(place, source).images)
     assert "is cut short, or not what was written there; it is filled again" in (
         capsys.readouterr().err
     )
