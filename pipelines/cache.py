@@ -89,7 +89,8 @@ def check_memory(
         raise ValueError(
             f"data.cache=memory needs {num_bytes / 1e9:.1f} GB for the decoded pictures "
             f"({num_examples}); {machine.memory_limit} {machine.memory_bytes / 1e9:.1f} GB, of "
-            f"which decoding may take {picture_bytes(machine) / 1e9:.1f}. Use --data.cache=none."
+            f"which decoding may take {picture_bytes(machine) / 1e9:.1f}. Keep them on disk "
+            "(--data.cache=disk --data.cache_dir=DIR), or use --data.cache=none."
         )
 
 

@@ -116,7 +116,7 @@ def test_squares_in_memory_are_for_one_size(memory):
 
 def test_squares_that_do_not_fit_are_refused_before_the_first_is_decoded(source, monkeypatch):
     monkeypatch.setattr(os, "sysconf", lambda name: 100)
-    with pytest.raises(ValueError, match="data.cache=memory needs .* Use --data.cache=none"):
+    with pytest.raises(ValueError, match="data.cache=memory needs .* or use --data.cache=none"):
         in_memory(source, INPUTS)
 
 
