@@ -36,7 +36,8 @@ class Source(Reader, Protocol):
       class_counts: how many examples each class has, whether or not they can be decoded.
       digest: SHA-256 in hexadecimal of all names and sizes; changes with the data.
       num_pictures: how many examples all splits have together.
-      remark: what was left out of all splits, in a sentence; empty where nothing was.
+      remark: what was left out of all splits, and how classes were matched, a sentence a
+        line; empty where nothing was.
     """
 
     @property
@@ -77,8 +78,10 @@ def known_reason(source: Reader, index: int) -> str:
 
 
 def label_sets(source: Reader) -> np.ndarray | None:
-    """All labels of each example, where there may be several: int32 [N, L], filled up with -1.
+    """Finds all labels of each example, where there may be several.
 
-    The first is the one that `read` gives. None where every example has one.
+    Returns:
+      int32 [N, L], filled up with -1; the first is the one that `read` gives. None where every
+      example has one label.
     """
     return getattr(source, "label_sets", None)

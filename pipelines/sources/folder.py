@@ -82,10 +82,12 @@ def folder(root: str, split: str, held_out: float, classes: tuple[str, ...] = ()
     """
     layout = look_for_pictures(root)
     files = _files(layout, split, held_out)
+    remarks = [_remark(root, layout.left_out)]
     if classes:
-        found = sorted({class_of(file) for file in files})
+        where, found = f"data.source='folder:{root}'", sorted({class_of(file) for file in files})
         advice = "Rename the folders, or move them elsewhere."
-        labels.check_known(f"data.source='folder:{root}'", found, classes, advice)
+        labels.check_known(where, found, classes, advice)
+        remarks.append(labels.remark(where, found, classes))
     else:
         classes = classes_of(root, layout)
     if not files:
@@ -98,7 +100,7 @@ def folder(root: str, split: str, held_out: float, classes: tuple[str, ...] = ()
         tuple(classes),
         digest_of(files, _sizes(root, files)),
         layout.num_pictures,
-        _remark(root, layout.left_out),
+        "\n".join(filter(None, remarks)),
     )
 
 

@@ -65,10 +65,17 @@ def matched(
     check_known(where, found, classes, advice)
     places = {name: place for place, name in enumerate(classes)}
     label = np.array([places.get(name, -1) for name in own], np.int32)[label]
-    return Matched(label, classes, _remark(where, found, classes))
+    return Matched(label, classes, remark(where, found, classes))
 
 
-def _remark(where: str, found: list[str], classes: tuple[str, ...]) -> str:
+def remark(where: str, found: list[str], classes: tuple[str, ...]) -> str:
+    """Says how the classes of a set differ from a network's; empty where they do not.
+
+    Args:
+      where: names the set.
+      found: the classes that have examples, in the order of the set.
+      classes: of the network, all of `found` among them.
+    """
     places = list(map(classes.index, found))
     in_order = places == sorted(places)
     if in_order and len(found) == len(classes):

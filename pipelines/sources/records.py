@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from typing import ClassVar
 
 import tensorflow as tf
 
@@ -24,6 +25,7 @@ class RawSource(KeptSquares):
     """Squares in records: read, and not decoded. Made by `packed`."""
 
     origin: IndexedSource
+    called: ClassVar[str] = "raw squares"
 
     def square(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Reads a square: int64 scalar -> square, label, whether it could be decoded."""
@@ -102,7 +104,7 @@ def packed(
         classes=matched.classes,
         class_counts=matched.class_counts,
         num_pictures=sum(one.num_examples for one in found.splits.values()),
-        remark=" ".join(filter(None, [_left_out(where, found), matched.remark])),
+        remark="\n".join(filter(None, [_left_out(where, found), matched.remark])),
         stated_digest=_digest(found, chosen),
         reasons={(one.split, one.index): one.reason for one in found.undecoded},
     )
@@ -149,7 +151,7 @@ def _description(root: str) -> Description:
 
 
 def _inputs(found: Description) -> InputConfig:
-    """The squares that a set was packed as."""
+    """Gives the settings of the squares that were packed."""
     return InputConfig(**{"size": found.squares["resize"], **found.squares})
 
 
@@ -188,7 +190,7 @@ def _shards(root: str, split: str, found: Description) -> list[Shard]:
 
 
 def _digest(found: Description, chosen: Part) -> str:
-    """The digest that was stored of exactly this part; empty where none was."""
+    """Finds the digest that was stored of exactly this part; empty where none was."""
     is_stored = chosen.is_whole and len(chosen.splits) == 1
     return found.splits[chosen.splits[0]].digest if is_stored else ""
 

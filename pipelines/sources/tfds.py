@@ -89,7 +89,7 @@ def prepared(
         classes=matched.classes,
         class_counts=matched.class_counts,
         num_pictures=sum(one.num_examples for one in splits.values()),
-        remark=" ".join(filter(None, [left_out if num_unlabeled else "", matched.remark])),
+        remark="\n".join(filter(None, [left_out if num_unlabeled else "", matched.remark])),
         key=found.keys.image,
         stated_digest=_digest(found, chosen, shards),
         label_sets=sets,
@@ -150,7 +150,7 @@ def _open(name: str) -> _Set:
 
 
 def _data_dir(data_dir: str | None) -> str:
-    """Where sets are looked for."""
+    """Quotes the place where sets are looked for."""
     from tensorflow_datasets.core import constants
 
     return repr(data_dir or constants.DATA_DIR)
@@ -185,7 +185,7 @@ def _keys(info: Any, where: str) -> Keys:
 
 
 def _label_sets(shards: list[Shard], chosen: Part) -> list[list[int]]:
-    """The labels of each example that has any, as its name in the index says."""
+    """Reads the labels of each example that has any, which its name in the index begins with."""
     found = []
     for shard in shards:
         index = indexed.read_index(shard.index_path)

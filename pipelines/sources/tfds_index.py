@@ -79,7 +79,7 @@ def shards_of(split: Any, keys: Keys, classes: tuple[str, ...], where: str) -> l
 
 
 def _places(path: str, num_bytes: int) -> tuple[str, str]:
-    """Where the index of a file may lie: beside it, and in the cache of this user.
+    """Lists where the index of a file may lie: beside it, or in the cache of this user.
 
     Its name has the file's size, so that a set that is prepared anew gets another.
     """

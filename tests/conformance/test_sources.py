@@ -6,6 +6,7 @@ import pathlib
 import packed_sets
 import pytest
 import tensorflow as tf
+import tfds_sets
 import tiny
 from sources import assert_is_source, assert_reads
 
@@ -64,6 +65,18 @@ def test_squares_on_disk_read_what_their_origin_reads(pictures, tmp_path):
         return on_disk(opened(root), INPUTS, MAX_PIXELS, str(tmp_path / "kept"))
 
     assert_is_source(lambda: kept(pictures), lambda: kept(more))
+
+
+def test_pictures_that_tfds_has_prepared(pictures, tmp_path, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    examples = tfds_sets.examples_in(pictures / "train", tiny.CLASSES)
+    for name, some in (("few", examples), ("fewer", examples[1:])):
+        tfds_sets.prepare(tmp_path, name, {"train": some}, tiny.CLASSES)
+    one, other = (
+        lambda name=name: open_source(DataConfig(source=f"tfds:{name}"), "train", 0)
+        for name in ("few", "fewer")
+    )
+    assert_is_source(one, other)
 
 
 def test_noise_of_the_benchmark():

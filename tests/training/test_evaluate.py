@@ -109,6 +109,7 @@ def test_a_set_to_be_tested_is_taken_whole_and_needs_not_all_classes(
     said = capsys.readouterr()
     found = json.loads(said.out)
     assert "5 of 5 pictures, split all, 1 of 3 classes: top-1" in said.err
+    assert "has 1 of the network's 3 classes; they are matched by name." in said.err
     assert (found["split"], found["seen"]) == ("all", 5)
     row = confusion_of(run_dir / "per_class")[2]
     call(capsys, run_dir, "--per_class")

@@ -9,7 +9,9 @@ import packed_sets
 import pytest
 import tensorflow as tf
 
-from pipelines.config import DataConfig
+from pipelines.cache import in_memory
+from pipelines.config import DataConfig, InputConfig
+from pipelines.dataset import eval_dataset
 from pipelines.sources import open_source, own_splits
 from pipelines.sources.folder import folder
 from pipelines.sources.parts import parts
@@ -164,6 +166,22 @@ def test_the_hash_divides_as_the_folder_does_at_its_bounds():
     hashes = np.array([0, 2**62 - 1, 2**62, 2**64 - 1], np.uint64)
     assert there["val"].holds(hashes).tolist() == [True, False, False, False]  # as in float64
     assert there["train"].holds(hashes).tolist() == [False, True, True, True]
+
+
+def test_raw_squares_are_kept_in_memory_as_the_folders_are(pictures, tmp_path):
+    inputs = InputConfig(size=16, resize=24)
+    root = packed_sets.pack(pictures, tmp_path, inputs)
+    one, other = (
+        in_memory(x, inputs) for x in (folder(str(pictures), "val", 0.3), opened(root, "val"))
+    )
+    for a, b in ((one.images, other.images), (one.labels, other.labels), (one.good, other.good)):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_raw_squares_are_for_one_network(pictures, tmp_path):
+    source = opened(packed_sets.pack(pictures, tmp_path, InputConfig(size=16, resize=24)))
+    with pytest.raises(ValueError, match="raw squares have resize=24; expected resize=32. Make th"):
+        eval_dataset(source, InputConfig(size=16, resize=32), 4)
 
 
 def test_reading_is_part_of_a_graph_without_python(pictures, tmp_path):
