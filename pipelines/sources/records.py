@@ -14,7 +14,7 @@ from pipelines.sources import indexed, labels
 from pipelines.sources.indexed import IndexedSource, Shard
 from pipelines.sources.layout import first_names
 from pipelines.sources.parts import Part, part, parts
-from pipelines.squares import Rows, batches, decoded
+from pipelines.squares import Rows, batches
 
 RAW, JPEG = "raw", "jpeg"
 """Formats of a packed set."""
@@ -65,7 +65,8 @@ def _read(source: RawSource, rows: Rows, first, last, batch_examples, padding=No
     """Makes the batches that decoding would make; a damaged record keeps its place."""
     source.check_fits(rows.inputs)
     fields = {field.name: getattr(rows, field.name) for field in dataclasses.fields(rows)}
-    return decoded(_RawRows(**fields), first, last, batch_examples, padding)
+    survive = batches.dispatch(object)  # what is done for all other sources: one may be damaged
+    return survive(source, _RawRows(**fields), first, last, batch_examples, padding)
 
 
 def packed(
