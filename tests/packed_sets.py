@@ -102,10 +102,16 @@ def _write(path, stored, sizes, labels, names) -> Shard:
     beside = index.to_bytes(index.make([0, *ends[:-1]], sizes, labels, names))
     with tf.io.gfile.GFile(path + index.SUFFIX, "wb") as file:
         file.write(beside)
+    with tf.io.gfile.GFile(path, "rb") as file:
+        contents = file.read()
+
+    def sha256(contents: bytes) -> str:
+        return hashlib.sha256(contents).hexdigest()
+
     return Shard(
         name=os.path.basename(path),
         num_examples=len(stored),
         num_bytes=int(ends[-1]),
-        sha256="",
-        index_sha256=hashlib.sha256(beside).hexdigest(),
+        sha256=sha256(contents),
+        index_sha256=sha256(beside),
     )

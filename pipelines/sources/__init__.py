@@ -20,6 +20,7 @@ class _Asked:
     seed: int
     classes: tuple[str, ...]
     inputs: InputConfig | None
+    stage: str
 
 
 class _Kind(NamedTuple):
@@ -60,6 +61,7 @@ def open_source(
             seed=seed,
             classes=classes,
             inputs=inputs,
+            stage=config.stage,
         )
     )
 
@@ -121,7 +123,9 @@ def _folder_splits(place: str) -> tuple[str, ...]:
 def _records(asked: _Asked) -> Source:
     from pipelines.sources.records import packed
 
-    return packed(asked.place, asked.split, asked.held_out, asked.classes, asked.inputs)
+    return packed(
+        asked.place, asked.split, asked.held_out, asked.classes, asked.inputs, asked.stage
+    )
 
 
 def _records_splits(place: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from pipelines import host
+from pipelines import host, storage
 from pipelines.records import index as indexes
 from pipelines.records import shards as records
 from pipelines.sources.parts import Part
@@ -159,8 +159,7 @@ def kept(columns: Columns) -> Columns:
 
 def read_index(path: str) -> indexes.Index:
     """Reads a whole index, names included."""
-    with tf.io.gfile.GFile(path, "rb") as file:
-        return indexes.from_bytes(file.read())
+    return indexes.from_bytes(storage.read(path))
 
 
 def _rows(shard: Shard, where: str, advice: str) -> np.ndarray:
@@ -170,15 +169,14 @@ def _rows(shard: Shard, where: str, advice: str) -> np.ndarray:
       ValueError: they are not.
     """
     try:
-        num_bytes = tf.io.gfile.stat(shard.path).length
-        with tf.io.gfile.GFile(shard.index_path, "rb") as file:
-            rows = indexes.rows_from(file.read(indexes.num_row_bytes(shard.num_examples)))
-    except tf.errors.NotFoundError as error:
-        missing = next(x for x in (shard.path, shard.index_path) if not tf.io.gfile.exists(x))
+        num_bytes = storage.num_bytes(shard.path)
+        head = storage.read(shard.index_path, 0, indexes.num_row_bytes(shard.num_examples))
+        rows = indexes.rows_from(head)
+    except FileNotFoundError as error:
         raise ValueError(
-            f"{where}: {missing!r} is missing; expected it beside the others. {advice}"
+            f"{where}: {error.filename!r} is missing; expected it beside the others. {advice}"
         ) from error
-    except (tf.errors.OpError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise ValueError(
             f"{where}: {shard.index_path!r} cannot be read: {error}. {advice}"
         ) from error

@@ -1,15 +1,15 @@
 """Packed data sets, as `python -m pipelines.prepare` writes them: pictures, or their squares."""
 
 import dataclasses
-import os
 from typing import ClassVar
 
 import tensorflow as tf
 
+from pipelines import staging, storage
 from pipelines.config import SQUARE_FIELDS, InputConfig
 from pipelines.kept import KeptSquares
 from pipelines.records import description, index
-from pipelines.records.description import Description
+from pipelines.records.description import Description, PackedSplit
 from pipelines.sources import indexed, labels
 from pipelines.sources.indexed import IndexedSource, Shard
 from pipelines.sources.layout import first_names
@@ -75,6 +75,7 @@ def packed(
     held_out: float,
     classes: tuple[str, ...] = (),
     inputs: InputConfig | None = None,
+    stage: str = "",
 ) -> IndexedSource | RawSource:
     """Opens one part of a packed data set.
 
@@ -85,6 +86,7 @@ def packed(
         of class and file name that `folder` takes.
       classes: those of a network that is only to be tested. By default the set's own.
       inputs: what the network expects; squares that it would cut otherwise are refused.
+      stage: local directory that the files are copied to first; empty reads them where they are.
 
     Raises:
       ValueError: there is no packed set, it cannot be read, or it does not fit.
@@ -93,7 +95,10 @@ def packed(
     if inputs is not None:
         _check_fits(where, found, inputs)
     chosen = part(found.splits, split, held_out, where)
-    shards = [shard for name in chosen.splits for shard in _shards(root, name, found)]
+    shards = []
+    for name in chosen.splits:
+        place = _staged(root, stage, found.splits[name]) if stage else root
+        shards += _shards(place, name, found)
     advice = "Copy it again, or pack the pictures again."
     columns = indexed.columns(shards, chosen, where, advice)
     without = "Pack a set without them."
@@ -133,15 +138,14 @@ def _description(root: str) -> Description:
       ValueError: there is none, or it cannot be read.
     """
     try:
-        with tf.io.gfile.GFile(os.path.join(root, description.FILE), "rb") as file:
-            found = description.from_text(file.read().decode())
-    except (tf.errors.NotFoundError, tf.errors.FailedPreconditionError) as error:
+        found = description.from_text(storage.read(storage.join(root, description.FILE)).decode())
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise ValueError(
             f"{_where(root)}: there is no {description.FILE} in it; expected a folder that python "
             "-m pipelines.prepare has written. Pictures in folders of their classes are read by "
             f"folder:{root}."
         ) from error
-    except (tf.errors.OpError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise ValueError(f"{_where(root)}: {description.FILE}: {error}") from error
     if found.format not in (RAW, JPEG):
         raise ValueError(
@@ -179,11 +183,33 @@ def _check_fits(where: str, found: Description, inputs: InputConfig) -> None:
     )
 
 
+def _staged(root: str, stage: str, split: PackedSplit) -> str:
+    """Copies the files of a split to a local disk, where they are not there yet; returns the place.
+
+    Raises:
+      ValueError: that cannot be done.
+    """
+    files = {one.name: (one.num_bytes, one.sha256) for one in split.shards}
+    for one in split.shards:
+        name = one.name + index.SUFFIX
+        # dataset.json knows its checksum alone: the size follows from the file, or is found wrong.
+        files[name] = (_num_bytes(storage.join(root, name)), one.index_sha256)
+    return staging.stage(root, stage, files)
+
+
+def _num_bytes(path: str) -> int:
+    """Asks for the size of a file; 0 where it cannot be looked at: it will not be read either."""
+    try:
+        return storage.num_bytes(path)
+    except OSError:
+        return 0
+
+
 def _shards(root: str, split: str, found: Description) -> list[Shard]:
     """Lists the files of a split."""
     shards, first = [], 0
     for one in found.splits[split].shards:
-        path = os.path.join(root, one.name)
+        path = storage.join(root, one.name)
         beside = path + index.SUFFIX
         shards.append(Shard(path, beside, one.num_examples, one.num_bytes, split, first))
         first += one.num_examples

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pipelines import files
+from pipelines import files, storage
 from pipelines.records import index as indexes
 from pipelines.records.shards import FRAME_BYTES
 from pipelines.sources.indexed import Shard
@@ -53,8 +53,8 @@ def shards_of(split: Any, keys: Keys, classes: tuple[str, ...], where: str) -> l
     shards, first = [], 0
     for path, count in zip(map(os.fspath, split.filepaths), split.shard_lengths, strict=True):
         try:
-            num_bytes = tf.io.gfile.stat(path).length
-        except tf.errors.OpError as error:
+            num_bytes = storage.num_bytes(path)
+        except OSError as error:
             raise ValueError(_unusable(where, path, "is missing")) from error
         places = _places(path, num_bytes)
         there = next((place for place in places if tf.io.gfile.exists(place)), None)

@@ -95,6 +95,20 @@ def test_paths_need_not_be_local(pictures):
     assert other.digest == one.digest
 
 
+def test_shards_are_staged_on_a_local_disk(pictures, tmp_path):
+    root = packed_sets.pack(pictures, "ram://packed/staged")
+    config = DataConfig(source=f"records:{root}", stage=str(tmp_path))
+    here, there = open_source(config, "all", 0), opened(root, "all")
+    assert here.name(0).endswith("train-00000-of-00005.tfrecord)")
+    assert str(tmp_path) in here.name(0)
+    assert read_all(here, range(45)) == read_all(there, range(45))
+    assert here.digest == there.digest
+    tf.io.gfile.remove(f"{root}/val-00001-of-00003.tfrecord.index")
+    assert open_source(config, "train", 0).num_examples == 30  # each split has a place of its own
+    with pytest.raises(ValueError, match="cannot be copied: No such file or directory. Expected"):
+        open_source(config, "val", 0)
+
+
 def test_what_was_left_out_is_remarked_on(pictures, tmp_path):
     left_out = (("notes.txt", "it is no picture"), ("x/", "it is empty"))
     root = packed_sets.pack(pictures, tmp_path, left_out=left_out)
