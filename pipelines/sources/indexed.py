@@ -58,6 +58,9 @@ class IndexedSource:
     remark: str
     key: str = records.ENCODED
     """Of the encoded picture in a record."""
+    recoding: str = ""
+    """Tells records of pictures that were encoded anew, whose digest is that of the files that they
+    were made of, from these files; empty where the pixels are theirs."""
     stated_digest: str = ""
     """Empty where it is computed of names and sizes."""
     label_sets: np.ndarray | None = None

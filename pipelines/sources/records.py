@@ -1,6 +1,7 @@
 """Packed data sets, as `python -m pipelines.prepare` writes them: pictures, or their squares."""
 
 import dataclasses
+import hashlib
 from typing import ClassVar
 
 import tensorflow as tf
@@ -111,6 +112,7 @@ def packed(
         class_counts=matched.class_counts,
         num_pictures=sum(one.num_examples for one in found.splits.values()),
         remark="\n".join(filter(None, [_left_out(where, found), matched.remark])),
+        recoding=_recoding(found, chosen),
         stated_digest=_digest(found, chosen),
         reasons={(one.split, one.index): one.reason for one in found.undecoded},
     )
@@ -220,6 +222,14 @@ def _digest(found: Description, chosen: Part) -> str:
     """Finds the digest that was stored of exactly this part; empty where none was."""
     is_stored = chosen.is_whole and len(chosen.splits) == 1
     return found.splits[chosen.splits[0]].digest if is_stored else ""
+
+
+def _recoding(found: Description, chosen: Part) -> str:
+    """Digests the shards of pictures that were encoded anew; empty for raw squares and files."""
+    if found.format == RAW or found.size is None:
+        return ""
+    checksums = [one.sha256 for name in chosen.splits for one in found.splits[name].shards]
+    return hashlib.sha256("".join(checksums).encode()).hexdigest()
 
 
 def _left_out(where: str, found: Description) -> str:

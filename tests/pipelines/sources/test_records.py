@@ -12,6 +12,8 @@ import tensorflow as tf
 from pipelines.cache import in_memory
 from pipelines.config import DataConfig, InputConfig
 from pipelines.dataset import eval_dataset
+from pipelines.decode import MAX_PIXELS
+from pipelines.disk import on_disk
 from pipelines.sources import open_source, own_splits
 from pipelines.sources.folder import folder
 from pipelines.sources.parts import parts
@@ -190,6 +192,21 @@ def test_raw_squares_are_kept_in_memory_as_the_folders_are(pictures, tmp_path):
     )
     for a, b in ((one.images, other.images), (one.labels, other.labels), (one.good, other.good)):
         np.testing.assert_array_equal(a, b)
+
+
+def test_squares_on_disk_are_shared_where_pixels_are_the_same(pictures, tmp_path):
+    inputs, place = InputConfig(size=16, resize=24), str(tmp_path / "kept")
+    forms = {"original": {}, "raw": {"inputs": inputs}, "anew": {"size": 24}}
+    sources = [folder(str(pictures), "val", 0.3)]
+    for name, form in forms.items():
+        sources.append(opened(packed_sets.pack(pictures, tmp_path / name, **form), "val"))
+    assert len({source.digest for source in sources}) == 1
+    num_files = []
+    for source in sources:
+        kept = on_disk(source, inputs, MAX_PIXELS, place)
+        num_files.append(len(list(pathlib.Path(place).glob("*.squares"))))
+        np.testing.assert_array_equal(kept.images, in_memory(sources[0], inputs).images)
+    assert num_files == [1, 1, 1, 2]
 
 
 def test_raw_squares_are_for_one_network(pictures, tmp_path):
