@@ -49,7 +49,7 @@ class Arguments:
             )
 
 
-SHARED = ("data.source", "data.held_out", "data.on_error", "data.max_megapixels")
+SHARED = ("data.source", "data.held_out", "data.on_error", "data.max_megapixels", "data.stage")
 SHARED += ("global_batch_size", "strategy", "devices", "precision")
 
 
@@ -61,7 +61,8 @@ def main(argv: Sequence[str]) -> int:
     stored = checkpoint.load(arguments.run_dir, arguments.checkpoint)
     # By default not where it was trained.
     run = dataclasses.replace(stored.config.run, strategy=StrategyName.SINGLE, devices=(), towers=1)
-    config = call.override(dataclasses.replace(stored.config, run=run))
+    data = dataclasses.replace(stored.config.data, stage="")
+    config = call.override(dataclasses.replace(stored.config, run=run, data=data))
     if arguments.per_class:
         _make(output)
     from alexnet_tf.training import per_class  # TensorFlow starts here

@@ -133,6 +133,18 @@ def test_what_could_not_be_packed_says_why(pictures, from_folder, tmp_path, caps
         evaluate.main(call)
 
 
+def test_a_run_on_staged_shards_is_evaluated_on_pictures_that_are_not(
+    pictures, sets, tmp_path, capsys
+):
+    config = tiny.config(pictures, tmp_path / "run", steps=1)
+    staged = {"stage": str(tmp_path / "stage")}
+    run(reading(config, f"records:{sets['raw']}", **staged))
+    assert len(list((tmp_path / "stage").rglob("*.tfrecord"))) == 8
+    call = [f"--run_dir={tmp_path / 'run'}", f"--data.source=folder:{pictures}"]
+    assert evaluate.main(call) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["seen"] == 15
+
+
 def test_any_split_is_evaluated_by_its_name(pictures, sets, from_folder, capsys):
     source = f"--data.source=records:{sets['raw']}"
     for split, seen in (("train", 30), ("val", 15), ("all", 45)):
