@@ -91,7 +91,7 @@ def prepared(
         num_pictures=sum(one.num_examples for one in splits.values()),
         remark="\n".join(filter(None, [left_out if num_unlabeled else "", matched.remark])),
         key=found.keys.image,
-        stated_digest=_digest(found, chosen, shards),
+        stated_digest=_digest(found, shards) if chosen.is_whole else "",
         label_sets=sets,
     )
 
@@ -202,9 +202,9 @@ def _padded(flat: np.ndarray, counts: list[int]) -> np.ndarray:
     return table
 
 
-def _digest(found: _Set, chosen: Part, shards: list[Shard]) -> str:
-    """Digests what tells one prepared set from another, and the part of it."""
-    facts = [found.builder.info.full_name, found.keys.label, chosen.at_least, str(chosen.below)]
+def _digest(found: _Set, shards: list[Shard]) -> str:
+    """Digests what tells one prepared set from another, and the splits taken of it."""
+    facts = [found.builder.info.full_name, found.keys.label]
     files = [[shard.split, shard.num_examples, shard.num_bytes] for shard in shards]
     return hashlib.sha256(json.dumps(facts + files).encode()).hexdigest()
 
