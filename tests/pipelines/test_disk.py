@@ -8,6 +8,7 @@ import threading
 import numpy as np
 import pytest
 import tensorflow as tf
+from packed_sets import pack
 
 from pipelines import disk
 from pipelines.cache import in_memory, kept
@@ -16,6 +17,7 @@ from pipelines.dataset import Batch, eval_dataset, train_dataset
 from pipelines.decode import MAX_PIXELS
 from pipelines.disk import on_disk
 from pipelines.sources.folder import folder
+from pipelines.sources.records import packed
 
 INPUTS = InputConfig(size=24, resize=32)
 NUM_EXAMPLES, BAD = 150, 70
@@ -187,3 +189,14 @@ def test_a_directory_that_cannot_be_used_is_named(root, tmp_path):
 def test_nothing_is_kept_where_nothing_shall_be(root):
     source = opened(root)
     assert kept([source], DataConfig(), INPUTS) == (source,)
+
+
+def test_pictures_that_were_made_smaller_have_other_squares(root, tmp_path):
+    source = opened(root)
+    same = packed(pack(root, tmp_path / "same"), "all", 0.5)
+    smaller = packed(pack(root, tmp_path / "smaller", size=36), "all", 0.5)
+    assert source.digest == same.digest == smaller.digest
+    one, two, other = (
+        disk._file(x, INPUTS, MAX_PIXELS, "kept").path for x in (source, same, smaller)
+    )
+    assert one == two != other
