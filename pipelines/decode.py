@@ -20,7 +20,8 @@ MAX_PIXELS = DataConfig().max_pixels
 """Larger pictures are refused unless another limit is set."""
 
 # TF 2.21 fails to word some of its errors when the bytes are quoted in them.
-_UNDECODABLE = (tf.errors.OpError, UnicodeDecodeError)
+UNDECODABLE = (tf.errors.OpError, UnicodeDecodeError)
+"""What decoding fails with."""
 
 
 def picture_size(encoded: tf.Tensor) -> tf.Tensor:
@@ -229,7 +230,7 @@ def explain(source: Source, index: int, max_pixels: int = MAX_PIXELS) -> str:
     damaged = f"its {len(contents)} bytes are damaged, cut short or of an unknown variety"
     try:
         height, width = map(int, picture_size(encoded).numpy())
-    except _UNDECODABLE:
+    except UNDECODABLE:
         return damaged
     if height * width > max_pixels:
         return f"it claims {width} x {height} pixels; at most {max_pixels} are taken"
@@ -238,7 +239,7 @@ def explain(source: Source, index: int, max_pixels: int = MAX_PIXELS) -> str:
         return f"it is {reason}"
     try:
         decode(encoded, max_pixels=max_pixels)
-    except _UNDECODABLE:
+    except UNDECODABLE:
         return damaged
     raise OSError("reading it failed for a moment; it can be decoded now")
 

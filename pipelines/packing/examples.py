@@ -1,83 +1,46 @@
-"""Numbered pictures -> what is stored of each: decoded in parallel by the data path's own chain."""
+"""Numbered pictures -> what is stored of each: decoded and encoded in parallel, in order.
+
+Squares are made by the functions that make them for training, `decode` and `to_square`. The chain
+is simpler than that of `squares.py`, since it may look at gaps between batches in Python.
+"""
 
 import dataclasses
+import functools
+from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
-from pipelines.decode import decode, picture_size, to_square
+from pipelines.decode import UNDECODABLE, decode, picture_size, to_square
 from pipelines.machine import this_machine
 from pipelines.packing.settings import Format, Packing
-from pipelines.packing.statistics import products
 from pipelines.parallelism import decoding
 from pipelines.records import shards
 from pipelines.source import Reader
-from pipelines.squares import Rows, decoded, on_threads
+from pipelines.squares import on_threads
 
 BATCH_BYTES = 1 << 24
 MOST_EXAMPLES = 64
 """A batch that leaves the graph has so many examples at most, and its squares so many bytes."""
 
 
-class Row(NamedTuple):
-    """A picture on its way into a shard."""
+class Rows(NamedTuple):
+    """Consecutive pictures on their way into a shard; inside the graph a single one, without N."""
 
-    index: tf.Tensor  # int64 []
-    jpeg: tf.Tensor  # string [], the square as JPEG; empty where it is not stored so
-    size: tf.Tensor  # int64 [2], height and width of the picture that is stored
-    square: tf.Tensor  # uint8 [R, R, 3]; [1, 1, 3] where it is not needed
-    products: tf.Tensor  # int64 [3, 3], see statistics.products; zeros where they are not needed
-    is_good: tf.Tensor  # bool [], whether it could be decoded
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class PackedRows(Rows):
-    """How a position becomes a Row; positions are indices."""
-
-    packing: Packing
-    is_counted: bool
-    """Whether the statistics need it."""
-
-    def good(self, position: tf.Tensor, max_pixels: int) -> Row:
-        """Makes the Row of a picture; fails where it cannot be decoded."""
-        encoded, _ = self.source.read(position)
-        image = decode(encoded, self.inputs.orientation, max_pixels)
-        square, jpeg = self._no_square(), tf.constant("")
-        if self._needs_squares or self.packing.makes_jpegs:
-            rule, resize_filter = self.inputs.resize_rule, self.inputs.resize_filter
-            square = to_square(image, self.inputs.resize, rule, resize_filter)
-        if self.packing.makes_jpegs:
-            quality = self.packing.jpeg_quality
-            jpeg = tf.io.encode_jpeg(square, quality=quality, chroma_downsampling=True)
-        sums = products(square) if self.is_counted else tf.zeros([3, 3], tf.int64)
-        side = self.inputs.resize
-        size = tf.constant([side, side], tf.int64)
-        if self.packing.keeps_files:
-            size = picture_size(encoded)
-        if not self._needs_squares:
-            square = self._no_square()
-        return Row(position, jpeg, size, square, sums, tf.constant(True))
-
-    def bad(self, position: tf.Tensor) -> Row:
-        """Makes the Row of a picture that cannot be decoded."""
-        square, sums = self._no_square(), tf.zeros([3, 3], tf.int64)
-        size, is_good = tf.zeros([2], tf.int64), tf.constant(False)
-        return Row(position, tf.constant(""), size, square, sums, is_good)
-
-    @property
-    def _needs_squares(self) -> bool:
-        return self.is_counted or self.packing.format == Format.RAW
-
-    def _no_square(self) -> tf.Tensor:
-        # Of nothing at all, [0, 0, 3], TF 2.21 makes no batches: it ends with a segmentation fault.
-        side = self.inputs.resize if self._needs_squares else 1
-        return tf.zeros([side, side, 3], tf.uint8)
+    index: np.ndarray  # int64 [N]
+    jpeg: np.ndarray  # bytes [N], the square as JPEG; empty where it is not stored so
+    size: np.ndarray  # int64 [N, 2], height and width of the picture that is stored
+    square: np.ndarray  # uint8 [N, R, R, 3]; [N, 1, 1, 3] where it is not needed
+    is_good: np.ndarray  # bool [N], whether it could be decoded; otherwise all else is zeros
 
 
 def rows(
     source: Reader, packing: Packing, is_counted: bool, first: int, last: int
-) -> tf.data.Dataset:
-    """Streams the pictures from `first` to before `last`, in order, as batches of Rows.
+) -> Iterator[Rows]:
+    """Yields the pictures from `first` to before `last`, in order.
+
+    What fails is tried once more when its turn has come: alone, and at any size that is permitted.
 
     Args:
       source: numbered pictures.
@@ -87,15 +50,74 @@ def rows(
       last: the one after the last.
     """
     machine = this_machine()
-    if packing.workers:
-        machine = dataclasses.replace(machine, cpus=packing.workers)
+    machine = dataclasses.replace(machine, cpus=packing.workers or machine.cpus)
     how = decoding(packing.max_pixels, machine)
-    inputs = packing.inputs
-    chain = PackedRows(
-        source=source, inputs=inputs, decoding=how, packing=packing, is_counted=is_counted
-    )
-    batch = max(1, min(MOST_EXAMPLES, BATCH_BYTES // (inputs.resize**2 * 3)))
-    return on_threads(decoded(chain, first, last, batch), how).prefetch(1)
+    make = functools.partial(_row, source, packing, is_counted)
+    again = tf.function(functools.partial(make, max_pixels=how.max_pixels), autograph=False)
+    side_by_side = min(how.parallel_pixels, how.max_pixels)
+    ds = tf.data.Dataset.range(first, last)
+    ds = ds.map(lambda index: make(index, side_by_side), how.threads, deterministic=True)
+    batch = max(1, min(MOST_EXAMPLES, BATCH_BYTES // (packing.inputs.resize**2 * 3)))
+    ds = on_threads(ds.ignore_errors().batch(batch), how).prefetch(1)
+    expected, nothing = first, _nothing(packing, is_counted)
+    for columns in ds.as_numpy_iterator():
+        for part in _consecutive(Rows(*columns)):
+            for index in range(expected, int(part.index[0])):
+                yield _alone(again, index, nothing)
+            yield part
+            expected = int(part.index[-1]) + 1
+    for index in range(expected, last):
+        yield _alone(again, index, nothing)
+
+
+def _row(
+    source: Reader, packing: Packing, is_counted: bool, index: tf.Tensor, max_pixels: int
+) -> Rows:
+    """Makes what is stored of a picture, inside a graph; fails where it cannot be decoded."""
+    inputs, nothing = packing.inputs, _nothing(packing, is_counted)
+    encoded, _ = source.read(index)
+    image = decode(encoded, inputs.orientation, max_pixels)
+    jpeg, kept = tf.constant(""), tf.constant(nothing.square)
+    size = tf.constant([inputs.resize, inputs.resize], tf.int64)
+    if packing.keeps_files:
+        size = picture_size(encoded)
+    if is_counted or not packing.keeps_files:
+        square = to_square(image, inputs.resize, inputs.resize_rule, inputs.resize_filter)
+        if packing.makes_jpegs:
+            quality = packing.jpeg_quality
+            jpeg = tf.io.encode_jpeg(square, quality=quality, chroma_downsampling=True)
+        if is_counted or packing.format == Format.RAW:
+            kept = square
+    return Rows(index, jpeg, size, kept, tf.constant(True))
+
+
+def _nothing(packing: Packing, is_counted: bool) -> Rows:
+    """Makes what stands for a picture that cannot be decoded, without N."""
+    # Of nothing at all, [0, 0, 3], TF 2.21 makes no batches: it ends with a segmentation fault.
+    side = packing.inputs.resize if is_counted or packing.format == Format.RAW else 1
+    square = np.zeros((side, side, 3), np.uint8)
+    return Rows(0, b"", np.zeros(2, np.int64), square, False)
+
+
+def _consecutive(found: Rows) -> Iterator[Rows]:
+    """Cuts rows where pictures are missing between them."""
+    cuts = np.flatnonzero(np.diff(found.index) != 1) + 1
+    for begin, end in zip([0, *cuts], [*cuts, len(found.index)], strict=True):
+        yield cut(found, begin, end)
+
+
+def cut(found: Rows, begin: int, end: int) -> Rows:
+    """Takes the rows from `begin` to before `end`."""
+    return Rows(*(column[begin:end] for column in found))
+
+
+def _alone(again, index: int, nothing: Rows) -> Rows:
+    """Makes the rows of a single picture."""
+    try:
+        row = [value.numpy() for value in again(tf.constant(index, tf.int64))]
+    except UNDECODABLE:
+        row = nothing._replace(index=index)
+    return Rows(*(np.asarray(value)[np.newaxis] for value in row))
 
 
 def record(

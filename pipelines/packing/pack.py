@@ -12,7 +12,7 @@ from pipelines import kinds
 from pipelines.config import SQUARE_FIELDS
 from pipelines.decode import explain
 from pipelines.packing import examples
-from pipelines.packing.examples import Row
+from pipelines.packing.examples import Rows
 from pipelines.packing.inventory import Inventory, Part, take_inventory
 from pipelines.packing.settings import Format, Packing
 from pipelines.packing.statistics import Sums, statistics
@@ -104,9 +104,8 @@ def _pack_run(
     """Writes the shards of consecutive examples; yields how many examples came to be packed."""
     part = inventory.parts[split]
     names, is_counted = _shard_names(packing, split, part), split in COUNTED
-    writer = None
     for batch in examples.rows(part.reader, packing, is_counted, first, last):
-        for rows in _pieces(Row(*(column.numpy() for column in batch)), packing.shard_examples):
+        for rows in _pieces(batch, packing.shard_examples):
             number, place = divmod(int(rows.index[0]), packing.shard_examples)
             if place == 0:
                 sums = Sums(packing.inputs.resize) if is_counted else None
@@ -114,37 +113,34 @@ def _pack_run(
             for place, index in enumerate(rows.index.tolist()):
                 if not rows.is_good[place]:
                     writer.undecoded.append(_undecoded(packing, part, split, index))
-                row = Row(*(column[place] for column in rows))
-                record = _record(packing, inventory, part, index, row)
+                record = _record(packing, inventory, part, rows, place)
                 writer.add(record, part.num_bytes[index], part.labels[index], part.names[index])
             if is_counted:
-                writer.sums.add_squares(rows.square[rows.is_good], rows.products[rows.is_good])
+                writer.sums.add_squares(rows.square, int(rows.is_good.sum()))
             if index + 1 in (last, (number + 1) * packing.shard_examples):
                 unfinished.finish_shard(writer)
             yield len(rows.index)
 
 
-def _pieces(rows: Row, shard_examples: int) -> Iterator[Row]:
-    """Cuts rows where a shard ends."""
-    shards = rows.index // shard_examples
-    for shard in np.unique(shards):
-        yield Row(*(column[shards == shard] for column in rows))
+def _pieces(rows: Rows, shard_examples: int) -> Iterator[Rows]:
+    """Cuts consecutive rows where a shard ends."""
+    first, count = int(rows.index[0]), len(rows.index)
+    cuts = [*range(-first % shard_examples or shard_examples, count, shard_examples)]
+    for begin, end in zip([0, *cuts], [*cuts, count], strict=True):
+        yield examples.cut(rows, begin, end)
 
 
-def _record(packing: Packing, inventory: Inventory, part: Part, index: int, row: Row) -> bytes:
+def _record(packing: Packing, inventory: Inventory, part: Part, rows: Rows, place: int) -> bytes:
     """Makes the record of an example."""
-    kind = "JPEG" if packing.makes_jpegs else "raw"
-    picture, size = row.jpeg, (packing.inputs.resize, packing.inputs.resize)
+    index, is_good = int(rows.index[place]), bool(rows.is_good[place])
+    kind, picture = "JPEG" if packing.makes_jpegs else "raw", rows.jpeg[place]
     if packing.keeps_files:
-        picture, kind = _kept(part, index, row.is_good)
-        size = tuple(row.size.tolist())
-    elif packing.format == Format.RAW and row.is_good:
-        picture = row.square.tobytes()
-    if not row.is_good:
-        size = (0, 0)
+        picture, kind = _kept(part, index, is_good)
+    elif packing.format == Format.RAW and is_good:
+        picture = rows.square[place].tobytes()
     label = part.labels[index]
     text, name = os.fsencode(inventory.classes[label]), os.fsencode(part.names[index])
-    return examples.record(picture, kind, size, label, text, name)
+    return examples.record(picture, kind, rows.size[place].tolist(), label, text, name)
 
 
 def _kept(part: Part, index: int, is_good: bool) -> tuple[bytes, str]:

@@ -1,9 +1,12 @@
-"""Mean image and principal colors of squares, exact: sums of whole numbers, divided at the end."""
+"""Mean image and principal colors of squares, exact: sums of whole numbers, divided at the end.
+
+No TensorFlow.
+"""
 
 import base64
+import itertools
 
 import numpy as np
-import tensorflow as tf
 
 from pipelines.records.description import Statistics
 
@@ -11,8 +14,8 @@ _EXACT_PIXELS = 256
 """The products of so many pairs of levels have a sum that float32 holds exactly: below 2**24."""
 
 
-def products(square: tf.Tensor) -> tf.Tensor:
-    """Sums the products of each two channels over all pixels of a square, inside a graph.
+def products(square: np.ndarray) -> np.ndarray:
+    """Sums the products of each two channels over all pixels of a square.
 
     Args:
       square: uint8 [R, R, 3].
@@ -20,12 +23,14 @@ def products(square: tf.Tensor) -> tf.Tensor:
     Returns:
       int64 [3, 3].
     """
-    pixels = tf.reshape(tf.cast(square, tf.float32), [-1, 3])
-    num_pixels = tf.shape(pixels)[0]
-    pixels = tf.pad(pixels, [[0, -num_pixels % _EXACT_PIXELS], [0, 0]])
-    groups = tf.reshape(pixels, [-1, _EXACT_PIXELS, 3])
-    sums = tf.matmul(groups, groups, transpose_a=True)
-    return tf.reduce_sum(tf.cast(sums, tf.int64), axis=0)
+    num_pixels = square.shape[0] * square.shape[1]
+    channels = np.zeros((3, -(-num_pixels // _EXACT_PIXELS) * _EXACT_PIXELS), np.float32)
+    channels[:, :num_pixels] = square.reshape(-1, 3).T
+    groups = channels.reshape(3, -1, _EXACT_PIXELS)
+    sums = np.empty((3, 3), np.int64)
+    for i, j in itertools.combinations_with_replacement(range(3), 2):
+        sums[i, j] = sums[j, i] = np.vecdot(groups[i], groups[j]).sum(dtype=np.float64)
+    return sums
 
 
 class Sums:
@@ -43,11 +48,16 @@ class Sums:
         self.pixels = np.zeros((side, side, 3), np.int64)
         self.products = np.zeros((3, 3), np.int64)
 
-    def add_squares(self, squares: np.ndarray, products: np.ndarray) -> None:
-        """Adds squares, uint8 [n, R, R, 3], at most 257 of them, and their products [n, 3, 3]."""
-        self.num_examples += len(squares)
+    def add_squares(self, squares: np.ndarray, num_good: int) -> None:
+        """Adds squares.
+
+        Args:
+          squares: uint8 [n, R, R, 3], at most 257 of them; zeros for what could not be decoded.
+          num_good: how many could be decoded.
+        """
+        self.num_examples += num_good
         self.pixels += squares.sum(axis=0, dtype=np.uint16)
-        self.products += products.sum(axis=0)
+        self.products += sum(map(products, squares))
 
     def add(self, other: "Sums") -> None:
         """Adds the sums over other squares."""
