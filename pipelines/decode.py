@@ -124,9 +124,10 @@ def _starts_with(encoded: tf.Tensor, magic: bytes) -> tf.Tensor:
 
 def _checked(encoded: tf.Tensor, size: tf.Tensor, max_pixels: int) -> tf.Tensor:
     """Returns the file unchanged if its size, int64 [2], may be decoded; fails otherwise."""
-    height, width = tf.unstack(size, num=2)
-    sane = (height > 0) & (width > 0) & (height <= max_pixels // tf.maximum(width, 1))
-    with tf.control_dependencies([tf.debugging.Assert(sane, ["size", height, width])]):
+    num_pixels = tf.reduce_prod(tf.cast(size, tf.float64))  # two claims of 32 bits overflow int64
+    sane = (tf.reduce_min(size) > 0) & (num_pixels <= max_pixels)
+    # Of text alone: to print numbers, TF 2.21 adds branches that cost more than the check.
+    with tf.control_dependencies([tf.debugging.Assert(sane, ["too large, or empty"])]):
         return tf.identity(encoded)
 
 
@@ -158,29 +159,31 @@ def to_square(
     resize_filter = choice("resize_filter", ResizeFilter, resize_filter)
     if rule == ResizeRule.SHORTER_SIDE:
         image = central_square(image)
-    if resize_filter == ResizeFilter.AREA_CUBIC:
-        x = _area_cubic(image, side)
-    else:
-        antialias = resize_filter == ResizeFilter.ANTIALIAS
-        x = tf.image.resize(image, (side, side), "bilinear", antialias=antialias)
-    x = tf.clip_by_value(tf.round(x), 0.0, 255.0)  # bicubic overshoots at edges
-    return tf.ensure_shape(tf.cast(x, tf.uint8), [side, side, 3])
+
+    def resized() -> tf.Tensor:
+        if resize_filter == ResizeFilter.AREA_CUBIC:
+            x = _area_cubic(image, side)
+        else:
+            antialias = resize_filter == ResizeFilter.ANTIALIAS
+            x = tf.image.resize(image, (side, side), "bilinear", antialias=antialias)
+        return tf.cast(tf.clip_by_value(tf.round(x), 0.0, 255.0), tf.uint8)  # bicubic overshoots
+
+    has_side = tf.reduce_all(tf.shape(image)[:2] == side)
+    return tf.ensure_shape(tf.cond(has_side, lambda: image, resized), [side, side, 3])
 
 
 def _area_cubic(image: tf.Tensor, side: int) -> tf.Tensor:
     """Averages areas along axes that shrink, then enlarges the others by bicubic; float32."""
     size = tf.shape(image)[:2]
-    within = tf.minimum(size, side)
-    x = tf.cond(
-        tf.reduce_any(size > side),
-        lambda: tf.image.resize(image, within, "area"),
-        lambda: tf.cast(image, tf.float32),
-    )
-    return tf.cond(
-        tf.reduce_any(size < side),
-        lambda: tf.image.resize(x, (side, side), "bicubic"),
-        lambda: x,
-    )
+
+    def cubic(x: tf.Tensor) -> tf.Tensor:  # of bytes too: the same levels without a copy
+        return tf.image.resize(x, (side, side), "bicubic")
+
+    def area() -> tf.Tensor:
+        x = tf.image.resize(image, tf.minimum(size, side), "area")
+        return tf.cond(tf.reduce_any(size < side), lambda: cubic(x), lambda: x)
+
+    return tf.cond(tf.reduce_any(size > side), area, lambda: cubic(image))
 
 
 def central_square(image: tf.Tensor) -> tf.Tensor:

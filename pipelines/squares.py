@@ -4,8 +4,10 @@ A source that keeps its squares passes them on instead; `batches` serves both.
 
 A picture that cannot be decoded must not cost its neighbors their places. To try each picture in a
 dataset of its own would tell at once which one fails, but that costs a quarter of its decoding (TF
-2.21). So all are decoded in one map, which drops what fails; gaps between the positions that arrive
-show what is missing, and only a batch with gaps is looked at again, picture by picture.
+2.21). So each batch is decoded as a whole, in one map whose pictures are written where the batch
+has its rows, and a batch that lost one is lost with it. Gaps between the positions that arrive show
+that; only such a batch is decoded once more, in a map that loses single pictures, and what is still
+missing is looked at picture by picture.
 """
 
 import dataclasses
@@ -22,6 +24,12 @@ from pipelines.source import Reader
 
 ENDLESS = tf.int64.max
 """As the last position: there is none."""
+
+_ENDLESS_ROWS = 2**62
+"""As good as endless, and small enough to be counted with."""
+_SIGN_BATCHES = 32
+"""So often a batch without pictures follows, which cannot fail: it shows what was lost before it.
+Else a set of which every batch loses a picture would never come to an end of its gap."""
 
 _one = tf.data.Dataset.range
 
@@ -51,6 +59,11 @@ class Rows:
         square = to_square(image, self.inputs.resize, rule, resize_filter)
         return self.finish(*keys, square, label, tf.constant(True))
 
+    def side_by_side(self, position: tf.Tensor) -> Any:
+        """Decodes one picture beside others; fails too where it is too large for that."""
+        how = self.decoding
+        return self.good(position, min(how.parallel_pixels, how.max_pixels))
+
     def bad(self, position: tf.Tensor) -> Any:
         """Makes the row of a picture that cannot be decoded."""
         square = tf.zeros([self.inputs.resize, self.inputs.resize, 3], tf.uint8)
@@ -61,10 +74,55 @@ class Rows:
 def batches(source: Reader, rows: Rows, first, last, batch_examples, padding=None):
     """Makes batches of rows, from squares that are decoded now or that the source has kept.
 
+    Batches without a picture that fails are made at the speed of one plain map.
+
     `kept.py` registers a function for sources that keep theirs; for all others they are decoded
     now. `source` is `rows.source`; the other arguments are those of `decoded`.
     """
-    return decoded(rows, first, last, batch_examples, padding)
+    last_of_all = _ENDLESS_ROWS if last is ENDLESS else last
+    cycle = _SIGN_BATCHES * batch_examples
+    count = last_of_all - first
+
+    def placed(number: tf.Tensor):
+        """The row at a place of the stream, which has a batch of signs after each cycle."""
+        cycles, place = number // (cycle + batch_examples), number % (cycle + batch_examples)
+        is_sign = place >= cycle
+        position = first + cycles * cycle + tf.minimum(place, cycle)
+        bad, good = (functools.partial(make, position) for make in (rows.bad, rows.side_by_side))
+        return position, is_sign, tf.cond(is_sign, bad, good)
+
+    # Nothing may stand between map and batch: TF 2.21 makes one of them, and saves a copy that
+    # costs a fifth of the decoding. Were they two, the gaps would be others and be closed as well.
+    ds = _one(count + count // cycle * batch_examples)
+    ds = ds.map(placed, rows.decoding.threads, deterministic=True).batch(batch_examples)
+    ds = ds.ignore_errors()
+    if last is not ENDLESS:  # what fails at the end leaves no gap: something has to follow
+        end = _one(last, last + 1).map(lambda position: (position, True, rows.bad(position)))
+        ds = ds.concatenate(end.batch(1))
+
+    def since(expected, batch):
+        positions, is_sign, _ = batch
+        following = positions[-1] + tf.cast(~is_sign[-1], tf.int64)
+        return following, (expected, *batch)
+
+    def with_lost(expected, positions, is_sign, batch):
+        is_row = ~is_sign  # all alike, unless map and batch stayed apart and lost a part of one
+
+        def pictures():
+            return tf.nest.map_structure(lambda x: tf.boolean_mask(x, is_row), batch)
+
+        batch = tf.cond(tf.reduce_all(is_row), lambda: batch, pictures)
+        arrived = _one(tf.cast(tf.reduce_any(is_row), tf.int64)).map(lambda _: batch)
+        lost = functools.partial(decoded, rows, expected, positions[0], batch_examples)
+        is_lost = expected < positions[0]
+        return tf.cond(is_lost, lambda: lost().concatenate(arrived), lambda: arrived)
+
+    ds = ds.scan(tf.cast(first, tf.int64), since).flat_map(with_lost)
+    if padding is not None:
+        row, count = padding
+        ds = ds.concatenate(_one(count).map(lambda _: row).batch(batch_examples))
+    is_even = last is ENDLESS or padding is not None
+    return ds.rebatch(batch_examples, drop_remainder=is_even)  # hands on what has the size already
 
 
 def decoded(
@@ -76,8 +134,9 @@ def decoded(
 ) -> tf.data.Dataset:
     """Reads and decodes in parallel, in order, even where pictures cannot be read or decoded.
 
-    What fails is tried once more when its batch has come. Pictures too large to be decoded side by
-    side are decoded there, one at a time.
+    Slower than `batches` while all is well; a picture that fails costs no more than itself. It is
+    tried once more when its batch has come: those too large to be decoded side by side are decoded
+    there, one at a time.
 
     Args:
       rows: what to make of each position.
@@ -90,42 +149,55 @@ def decoded(
       A dataset of batches of rows. All have the same, static shape where `last` is ENDLESS or there
       is padding; otherwise the last may be shorter.
     """
-    how, is_even = rows.decoding, last is ENDLESS or padding is not None
-    side_by_side = min(how.parallel_pixels, how.max_pixels)
+    is_even = last is ENDLESS or padding is not None
     # All threads make a batch in one burst, right after the last was taken. AUTOTUNE would spread
     # the work over the step, where it keeps one core from the network (TF 2.21).
     ds = _one(first, last).map(
-        lambda position: (position, rows.good(position, side_by_side)),
-        num_parallel_calls=how.threads,
+        lambda position: (position, rows.side_by_side(position)),
+        num_parallel_calls=rows.decoding.threads,
         deterministic=True,
     )
     ds = ds.ignore_errors()
-    if last is not ENDLESS:  # what fails at the end leaves no gap: something has to follow
+    if last is not ENDLESS:  # as in `batches`
         end = _one(last, last + 1).map(lambda position: (position, rows.bad(position)))
         ds = ds.concatenate(end)
-    ds = _without_gaps(ds, first, last)
+    ds = _without_gaps(ds.batch(batch_examples), first, last)
     if padding is not None:
         row, count = padding
-        ds = ds.concatenate(_one(count).map(lambda _: (tf.constant(ENDLESS, tf.int64), False, row)))
-    ds = ds.batch(batch_examples, drop_remainder=is_even)
+        rest = _one(count).map(lambda _: (tf.constant(ENDLESS, tf.int64), False, row))
+        ds = ds.concatenate(rest.batch(batch_examples))
+    ds = ds.rebatch(batch_examples, drop_remainder=is_even)  # hands on what has the size already
     return ds.flat_map(lambda *batch: _mended(rows, *batch, is_even))
 
 
 def _without_gaps(ds: tf.data.Dataset, first, last) -> tf.data.Dataset:
-    """Fills gaps with copies of the row that follows: position, whether it failed, row."""
+    """Fills gaps with copies of the row that follows.
 
-    def placed(expected, element):
-        position, row = element
-        count = position - expected + tf.cast(position < last, tf.int64)
-        positions = expected + tf.range(count)
+    Args:
+      ds: batches of positions and rows; positions rise.
+      first: the first position.
+      last: the one after the last; a row with this position only closes the last gap.
 
-        def repeated(x):
-            return tf.broadcast_to(x, tf.concat([[count], tf.shape(x, tf.int64)], axis=0))
+    Returns:
+      A dataset of batches of any size: positions, whether each has failed, rows.
+    """
 
-        row = tf.nest.map_structure(repeated, row)
-        return position + 1, (positions, positions < position, row)
+    def placed(expected, batch):
+        arrived, rows = batch
+        end = arrived[-1] + tf.cast(arrived[-1] < last, tf.int64)
+        positions = tf.range(expected, end)
+        # The first row that arrived at this position or behind it.
+        source = tf.searchsorted(arrived, positions)
+        has_failed = tf.gather(arrived, source) > positions
 
-    return ds.scan(tf.cast(first, tf.int64), placed).unbatch()
+        def with_gaps():
+            return tf.nest.map_structure(lambda x: tf.gather(x, source), rows)
+
+        is_whole = (tf.size(arrived) == tf.size(positions)) & ~tf.reduce_any(has_failed)
+        rows = tf.cond(is_whole, lambda: rows, with_gaps)
+        return arrived[-1] + 1, (positions, has_failed, rows)
+
+    return ds.scan(tf.cast(first, tf.int64), placed)
 
 
 def _mended(rows: Rows, positions, has_failed, batch, is_even: bool) -> tf.data.Dataset:

@@ -5,9 +5,10 @@ import pytest
 import tensorflow as tf
 from tiny_run import picture
 
+from pipelines import squares
 from pipelines.config import InputConfig
 from pipelines.parallelism import Decoding
-from pipelines.squares import ENDLESS, Rows, decoded
+from pipelines.squares import ENDLESS, Rows, batches, decoded
 
 INPUTS = InputConfig(size=8, resize=12)
 HOW = Decoding(threads=3, parallel_pixels=10**6, max_pixels=10**6)
@@ -25,23 +26,30 @@ class Given:
         return self.encoded[index], tf.cast(index, tf.int32)
 
 
+def in_whole_batches(rows, *others):
+    return batches(rows.source, rows, *others)
+
+
+WAYS = [(decoded, size) for size in (1, 2, 3, 7, 10)]
+WAYS += [(in_whole_batches, size) for size in (1, 3, 10)]
 PLACES = [(), (0,), (6,), (0, 1, 2, 3), (3, 4), (0, 6), (1, 5), (2, 3, 4, 5, 6), tuple(range(7))]
 
 
-@pytest.mark.parametrize("batch_examples", [1, 2, 3, 7, 10])
+@pytest.mark.parametrize("make, batch_examples", WAYS)
 @pytest.mark.parametrize("bad", PLACES)
-def test_every_position_is_there_once_in_order(bad, batch_examples):
+def test_every_position_is_there_once_in_order(bad, make, batch_examples):
     rows = Rows(source=Given(7, bad), inputs=INPUTS, decoding=HOW)
-    batches = list(decoded(rows, 0, 7, batch_examples).as_numpy_iterator())
-    assert [len(index) for index, *_ in batches[:-1]] == [batch_examples] * (len(batches) - 1)
-    index, square, label, good = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    made = list(make(rows, 0, 7, batch_examples).as_numpy_iterator())
+    assert [len(index) for index, *_ in made[:-1]] == [batch_examples] * (len(made) - 1)
+    index, square, label, good = (np.concatenate(parts) for parts in zip(*made, strict=True))
     assert index.tolist() == list(range(7))
     assert good.tolist() == [i not in bad for i in range(7)]
     assert label.tolist() == [0 if i in bad else i for i in range(7)]
     assert (square.any(axis=(1, 2, 3)) == good).all()
 
 
-def test_a_stream_without_end_begins_anywhere_and_misses_nothing():
+@pytest.mark.parametrize("make", [decoded, in_whole_batches])
+def test_a_stream_without_end_begins_anywhere_and_misses_nothing(make):
     rows = Rows(
         source=Given(5, (0, 3)),
         inputs=INPUTS,
@@ -49,7 +57,7 @@ def test_a_stream_without_end_begins_anywhere_and_misses_nothing():
         keys=lambda position: (position, position % 5),
         finish=lambda position, index, square, label, good: (position, index, good),
     )
-    ds = decoded(rows, 13, ENDLESS, 4)
+    ds = make(rows, 13, ENDLESS, 4)
     assert [spec.shape.as_list() for spec in tf.nest.flatten(ds.element_spec)] == [[4], [4], [4]]
     position, index, good = (
         np.concatenate(x) for x in zip(*ds.take(5).as_numpy_iterator(), strict=True)
@@ -59,7 +67,8 @@ def test_a_stream_without_end_begins_anywhere_and_misses_nothing():
     assert good.tolist() == [i % 5 not in (0, 3) for i in range(13, 33)]
 
 
-def test_padding_follows_the_last_position_even_where_that_one_fails():
+@pytest.mark.parametrize("make", [decoded, in_whole_batches])
+def test_padding_follows_the_last_position_even_where_that_one_fails(make):
     rows = Rows(
         source=Given(5, (4,)),
         inputs=INPUTS,
@@ -67,6 +76,19 @@ def test_padding_follows_the_last_position_even_where_that_one_fails():
         finish=lambda index, square, label, good: (index, good),
     )
     padding = ((tf.constant(-1, tf.int64), tf.constant(False)), 3)
-    index, good = (np.stack(x) for x in zip(*decoded(rows, 0, 5, 4, padding), strict=True))
+    index, good = (np.stack(x) for x in zip(*make(rows, 0, 5, 4, padding), strict=True))
     assert index.tolist() == [[0, 1, 2, 3], [4, -1, -1, -1]]
     assert good.tolist() == [[True] * 4, [False] * 4]
+
+
+@pytest.mark.parametrize("is_fused", [True, False])
+def test_batches_lose_nothing_between_signs(is_fused, monkeypatch):
+    monkeypatch.setattr(squares, "_SIGN_BATCHES", 2)
+    options = tf.data.Options()
+    options.experimental_optimization.map_and_batch_fusion = is_fused
+    bad = (4, 5, 6, 12, 17, 18, 22)
+    rows = Rows(source=Given(24, bad), inputs=INPUTS, decoding=HOW)
+    ds = in_whole_batches(rows, 0, 24, 3).with_options(options)
+    index, _, _, good = (np.concatenate(x) for x in zip(*ds.as_numpy_iterator(), strict=True))
+    assert index.tolist() == list(range(24))
+    assert good.tolist() == [i not in bad for i in range(24)]
