@@ -26,7 +26,8 @@ AUTOTUNE = -1
 class Decoding:
     """How pictures are decoded: how many at once, and of which size.
 
-    At most `threads * parallel_pixels + max_pixels` pixels are being decoded at any time.
+    At most `2 * threads * parallel_pixels + max_pixels` pixels are being decoded at any time: a
+    batch that lost a picture is decoded again beside those after it.
     """
 
     threads: int
@@ -49,7 +50,7 @@ def decoding(max_pixels: int, machine: Machine | None = None) -> Decoding:
       machine: what may be used; by default what this process may use now.
     """
     machine = machine or this_machine()
-    parallel_pixels = picture_bytes(machine) // machine.cpus // PIXEL_BYTES
+    parallel_pixels = picture_bytes(machine) // (2 * machine.cpus) // PIXEL_BYTES
     return Decoding(
         threads=machine.cpus,
         parallel_pixels=min(parallel_pixels, MOST_PIXELS),
