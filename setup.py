@@ -63,7 +63,7 @@ setup(
             "scikit-learn>=1.6",
         ],
         "convert": ["safetensors>=0.8"],
-        "bench": ["torch>=2.13"],
+        "bench": ["torch>=2.13", "torchvision>=0.28"],
     },
     classifiers=[
         "Intended Audience :: Science/Research",

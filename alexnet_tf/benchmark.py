@@ -1,16 +1,18 @@
-"""How fast it is: python -m alexnet_tf.benchmark step|inference|loop [--json].
+"""How fast it is: python -m alexnet_tf.benchmark step|inference|loop|input [--json].
 
 step measures the training step against plain Keras, against PyTorch where it is installed (eager
 and compiled, channels first and last, and compiled with local response normalization rewritten; the
 best as its users tune it and the best rewritten are quoted), and against the device's matrix
 products; inference does so for the forward pass; loop measures what reading data costs `train`
-on top of its step. Each contender works in a process of its own, one after the other in rounds; the
-table quotes medians over the rounds. It goes to standard output, progress to standard error.
+on top of its step; input compares the reading of files with PyTorch's DataLoader and NVIDIA DALI
+where they are installed, and measures its stages. Each contender works in a process of its own, one
+after the other in rounds; the table quotes medians over the rounds. It goes to standard output,
+progress to standard error.
 
 With --json the last line of standard output is one JSON object: benchmark, network,
-global_batch_size, precision, device, pictures (what the loop read: noise or a data.source; null
-otherwise), rounds, gflop_per_image, multiply_adds, of_predicted (by how much the speed is what the
-multiply-adds predict from that of `paper`; null for `paper` itself and for loop),
+global_batch_size, precision, device, pictures (what loop or input read: noise or a data.source;
+null otherwise), rounds, gflop_per_image, multiply_adds, of_predicted (by how much the speed is what
+the multiply-adds predict from that of `paper`; null for `paper` itself and for loop),
 crossing_bytes_per_image (of two towers: layers, forward, backward; null otherwise), contenders,
 best_pytorch (the form of PyTorch, as its users tune it, that comes closest: name, ours_times; null
 where there is none, and for loop), best_pytorch_lrn_rewritten (the same of the forms whose local
@@ -27,7 +29,9 @@ threads), and
   to compare), share_of_peak (a fraction);
 - of loop (step, loop_in_memory, loop_encoded, decoder): allowed_images_per_second (to
   loop_in_memory the step's speed; to loop_encoded what the decoder's own CPU time leaves of it),
-  loss_percent (against that); both are null of the others.
+  loss_percent (against that); both are null of the others;
+- of input (alexnet_tf, floats, not_augmented, squares (the limit: read, decode and resize in one
+  plain map), checked, decoded, read, pytorch, dali): ours_times, share_of_limit (a fraction).
 """
 
 import dataclasses
@@ -54,15 +58,16 @@ LEARNING_RATE = 1e-4
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """Measures images per second: of the training step, of the forward pass, or of the whole loop.
+    """Measures images per second: of training, of the forward pass, of the loop or of its input.
 
     step and inference compare with plain Keras, with PyTorch (if it is installed; eager and
     compiled) and with the device's matrix products. loop says what is lost by reading data, from
-    memory and from encoded pictures.
+    memory and from encoded pictures; input compares the reading with other programs, and needs
+    --data.source=folder:DIR.
     """
 
     what: tuple[str, ...] = dataclasses.field(metadata=POSITIONAL)
-    """step, inference or loop."""
+    """step, inference, loop or input."""
     global_batch_size: int = 64
     """Examples per step."""
     rounds: int = 5
@@ -115,6 +120,11 @@ def main(argv: Sequence[str]) -> int:
         )
         report.flop_per_image(config.network, spec.what)  # refuses tables that cannot be built
         report.crossing_bytes(config)  # or halved
+    if spec.what == What.INPUT and not spec.pictures.startswith("folder:"):
+        raise UserError(
+            f"data.source={spec.pictures}: expected a folder, since input measures how files are "
+            "read. Name one: --data.source=folder:DIR."
+        )
     if config.network.input.mean == "dataset":
         raise UserError("network.input.mean=dataset: expected three levels; there is no data set.")
     load = machine.load()

@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from alexnet_tf.benchmarking.contenders.table import PAPER, PYTORCH, contender, paper
+from alexnet_tf.benchmarking.contenders.table import LIMIT, PAPER, PYTORCH, contender, paper
 from alexnet_tf.benchmarking.rounds import Measured
 from alexnet_tf.benchmarking.spec import Sample, Spec, What
 from alexnet_tf.config.network import NetworkConfig
@@ -76,10 +76,12 @@ def result(
     """
     run = spec.config.run
     flop = flop_per_image(spec.config.network, spec.what)
-    is_loop = spec.what == What.LOOP
-    samples = measured.samples
-    if is_loop:
-        entries, best, rewritten = loop_entries(samples, machine), None, None
+    is_reading = spec.what in (What.LOOP, What.INPUT)
+    samples, best, rewritten = measured.samples, None, None
+    if spec.what == What.LOOP:
+        entries = loop_entries(samples, machine)
+    elif spec.what == What.INPUT:
+        entries = input_entries(samples)
     else:
         entries = rival_entries(samples, flop, flop_per_image(paper(), spec.what))
         best, rewritten = (best_pytorch(entries, spec.what, anew) for anew in (False, True))
@@ -89,11 +91,11 @@ def result(
         "global_batch_size": run.global_batch_size,
         "precision": str(run.precision),
         "device": ",".join(run.devices) or ("gpu:0" if measured.accelerator else "cpu:0"),
-        "pictures": spec.pictures if is_loop else None,
+        "pictures": spec.pictures if is_reading else None,
         "rounds": num_rounds,
         "gflop_per_image": flop / 1e9,
         "multiply_adds": multiply_adds(spec.config.network),
-        "of_predicted": None if is_loop else of_predicted(spec.config.network, samples),
+        "of_predicted": None if is_reading else of_predicted(spec.config.network, samples),
         "crossing_bytes_per_image": crossing_bytes(spec.config),
         "contenders": entries,
         "best_pytorch": best,
@@ -182,6 +184,26 @@ def loop_entries(
             else None,
         }
         for key, some in samples.items()
+    ]
+
+
+def input_entries(samples: Mapping[str, Sequence[Sample]]) -> list[dict[str, Any]]:
+    """The contenders of `input`: speed, how much faster we are, share of the limit.
+
+    Args:
+      samples: of all rounds, by contender.
+    """
+    entries = [_entry(key, some) for key, some in samples.items()]
+    speeds = {entry["name"]: entry["by_round"] for entry in entries}
+    return [
+        entry
+        | {
+            "ours_times": None
+            if entry["name"] == OURS
+            else median_ratio(speeds[OURS], entry["by_round"]),
+            "share_of_limit": median_ratio(entry["by_round"], speeds[LIMIT]),
+        }
+        for entry in entries
     ]
 
 

@@ -97,13 +97,14 @@ class Worker:
 
     def end(self) -> None:
         """Ends the process, stopped or not."""
-        self._process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            self._signal(signal.SIGKILL)
         with contextlib.suppress(BrokenPipeError):
             self._process.communicate()
         self._complaints.close()
 
     def _signal(self, number: int) -> None:
-        self._process.send_signal(number)
+        os.killpg(self._process.pid, number)  # processes that it started too
 
     def _answer(self) -> dict[str, Any]:
         line = self._process.stdout.readline()

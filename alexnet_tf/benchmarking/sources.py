@@ -1,4 +1,4 @@
-"""What the loop reads in a benchmark: a few hundred encoded pictures."""
+"""What is read in a benchmark: a few hundred encoded pictures."""
 
 import dataclasses
 import functools
@@ -7,7 +7,8 @@ import hashlib
 import numpy as np
 import tensorflow as tf
 
-from alexnet_tf.benchmarking.spec import NOISE
+from alexnet_tf.benchmarking.spec import NOISE, Spec
+from alexnet_tf.errors import user_errors
 from pipelines import host
 from pipelines.config import DataConfig
 from pipelines.derived import Derived
@@ -98,7 +99,7 @@ class Noise:
 
 
 def pictures(name: str, data: DataConfig, seed: int) -> Source:
-    """Opens what a benchmark of the loop reads.
+    """Opens what a benchmark reads.
 
     Args:
       name: NOISE, or what `data.source` may be.
@@ -112,6 +113,26 @@ def pictures(name: str, data: DataConfig, seed: int) -> Source:
         return Noise()
     source = open_source(dataclasses.replace(data, source=name), "train", seed)
     return Some(source, min(NUM_PICTURES, source.num_examples))
+
+
+def of_spec(spec: Spec) -> Source:
+    """Opens what a benchmark reads.
+
+    Raises:
+      UserError: there is nothing to read.
+    """
+    with user_errors():
+        return pictures(spec.pictures, spec.config.data, spec.config.run.seed)
+
+
+def files(spec: Spec) -> list[str]:
+    """Lists the files of the pictures, for those who read them without us.
+
+    Raises:
+      UserError: there is nothing to read.
+    """
+    source = of_spec(spec)
+    return [source.name(index) for index in range(source.num_examples)]
 
 
 def _digest(*facts: int | str) -> str:

@@ -11,11 +11,12 @@ from pipelines.typed import Typed
 
 
 class What(enum.StrEnum):
-    """The three benchmarks."""
+    """The four benchmarks."""
 
     STEP = "step"
     INFERENCE = "inference"
     LOOP = "loop"
+    INPUT = "input"
 
 
 NOISE = "noise"
@@ -30,7 +31,7 @@ class Spec(Typed):
     config: Config
     """Network, batch, precision and device; `network.num_classes` is known."""
     pictures: str = NOISE
-    """What the loop reads: noise, or a data.source."""
+    """What the loop and the input read: noise, or a data.source."""
     round_seconds: float = 1.0
     """Least duration of a round, about."""
 

@@ -11,6 +11,7 @@ TITLES = {
     What.STEP: "Training steps on a batch that is on the device",
     What.INFERENCE: "Forward passes on a batch that is on the device",
     What.LOOP: "The loop of train against its step alone",
+    What.INPUT: "From files to batches, the network left out",
 }
 LOOP_NOTE = (
     "allowed: to squares in memory the speed of the step, to encoded pictures what the decoder's "
@@ -46,6 +47,9 @@ def text(result: Mapping[str, Any]) -> str:
     )
     if what == What.LOOP:
         columns, notes = _loop_columns(result), [f"pictures: {result['pictures']}", LOOP_NOTE]
+    elif what == What.INPUT:
+        columns = _input_columns(result)
+        notes = [f"pictures: {result['pictures']}", *_notes_of_contenders(result, what)]
     else:
         columns, notes = _columns(result), _notes(result, what)
     missing = [
@@ -104,6 +108,23 @@ def _loop_columns(result: Mapping[str, Any]) -> list[list[str]]:
     return rows
 
 
+def _input_columns(result: Mapping[str, Any]) -> list[list[str]]:
+    """The table of `input`."""
+    titles = ["images/s", "lowest - highest", "ms of CPU an image", "alexnet_tf is", "of the limit"]
+    rows = [["", *titles]]
+    for one in result["contenders"]:
+        times = one["ours_times"]
+        rows.append(
+            [
+                *_speed(result, one),
+                f"{1000 * one['cpu_seconds_per_image']:.3f}",
+                f"{times:.2f} x as fast" if times else "",
+                f"{100 * one['share_of_limit']:.0f} %",
+            ]
+        )
+    return rows
+
+
 def _speed(result: Mapping[str, Any], one: Mapping[str, Any]) -> list[str]:
     """Makes the cells of name and speed, with significant digits alone."""
     digits = 1 if one["images_per_second"] < 1000 else 0
@@ -115,10 +136,15 @@ def _speed(result: Mapping[str, Any], one: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _notes_of_contenders(result: Mapping[str, Any], what: What) -> list[str]:
+    """What they do, where the name does not say it."""
+    contenders = [contender(what, one["name"]) for one in result["contenders"]]
+    return [f"{one.label}: {one.note}" for one in contenders if one.note]
+
+
 def _notes(result: Mapping[str, Any], what: What) -> list[str]:
     """Lists the notes below the table."""
-    contenders = [contender(what, one["name"]) for one in result["contenders"]]
-    notes = [f"{one.label}: {one.note}" for one in contenders if one.note]
+    notes = _notes_of_contenders(result, what)
     best = {said: result[key] for key, said in BEST_PYTORCH.items() if result[key]}
     if best:
         times = [

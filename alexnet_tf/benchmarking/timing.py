@@ -13,6 +13,9 @@ from alexnet_tf.config.run import Config
 from alexnet_tf.errors import UserError
 from alexnet_tf.networks.tables.options import layers_of
 
+Clock = Callable[[], float]
+"""Tells the time in seconds."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Work:
@@ -24,14 +27,12 @@ class Work:
     """Images, or floating-point operations of a matrix product."""
     least_steps: int = 1
     """The least number of steps in a round."""
+    cpu_seconds: Clock = time.process_time
+    """Tells the processor time taken so far by all threads that do it, in whatever process."""
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
     """Versions of the libraries that do it."""
     accelerator: str | None = None
     """Model of the GPU that does it; None for a CPU."""
-
-
-Clock = Callable[[], float]
-"""Tells the time in seconds."""
 
 
 def steps_for(work: Work, seconds: float, clock: Clock = time.perf_counter) -> int:
@@ -64,11 +65,11 @@ def timed(
       seconds: least duration of the round; 0 does `num_steps` once.
       clock: returns the time in seconds.
     """
-    units, began, cpu_began = 0.0, clock(), time.process_time()
+    units, began, cpu_began = 0.0, clock(), work.cpu_seconds()
     while not units or clock() - began < seconds:
         work.run(num_steps)
         units += num_steps * work.units_per_step
-    return Sample(units, clock() - began, time.process_time() - cpu_began)
+    return Sample(units, clock() - began, work.cpu_seconds() - cpu_began)
 
 
 def synthetic(config: Config) -> tuple[np.ndarray, np.ndarray]:

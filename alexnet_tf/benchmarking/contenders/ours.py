@@ -3,10 +3,9 @@
 import tensorflow as tf
 
 from alexnet_tf.benchmarking.contenders import on_tensorflow
-from alexnet_tf.benchmarking.sources import pictures
+from alexnet_tf.benchmarking.sources import of_spec
 from alexnet_tf.benchmarking.spec import Spec
 from alexnet_tf.benchmarking.timing import Work
-from alexnet_tf.errors import user_errors
 from alexnet_tf.training import device_loop, steps
 from alexnet_tf.training.state import FIRST_LOSS_SCALE, TrainState
 from alexnet_tf.training.strategy import make_strategy
@@ -73,20 +72,20 @@ def inference(spec: Spec) -> Work:
 def loop_in_memory(spec: Spec) -> Work:
     """Measures the loop of `train` over decoded squares in memory."""
     strategy = make_strategy(spec.config.run)
-    return _loop(spec, strategy, in_memory(_source(spec), spec.config.network.input))
+    return _loop(spec, strategy, in_memory(of_spec(spec), spec.config.network.input))
 
 
 def loop_encoded(spec: Spec) -> Work:
     """Measures the loop of `train` over encoded pictures."""
     strategy = make_strategy(spec.config.run)
-    return _loop(spec, strategy, _source(spec))
+    return _loop(spec, strategy, of_spec(spec))
 
 
 def decoder(spec: Spec) -> Work:
     """Measures the input pipeline of the loop over encoded pictures alone."""
     config, strategy = spec.config, make_strategy(spec.config.run)
     rows = config.run.global_batch_size
-    ds = train_dataset(_source(spec), config.data, config.network.input, config.run.seed, 0, rows)
+    ds = train_dataset(of_spec(spec), config.data, config.network.input, config.run.seed, 0, rows)
     batches = iter(ds)
     device = on_tensorflow.device_of(strategy)
     return on_tensorflow.repeated(device, rows, lambda: next(batches), LEAST_LOOP_STEPS)
@@ -111,9 +110,3 @@ def _loop(spec: Spec, strategy: tf.distribute.Strategy, source: Source) -> Work:
 
     device, rows = on_tensorflow.device_of(strategy), config.run.global_batch_size
     return on_tensorflow.work(device, rows, run, LEAST_LOOP_STEPS)
-
-
-def _source(spec: Spec) -> Source:
-    """Opens the pictures that the loop reads."""
-    with user_errors():
-        return pictures(spec.pictures, spec.config.data, spec.config.run.seed)

@@ -21,6 +21,9 @@ STOCK = dict.fromkeys(FAST)
 PASSIVE = FAST | {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0"}
 """Huge pages as ours, and threads of OpenMP that wait without spinning."""
 
+LIMIT = "squares"
+"""Key of what no chain can be faster than, where it makes whole squares."""
+
 PYTORCH = "pytorch"
 """What `beside` calls all forms of PyTorch together."""
 
@@ -46,7 +49,9 @@ class Contender:
     can_be_missed: bool = False
     """Whether the benchmark goes on without it, by choice or because it cannot run."""
     needs: str = ""
-    """A package that is not required; without it the contender is left out."""
+    """A module that is not required; without it the contender is left out."""
+    package: str = ""
+    """The package that brings that module, where it has another name."""
     program: str = ""
     """The program that it is a form of, where there are several; `beside` names all by it."""
     form: str = ""
@@ -59,9 +64,18 @@ class Contender:
 
     def absence(self) -> str | None:
         """Says why it cannot take part here, as far as is known without starting it."""
-        if self.needs and importlib.util.find_spec(self.needs) is None:
-            return f"{self.needs} is not installed; pip install {self.needs}"
+        if self.needs and not _is_installed(self.needs):
+            package = self.package or self.needs
+            return f"{package} is not installed; pip install {package}"
         return None
+
+
+def _is_installed(module: str) -> bool:
+    """Looks for a module, which may be inside of another."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def paper() -> NetworkConfig:
@@ -161,6 +175,72 @@ def _forms_of_pytorch(function: str) -> tuple[Contender, ...]:
     )
 
 
+def _stage(key: str, label: str, note: str = "") -> Contender:
+    """A part of our chain, in one plain map."""
+    return Contender(
+        key=key,
+        label=label,
+        module="our_input",
+        function="stage",
+        environment=FAST,
+        options={"name": key},
+        note=note,
+    )
+
+
+INPUT = (
+    Contender(
+        key="alexnet_tf",
+        label="alexnet_tf",
+        module="our_input",
+        function="windows",
+        environment=FAST,
+        note="files to batches of uint8 windows, cut and mirrored at random",
+    ),
+    Contender(
+        key="floats",
+        label="to floats on the device",
+        module="our_input",
+        function="floats",
+        environment=FAST,
+        note="what the first layer sees: color noise added, mean subtracted",
+    ),
+    Contender(
+        key="not_augmented",
+        label="without augmentation",
+        module="our_input",
+        function="windows",
+        environment=FAST,
+        options={"is_augmented": False},
+    ),
+    _stage(LIMIT, "read, decode and resize", "the limit: one plain map, to whole squares"),
+    _stage("checked", "read and decode, header first"),
+    _stage("decoded", "read and decode"),
+    _stage("read", "read"),
+    Contender(
+        key=PYTORCH,
+        label="PyTorch's DataLoader",
+        module="torch_input",
+        function="windows",
+        environment=PASSIVE,
+        can_be_missed=True,
+        needs="torchvision",
+        note="Pillow and torchvision's transforms (v2) on uint8, a process for each core",
+    ),
+    Contender(
+        key="dali",
+        label="NVIDIA DALI",
+        module="dali_input",
+        function="windows",
+        environment=PASSIVE,
+        can_be_missed=True,
+        needs="nvidia.dali",
+        package="nvidia-dali-cuda120",
+        note="without a GPU, a thread for each core",
+    ),
+)
+"""The chain, its stages, and others at the same work."""
+
 CONTENDERS: dict[What, tuple[Contender, ...]] = {
     What.STEP: _rivals("step"),
     What.INFERENCE: _rivals("inference"),
@@ -173,6 +253,7 @@ CONTENDERS: dict[What, tuple[Contender, ...]] = {
             ("decoder", "decoder alone"),
         )
     ),
+    What.INPUT: INPUT,
 }
 """Of each benchmark, in the order of the table; the first one is what the others compare with."""
 

@@ -1,0 +1,121 @@
+"""PyTorch's DataLoader at the work of our chain: files -> batches of uint8 windows, in order.
+
+Tuned as its users tune it: a worker process for each core, which lives on; pixels stay bytes, in
+the layout that torchvision resizes fastest. The workers are started afresh, without TensorFlow.
+"""
+
+import functools
+import io
+import os
+import pathlib
+from collections.abc import Iterator
+
+from alexnet_tf.benchmarking.spec import Spec
+from alexnet_tf.benchmarking.timing import Work
+from pipelines.machine import this_machine
+
+LEAST_STEPS = 4
+"""Batches in a round, as ours."""
+
+
+class Windows:
+    """A data set in the sense of PyTorch: numbered windows, uint8 [3, size, size].
+
+    Args:
+      files: paths of the pictures.
+      size, resize: side of the window, and of the square that it is cut from.
+      length: numbers go so far, over and over the files.
+    """
+
+    def __init__(self, files: list[str], size: int, resize: int, length: int):
+        """Only takes notes: what it does is made where it is done."""
+        self.files, self.size, self.resize, self.length = files, size, resize, length
+
+    def __len__(self) -> int:
+        """Counts the numbers."""
+        return self.length
+
+    def __getitem__(self, index: int):
+        """Reads, decodes, resizes the central square, cuts a window and mirrors it."""
+        from PIL import Image
+
+        functional, augment = self._made
+        contents = pathlib.Path(self.files[index % len(self.files)]).read_bytes()
+        image = functional.pil_to_tensor(Image.open(io.BytesIO(contents)).convert("RGB"))
+        image = functional.center_crop(image, [min(image.shape[1:])] * 2)
+        image = functional.resize(image, [self.resize] * 2, antialias=True)
+        return augment(image), index % len(self.files)
+
+    @functools.cached_property
+    def _made(self):
+        """The functions, and the transform that is random."""
+        v2 = transforms()
+        random = v2.Compose([v2.RandomCrop(self.size), v2.RandomHorizontalFlip()])
+        return v2.functional, random
+
+
+def windows(spec: Spec) -> Work:
+    """Batches as they come out of the DataLoader."""
+    import torch
+
+    from alexnet_tf.benchmarking.sources import files
+
+    inputs, rows = spec.config.network.input, spec.config.run.global_batch_size
+    transforms()
+    loader = torch.utils.data.DataLoader(
+        Windows(files(spec), inputs.size, inputs.resize, length=10**7),
+        batch_size=rows,
+        num_workers=this_machine().cpus,
+        multiprocessing_context="spawn",
+        persistent_workers=True,
+    )
+    batches = iter(loader)
+
+    def run(num_steps: int) -> None:
+        for _ in range(num_steps):
+            next(batches)
+
+    return Work(
+        run=run,
+        units_per_step=rows,
+        least_steps=LEAST_STEPS,
+        cpu_seconds=lambda: sum(map(_cpu_seconds, ["self", *_children()])),
+        versions={"PyTorch": torch.__version__, "torchvision": _version()},
+    )
+
+
+def transforms():
+    """Imports torchvision's transforms, on machines too where its compiled operators do not load.
+
+    torchvision 0.28 from PyPI is built for CUDA; beside a PyTorch for CPUs it misses the
+    declarations of two operators that no transform calls.
+    """
+    import torch
+
+    try:
+        from torchvision.transforms import v2
+    except RuntimeError:
+        transforms.library = torch.library.Library("torchvision", "DEF")  # lives with the process
+        for name in ("nms", "qnms"):
+            text = f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            transforms.library.define(text)
+        from torchvision.transforms import v2
+    return v2
+
+
+def _version() -> str:
+    import torchvision
+
+    return torchvision.__version__
+
+
+def _children() -> Iterator[str]:
+    """Numbers of the processes that this one started."""
+    for path in pathlib.Path("/proc/self/task").glob("*/children"):
+        yield from path.read_text().split()
+
+
+def _cpu_seconds(process: str) -> float:
+    """Processor time of all threads of a process."""
+    fields = pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
