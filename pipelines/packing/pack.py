@@ -58,7 +58,7 @@ def pack(
                     done += count
                     progress(done, total)
         unfinished.wait()
-        found = _description(packing, inventory, _packed(packing, inventory, unfinished))
+        found = _description(packing, inventory, unfinished)
         unfinished.complete(description.to_text(found))
         return found
     finally:
@@ -192,13 +192,11 @@ def _check_room(
         )
 
 
-def _description(
-    packing: Packing, inventory: Inventory, packed: dict[str, list[Packed]]
-) -> Description:
-    sums = Sums(packing.inputs.resize)
-    for one in itertools.chain(*packed.values()):
-        if one.sums:
-            sums.add(one.sums)
+def _description(packing: Packing, inventory: Inventory, unfinished: Unfinished) -> Description:
+    packed, sums = _packed(packing, inventory, unfinished), Sums(packing.inputs.resize)
+    for split in inventory.parts.keys() & {*COUNTED}:
+        for one in packed[split]:  # one at a time: they take 1.6 MB each
+            sums.add(unfinished.sums(one.shard.name))
     splits = {}
     for split, part in inventory.parts.items():
         splits[split] = PackedSplit(

@@ -40,7 +40,6 @@ class Packed:
 
     shard: Shard
     undecoded: tuple[Undecoded, ...]
-    sums: Sums | None
 
 
 class Unfinished:
@@ -116,11 +115,15 @@ class Unfinished:
         try:
             with np.load(self.path / (name + _PARTIAL), allow_pickle=False) as arrays:
                 about = json.loads(str(arrays["about"]))
-                sums = Sums.from_arrays(arrays) if "pixels" in arrays else None
         except FileNotFoundError:
             return None
         undecoded = tuple(Undecoded(**one) for one in about["undecoded"])
-        return Packed(Shard(**about["shard"]), undecoded, sums)
+        return Packed(Shard(**about["shard"]), undecoded)
+
+    def sums(self, name: str) -> Sums:
+        """Reads the sums over the squares of a shard that is complete, if they were counted."""
+        with np.load(self.path / (name + _PARTIAL), allow_pickle=False) as arrays:
+            return Sums.from_arrays(arrays)
 
     def begin_shard(self, name: str, sums: Sums | None) -> "ShardWriter":
         """Opens a new shard; `sums` is where its squares are added to.
