@@ -14,23 +14,24 @@ _EXACT_PIXELS = 256
 """The products of so many pairs of levels have a sum that float32 holds exactly: below 2**24."""
 
 
-def products(square: np.ndarray) -> np.ndarray:
-    """Sums the products of each two channels over all pixels of a square.
+def products(squares: np.ndarray) -> np.ndarray:
+    """Sums the products of each two channels over all pixels.
 
     Args:
-      square: uint8 [R, R, 3].
+      squares: uint8 [n, R, R, 3].
 
     Returns:
       int64 [3, 3].
     """
-    num_pixels = square.shape[0] * square.shape[1]
-    channels = np.zeros((3, -(-num_pixels // _EXACT_PIXELS) * _EXACT_PIXELS), np.float32)
-    channels[:, :num_pixels] = square.reshape(-1, 3).T
-    groups = channels.reshape(3, -1, _EXACT_PIXELS)
-    sums = np.empty((3, 3), np.int64)
-    for i, j in itertools.combinations_with_replacement(range(3), 2):
-        sums[i, j] = sums[j, i] = np.vecdot(groups[i], groups[j]).sum(dtype=np.float64)
-    return sums
+    num_pixels = squares.shape[1] * squares.shape[2]
+    num_groups = -(-num_pixels // _EXACT_PIXELS)
+    groups = np.zeros((3, num_groups, _EXACT_PIXELS), np.float32)  # one square after another
+    channels, sums = groups.reshape(3, -1)[:, :num_pixels], np.zeros((3, 3), np.int64)
+    for square in squares:
+        channels[:] = square.reshape(-1, 3).T
+        for i, j in itertools.combinations_with_replacement(range(3), 2):
+            sums[i, j] += int(np.vecdot(groups[i], groups[j]).sum(dtype=np.float64))
+    return np.maximum(sums, sums.T)
 
 
 class Sums:
@@ -57,7 +58,7 @@ class Sums:
         """
         self.num_examples += num_good
         self.pixels += squares.sum(axis=0, dtype=np.uint16)
-        self.products += sum(map(products, squares))
+        self.products += products(squares)
 
     def add(self, other: "Sums") -> None:
         """Adds the sums over other squares."""

@@ -13,12 +13,12 @@ from pipelines.packing.statistics import Sums, products, statistics
 def test_products_are_exact(side):
     square = np.random.default_rng(side).integers(0, 256, (side, side, 3)).astype(np.uint8)
     pixels = square.reshape(-1, 3).astype(np.int64)
-    np.testing.assert_array_equal(products(square), pixels.T @ pixels)
+    np.testing.assert_array_equal(products(square[None]), pixels.T @ pixels)
 
 
 def test_the_largest_products_are_exact():
     white = np.full((512, 512, 3), 255, np.uint8)
-    assert (products(white) == 512 * 512 * 255 * 255).all()
+    assert (products(white[None]) == 512 * 512 * 255 * 255).all()
 
 
 def test_statistics_equal_those_of_numpy(pictures, tmp_path):
