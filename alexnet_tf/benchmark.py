@@ -31,7 +31,8 @@ threads), and
   loop_in_memory the step's speed; to loop_encoded what the decoder's own CPU time leaves of it),
   loss_percent (against that); both are null of the others;
 - of input (alexnet_tf, floats, not_augmented, squares (the limit: read, decode and resize in one
-  plain map), checked, decoded, read, pytorch, dali): ours_times, share_of_limit (a fraction).
+  plain map), checked, decoded, read, pytorch, dali; of a packed set of raw squares only those that
+  need no decoding): ours_times, share_of_limit (a fraction).
 """
 
 import dataclasses
@@ -63,7 +64,7 @@ class Arguments:
     step and inference compare with plain Keras, with PyTorch (if it is installed; eager and
     compiled) and with the device's matrix products. loop says what is lost by reading data, from
     memory and from encoded pictures; input compares the reading with other programs, and needs
-    --data.source=folder:DIR.
+    --data.source=folder:DIR or, for squares that are only read, records:DIR.
     """
 
     what: tuple[str, ...] = dataclasses.field(metadata=POSITIONAL)
@@ -120,11 +121,8 @@ def main(argv: Sequence[str]) -> int:
         )
         report.flop_per_image(config.network, spec.what)  # refuses tables that cannot be built
         report.crossing_bytes(config)  # or halved
-    if spec.what == What.INPUT and not spec.pictures.startswith("folder:"):
-        raise UserError(
-            f"data.source={spec.pictures}: expected a folder, since input measures how files are "
-            "read. Name one: --data.source=folder:DIR."
-        )
+    if spec.what == What.INPUT:
+        spec = dataclasses.replace(spec, has_squares=_has_squares(spec.pictures))
     if config.network.input.mean == "dataset":
         raise UserError("network.input.mean=dataset: expected three levels; there is no data set.")
     load = machine.load()
@@ -146,6 +144,27 @@ def _config(arguments: Arguments, typed: Mapping[str, Any]) -> Config:
     if typed.get("network.name") in FAMILY:
         values.setdefault("network.num_classes", FAMILY[typed["network.name"]].num_classes)
     return flags.override(arguments.config(), values)
+
+
+def _has_squares(pictures: str) -> bool:
+    """Tells whether a data.source is a packed set of raw squares.
+
+    Raises:
+      UserError: it is something else, but for a folder, which other programs cannot read.
+    """
+    from pipelines.sources import records  # TensorFlow starts here
+
+    kind, _, place = pictures.partition(":")
+    if kind == "records":
+        with user_errors():
+            if records.is_raw(place):
+                return True
+    elif kind == "folder":
+        return False
+    raise UserError(
+        f"data.source={pictures}: expected folder:DIR, or records:DIR packed with --format=raw, "
+        "since input compares with programs that read nothing else. Name one of them."
+    )
 
 
 def _say(line: str) -> None:

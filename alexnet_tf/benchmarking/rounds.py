@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from alexnet_tf.benchmarking.contenders.table import Contender
+from alexnet_tf.benchmarking.contenders.contender import Contender
 from alexnet_tf.benchmarking.spec import Sample, Spec
 from alexnet_tf.errors import RunFailed, UserError
 

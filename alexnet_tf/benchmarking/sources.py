@@ -12,6 +12,7 @@ from alexnet_tf.errors import user_errors
 from pipelines import host
 from pipelines.config import DataConfig
 from pipelines.derived import Derived
+from pipelines.kept import KeptSquares
 from pipelines.source import Source, known_reason
 from pipelines.sources import open_source
 
@@ -112,6 +113,8 @@ def pictures(name: str, data: DataConfig, seed: int) -> Source:
     if name == NOISE:
         return Noise()
     source = open_source(dataclasses.replace(data, source=name), "train", seed)
+    if isinstance(source, KeptSquares):
+        return source  # its squares are no pictures, of which Some takes some
     return Some(source, min(NUM_PICTURES, source.num_examples))
 
 
@@ -133,6 +136,20 @@ def files(spec: Spec) -> list[str]:
     """
     source = of_spec(spec)
     return [source.name(index) for index in range(source.num_examples)]
+
+
+def squares(spec: Spec) -> np.ndarray:
+    """Copies the first squares of a packed set, for those who read them without us.
+
+    Returns:
+      uint8 [NUM_PICTURES or fewer, R, R, 3].
+
+    Raises:
+      UserError: there is nothing to read.
+    """
+    source = of_spec(spec)
+    ds = tf.data.Dataset.range(min(NUM_PICTURES, source.num_examples))
+    return np.stack(list(ds.map(lambda index: source.square(index)[0]).as_numpy_iterator()))
 
 
 def _digest(*facts: int | str) -> str:

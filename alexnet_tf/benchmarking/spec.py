@@ -20,7 +20,7 @@ class What(enum.StrEnum):
 
 
 NOISE = "noise"
-"""In the place of a data.source: drawn pictures of the size of photographs."""
+"""Instead of a data.source: drawn pictures of the size of photographs."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,8 @@ class Spec(Typed):
     """Network, batch, precision and device; `network.num_classes` is known."""
     pictures: str = NOISE
     """What the loop and the input read: noise, or a data.source."""
+    has_squares: bool = False
+    """Whether `pictures` is a packed set of raw squares."""
     round_seconds: float = 1.0
     """Least duration of a round, about."""
 

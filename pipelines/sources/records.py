@@ -119,6 +119,15 @@ def packed(
     return RawSource(source, _inputs(found)) if found.format == RAW else source
 
 
+def is_raw(root: str) -> bool:
+    """Tells whether a packed set holds squares.
+
+    Raises:
+      ValueError: there is no packed set, or it cannot be read.
+    """
+    return _description(root).format == RAW
+
+
 def own_splits(root: str) -> tuple[str, ...]:
     """Lists what can be asked for of a packed set without dividing one of its splits.
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 from alexnet_tf import benchmark
 from alexnet_tf.benchmarking import report, rounds, timing
 from alexnet_tf.benchmarking.contenders import plain_keras, pytorch, table
+from alexnet_tf.benchmarking.contenders.contender import Contender
 from alexnet_tf.benchmarking.sources import Noise, Some
 from alexnet_tf.benchmarking.spec import Sample, Spec, What
 from alexnet_tf.benchmarking.text import aligned, text
@@ -267,7 +268,7 @@ def test_what_cannot_be_measured_is_refused_before_anything_starts(typed, messag
 
 
 def test_a_contender_that_dies_is_left_out_where_it_can_be_missed():
-    one = table.Contender(
+    one = Contender(
         key="nobody", label="N", module="none", function="f", environment={}, can_be_missed=True
     )
     measured = rounds.measure([one], spec(), 1, lambda line: None)

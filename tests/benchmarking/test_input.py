@@ -9,11 +9,13 @@ from PIL import Image
 from alexnet_tf import benchmark
 from alexnet_tf.benchmarking import report, rounds
 from alexnet_tf.benchmarking.contenders import table, torch_input
+from alexnet_tf.benchmarking.contenders.contender import Contender
 from alexnet_tf.benchmarking.spec import Sample, Spec, What
 from alexnet_tf.benchmarking.text import text
 from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.config.run import Config, RunConfig
 from alexnet_tf.errors import UserError
+from pipelines import prepare
 from pipelines.config import InputConfig
 
 INPUTS = InputConfig(size=67, resize=72)
@@ -67,15 +69,32 @@ def test_all_stages_are_measured_and_one_json_object_ends_the_output(pictures, c
     assert found["pictures"] == pictures
 
 
-def test_files_are_needed():
-    with pytest.raises(UserError, match="data.source=noise: expected a folder, since input"):
-        benchmark.main(["input"])
+@pytest.mark.parametrize("source", ["noise", "shapes"])
+def test_files_or_squares_are_needed(source):
+    with pytest.raises(UserError, match=f"data.source={source}: expected folder:DIR, or records:"):
+        benchmark.main(["input"] + [f"--data.source={source}"] * (source != "noise"))
+
+
+def test_of_packed_squares_only_what_decodes_nothing_is_measured(pictures, tmp_path, capsys):
+    packed = str(tmp_path / "packed")
+    argv = [f"--input={tmp_path}", f"--output={packed}", "--format=raw", "--size=72"]
+    assert prepare.main(argv) == 0
+    typed = f"input --json --data.source=records:{packed} --global_batch_size=4 --rounds=1"
+    typed += " --round_seconds=0.01 --network.input.size=67 --network.input.resize=72"
+    assert benchmark.main(typed.split()) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    names = [one["name"] for one in found["contenders"]]
+    assert names[:4] == ["alexnet_tf", "floats", "not_augmented", "squares"]
+    assert set(names[4:]) <= {"pytorch"}
+
+
+def test_a_folder_that_is_not_there_is_named():
     with pytest.raises(UserError, match="folder"):
         benchmark.main(["input", "--data.source=folder:/nowhere"])
 
 
 def test_a_package_inside_another_is_missed_without_an_error():
-    one = table.Contender(
+    one = Contender(
         key="n", label="N", module="", function="", environment={}, needs="nobody.has", package="p"
     )
     assert one.absence() == "p is not installed; pip install p"

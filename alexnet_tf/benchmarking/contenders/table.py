@@ -1,12 +1,10 @@
 """The contenders of each benchmark, and their environments. No TensorFlow here."""
 
 import dataclasses
-import importlib.util
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from alexnet_tf.benchmarking.contenders.contender import FAST, PASSIVE, STOCK, Contender
 from alexnet_tf.benchmarking.spec import Spec, What
-from alexnet_tf.command_line.environment import FAST
 from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.errors import UserError, expected_one_of
 from alexnet_tf.networks.family.names import FAMILY
@@ -15,67 +13,11 @@ from alexnet_tf.networks.tables.options import layers_of
 PAPER = "paper"
 """Key of the contender that predicts a network's speed."""
 
-STOCK = dict.fromkeys(FAST)
-"""TensorFlow as it comes: oneDNN is off on some processors (TF 2.21)."""
-
-PASSIVE = FAST | {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0"}
-"""Huge pages as ours, and threads of OpenMP that wait without spinning."""
-
 LIMIT = "squares"
 """Key of what no chain can be faster than, where it makes whole squares."""
 
 PYTORCH = "pytorch"
 """What `beside` calls all forms of PyTorch together."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Contender:
-    """One worker process and its row of the table."""
-
-    key: str
-    """Name in JSON."""
-    label: str
-    """Name in the table."""
-    module: str
-    """The file of this package that does its work."""
-    function: str
-    """The function there that makes the Work."""
-    environment: Mapping[str, str | None]
-    """Variables to set for its process; None removes one."""
-    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """Further arguments of that function."""
-    adapt: Callable[[Spec], Spec] = lambda spec: spec
-    """Changes what is measured, where it is not the network that was asked for."""
-    can_be_missed: bool = False
-    """Whether the benchmark goes on without it, by choice or because it cannot run."""
-    needs: str = ""
-    """A module that is not required; without it the contender is left out."""
-    package: str = ""
-    """The package that brings that module, where it has another name."""
-    program: str = ""
-    """The program that it is a form of, where there are several; `beside` names all by it."""
-    form: str = ""
-    """Name of the form."""
-    is_rewritten: bool = False
-    """Whether it goes beyond what users of that program tune: its local response normalization is
-    written anew."""
-    note: str = ""
-    """What a reader of the table should know."""
-
-    def absence(self) -> str | None:
-        """Says why it cannot take part here, as far as is known without starting it."""
-        if self.needs and not _is_installed(self.needs):
-            package = self.package or self.needs
-            return f"{package} is not installed; pip install {package}"
-        return None
-
-
-def _is_installed(module: str) -> bool:
-    """Looks for a module, which may be inside of another."""
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
 
 
 def paper() -> NetworkConfig:
@@ -95,6 +37,10 @@ def _of_paper(spec: Spec) -> Spec:
     """Replaces the network by the paper's."""
     spec = _on_first_device(spec)
     return dataclasses.replace(spec, config=dataclasses.replace(spec.config, network=paper()))
+
+
+DECODING = ("checked", "decoded", "read", "dali")
+"""Contenders of the input that need files of pictures: squares leave them nothing to do."""
 
 
 def _rivals(function: str) -> tuple[Contender, ...]:
@@ -273,7 +219,9 @@ def contenders_of(spec: Spec, beside: Sequence[str] = ()) -> tuple[Contender, ..
     useful = [
         one
         for one in CONTENDERS[spec.what]
-        if not idle.get(one.key, False) and (has_lrn or not one.is_rewritten)
+        if not idle.get(one.key, False)
+        and (has_lrn or not one.is_rewritten)
+        and not (spec.has_squares and one.key in DECODING)
     ]
     optional = [one for one in useful if one.can_be_missed]
     names = list(dict.fromkeys(name for one in optional for name in _names(one)))

@@ -1,13 +1,15 @@
-"""PyTorch's DataLoader at the work of our chain: files -> batches of uint8 windows, in order.
+"""PyTorch's DataLoader at the work of our chain: pictures -> batches of uint8 windows, in order.
 
 Tuned as its users tune it: a worker process for each core, which lives on; pixels stay bytes, in
 the layout that torchvision resizes fastest. The workers are started afresh, without TensorFlow.
 """
 
+import atexit
 import functools
 import io
 import os
 import pathlib
+import tempfile
 from collections.abc import Iterator
 
 from alexnet_tf.benchmarking.spec import Spec
@@ -54,16 +56,42 @@ class Windows:
         return v2.functional, random
 
 
+class SquareWindows(Windows):
+    """The same of squares in one file of NumPy's, which is mapped into memory.
+
+    Args:
+      file: path of an .npy, uint8 [n, resize, resize, 3].
+      size: side of the window.
+      length: numbers go so far, over and over the squares.
+    """
+
+    def __init__(self, file: str, size: int, length: int):
+        """Only takes notes."""
+        super().__init__([file], size, 0, length)
+
+    def __getitem__(self, index: int):
+        """Copies a square, cuts a window and mirrors it."""
+        import torch
+
+        square = self._squares[index % len(self._squares)]
+        _, augment = self._made
+        return augment(torch.from_numpy(square.copy()).permute(2, 0, 1)), index
+
+    @functools.cached_property
+    def _squares(self):
+        import numpy as np
+
+        return np.load(self.files[0], mmap_mode="r")
+
+
 def windows(spec: Spec) -> Work:
     """Batches as they come out of the DataLoader."""
     import torch
 
-    from alexnet_tf.benchmarking.sources import files
-
-    inputs, rows = spec.config.network.input, spec.config.run.global_batch_size
+    rows = spec.config.run.global_batch_size
     transforms()
     loader = torch.utils.data.DataLoader(
-        Windows(files(spec), inputs.size, inputs.resize, length=10**7),
+        _data_set(spec, length=10**7),
         batch_size=rows,
         num_workers=this_machine().cpus,
         multiprocessing_context="spawn",
@@ -82,6 +110,23 @@ def windows(spec: Spec) -> Work:
         cpu_seconds=lambda: sum(map(_cpu_seconds, ["self", *_children()])),
         versions={"PyTorch": torch.__version__, "torchvision": _version()},
     )
+
+
+def _data_set(spec: Spec, length: int) -> Windows:
+    """Makes the data set: of files, or of the squares of a packed set."""
+    from alexnet_tf.benchmarking import sources
+
+    inputs = spec.config.network.input
+    if not spec.has_squares:
+        return Windows(sources.files(spec), inputs.size, inputs.resize, length)
+    import numpy as np
+
+    file = tempfile.NamedTemporaryFile(suffix=".npy")
+    np.save(file, sources.squares(spec))
+    file.flush()
+    windows = SquareWindows(file.name, inputs.size, length)
+    atexit.register(file.close)
+    return windows
 
 
 def transforms():
