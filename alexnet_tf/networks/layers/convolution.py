@@ -6,6 +6,7 @@ Independent of networks, strategies and files. Images are NHWC whatever `keras.j
 import keras
 import tensorflow as tf
 
+from alexnet_tf.networks.layers.blocks import convolve_blocks, is_faster
 from alexnet_tf.networks.layers.groups import check_divides, join_groups, split_groups
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
@@ -123,7 +124,7 @@ class Convolution(BaseConvolution):
         check_divides(self.groups, "channels", channels)
         return (side, side, channels // self.groups, self.filters), (self.filters,)
 
-    def call(self, x):
+    def call(self, x, training=False):
         """Convolves each group of `x` with its own kernels."""
         parts = zip(
             split_groups(x, self.groups),
@@ -131,10 +132,20 @@ class Convolution(BaseConvolution):
             tf.split(self.bias, self.groups) if self.use_bias else [None] * self.groups,
             strict=True,
         )
-        return join_groups([self._convolve(*part) for part in parts])
+        return join_groups([self._activated(*part, training) for part in parts])
 
-    def _convolve(self, x, kernel, bias):
-        """Convolves one group, adds the bias and activates, so that Grappler can fuse the three.
+    def _activated(self, x, kernel, bias, training):
+        """Convolves one group, adds the bias and activates, so that Grappler can fuse the three."""
+        if training and is_faster(x, self.stride):
+            y = convolve_blocks(x, kernel, self.stride, self.padding)
+        else:
+            y = self._convolve(x, kernel)
+        if bias is not None:
+            y = tf.nn.bias_add(y, bias, data_format="NHWC")
+        return self.activation(y)
+
+    def _convolve(self, x, kernel):
+        """Convolves one group.
 
         Never explicit padding: oneDNN then computes neither gradient (TF 2.21).
         """
@@ -142,7 +153,4 @@ class Convolution(BaseConvolution):
         padding = "SAME" if self.stride == 1 and self.padding == (same, same) else "VALID"
         if padding == "VALID":
             x = tf.pad(x, ((0, 0), *self.padding, (0, 0)))
-        y = tf.nn.conv2d(x, kernel, self.stride, padding, data_format="NHWC")
-        if bias is not None:
-            y = tf.nn.bias_add(y, bias, data_format="NHWC")
-        return self.activation(y)
+        return tf.nn.conv2d(x, kernel, self.stride, padding, data_format="NHWC")
