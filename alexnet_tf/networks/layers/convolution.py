@@ -140,7 +140,11 @@ class Convolution(BaseConvolution):
             y = convolve_blocks(x, kernel, self.stride, self.padding)
         else:
             y = self._convolve(x, kernel)
-        if bias is not None:
+        if bias is not None and training and y.dtype == tf.bfloat16:
+            # The gradient of tf.nn.bias_add adds in bfloat16, where a sum no longer grows once it
+            # is 256 times as large as what is added (TF 2.21, CPU).
+            y += bias
+        elif bias is not None:
             y = tf.nn.bias_add(y, bias, data_format="NHWC")
         return self.activation(y)
 

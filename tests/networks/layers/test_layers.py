@@ -55,6 +55,19 @@ def test_it_convolves_like_keras_forward_and_backward(geometry):
     assert ours.compute_output_shape(x.shape) == tuple(results[0].shape)
 
 
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_the_gradient_of_a_bias_is_the_sum_over_all_places(precision):
+    layer = Convolution(2, 1, dtype=f"mixed_{precision}")
+    x = tf.ones([4, 50, 50, 1])
+    layer.build(x.shape)
+    dy = tf.cast(tf.random.stateless_uniform([4, 50, 50, 2], [1, 2]), precision)
+    with tf.GradientTape() as tape:
+        y = layer(x, training=True)
+    gradient = tape.gradient(y, layer.bias, output_gradients=dy)
+    exact = np.sum(dy.numpy().astype("float64"), axis=(0, 1, 2))  # about 5000
+    np.testing.assert_allclose(gradient, exact, rtol=0.005)
+
+
 def test_kernels_are_stored_as_one_device_would():
     layer = Convolution(12, 3, groups=2)
     layer.build((None, 8, 8, 6))
