@@ -85,6 +85,23 @@ class BaseConvolution(keras.layers.Layer):
         return super().get_config() | {name: getattr(self, name) for name in names} | serialized
 
 
+def add_bias(y: tf.Tensor, bias: tf.Tensor, training: bool) -> tf.Tensor:
+    """Adds a bias to each channel.
+
+    The gradient of tf.nn.bias_add adds in bfloat16, where a sum no longer grows once it is 256
+    times as large as what is added (TF 2.21, CPU); that of `+` adds in float32.
+
+    Args:
+      y: float [N, H, W, C].
+      bias: float [C].
+      training: whether there will be a gradient; without one Grappler fuses tf.nn.bias_add.
+    """
+    bias = tf.cast(bias, y.dtype)
+    if training and y.dtype == tf.bfloat16:
+        return y + bias
+    return tf.nn.bias_add(y, bias, data_format="NHWC")
+
+
 @keras.saving.register_keras_serializable("alexnet_tf")
 class Convolution(BaseConvolution):
     """Convolves each group of channels by itself, with explicit zero padding.
@@ -140,13 +157,7 @@ class Convolution(BaseConvolution):
             y = convolve_blocks(x, kernel, self.stride, self.padding)
         else:
             y = self._convolve(x, kernel)
-        if bias is not None and training and y.dtype == tf.bfloat16:
-            # The gradient of tf.nn.bias_add adds in bfloat16, where a sum no longer grows once it
-            # is 256 times as large as what is added (TF 2.21, CPU).
-            y += bias
-        elif bias is not None:
-            y = tf.nn.bias_add(y, bias, data_format="NHWC")
-        return self.activation(y)
+        return self.activation(y if bias is None else add_bias(y, bias, training))
 
     def _convolve(self, x, kernel):
         """Convolves one group.

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from alexnet_tf.networks.layers.convolution import NO_PADDING, BaseConvolution
+from alexnet_tf.networks.layers.convolution import NO_PADDING, BaseConvolution, add_bias
 
 
 @keras.saving.register_keras_serializable("alexnet_tf")
@@ -47,13 +47,13 @@ class SparseConvolution(BaseConvolution):
             self.places[number, channel * filters + filter_] = 1
         self.dense_shape = (self.kernel_size, self.kernel_size, channels, filters)
 
-    def call(self, x):
+    def call(self, x, training=False):
         """Scatters the weights into a dense kernel, and convolves."""
         places = tf.constant(self.places, self.kernel.dtype)
         kernel = tf.reshape(tf.matmul(self.kernel, places), self.dense_shape)
         y = tf.nn.conv2d(x, tf.cast(kernel, x.dtype), 1, "VALID", data_format="NHWC")
         if self.use_bias:
-            y = tf.nn.bias_add(y, tf.cast(self.bias, x.dtype), data_format="NHWC")
+            y = add_bias(y, self.bias, training)
         return self.activation(y)
 
 

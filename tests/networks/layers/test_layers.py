@@ -56,8 +56,11 @@ def test_it_convolves_like_keras_forward_and_backward(geometry):
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_the_gradient_of_a_bias_is_the_sum_over_all_places(precision):
-    layer = Convolution(2, 1, dtype=f"mixed_{precision}")
+@pytest.mark.parametrize(
+    "kind, arguments", [(Convolution, (2, 1)), (SparseConvolution, (1, ((0,), (0,))))]
+)
+def test_the_gradient_of_a_bias_is_the_sum_over_all_places(kind, arguments, precision):
+    layer = kind(*arguments, dtype=f"mixed_{precision}")
     x = tf.ones([4, 50, 50, 1])
     layer.build(x.shape)
     dy = tf.cast(tf.random.stateless_uniform([4, 50, 50, 2], [1, 2]), precision)
