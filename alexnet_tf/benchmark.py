@@ -31,8 +31,8 @@ threads), and
   loop_in_memory the step's speed; to loop_encoded what the decoder's own CPU time leaves of it),
   loss_percent (against that); both are null of the others;
 - of input (alexnet_tf, floats, not_augmented, squares (the limit: read, decode and resize in one
-  plain map), checked, decoded, read, pytorch, dali; of a packed set of raw squares only those that
-  need no decoding): ours_times, share_of_limit (a fraction).
+  plain map), packed, checked, decoded, read, pytorch, dali; of a packed set of raw squares only
+  those that need no decoding): ours_times, share_of_limit (a fraction).
 """
 
 import dataclasses

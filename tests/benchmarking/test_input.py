@@ -21,7 +21,8 @@ from pipelines.config import InputConfig
 INPUTS = InputConfig(size=67, resize=72)
 MACHINE = {"cores": 2, "processor": "P", "accelerator": None, "system": "S"}
 MACHINE |= {"versions": {"TensorFlow": "2"}, "load_before": 0.5, "date": "2026-01-01"}
-STAGES = ["alexnet_tf", "floats", "not_augmented", "squares", "checked", "decoded", "read"]
+STAGES = ["alexnet_tf", "floats", "not_augmented", "squares", "packed"]
+STAGES += ["checked", "decoded", "read"]
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from pipelines.config import DataConfig
 from pipelines.dataset import train_dataset
 from pipelines.decode import decode, to_square
 from pipelines.kept import KeptSquares
+from pipelines.packing.settings import QUALITY
 from pipelines.parallelism import decoding
 from pipelines.preprocess import preprocess
 from pipelines.squares import on_threads
@@ -44,7 +45,8 @@ def stage(spec: Spec, name: str) -> Work:
 
     Args:
       spec: what to measure.
-      name: read; decoded; checked, which looks at the header first; squares.
+      name: read; decoded; checked, which looks at the header first; squares; packed, which encodes
+        the square as `pipelines.prepare` does.
     """
     source, data, inputs = of_spec(spec), spec.config.data, spec.config.network.input
 
@@ -59,8 +61,10 @@ def stage(spec: Spec, name: str) -> Work:
             image = decode(encoded, inputs.orientation, data.max_pixels)
         else:
             image = tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
-        if name == "squares":
+        if name in ("squares", "packed"):
             image = to_square(image, inputs.resize, inputs.resize_rule, inputs.resize_filter)
+        if name == "packed":
+            return tf.strings.length(tf.io.encode_jpeg(image, quality=QUALITY)) + label
         return tf.cast(image[0, 0, 0], tf.int32) + label
 
     how = decoding(data.max_pixels)

@@ -39,7 +39,7 @@ def _of_paper(spec: Spec) -> Spec:
     return dataclasses.replace(spec, config=dataclasses.replace(spec.config, network=paper()))
 
 
-DECODING = ("checked", "decoded", "read", "dali")
+DECODING = ("packed", "checked", "decoded", "read", "dali")
 """Contenders of the input that need files of pictures: squares leave them nothing to do."""
 
 
@@ -160,6 +160,9 @@ INPUT = (
         options={"is_augmented": False},
     ),
     _stage(LIMIT, "read, decode and resize", "the limit: one plain map, to whole squares"),
+    _stage(
+        "packed", "read, decode, resize and encode", "what packing squares as JPEGs costs at least"
+    ),
     _stage("checked", "read and decode, header first"),
     _stage("decoded", "read and decode"),
     _stage("read", "read"),
