@@ -101,11 +101,12 @@ def eval_step(
       + the class of the highest score. Of several labels, its class is the one that was guessed, or
       the first.
     """
+    views = choice("views", Views, views)
     if label_sets is None:
         labels = batch.label[:, None]
     else:
         labels = tf.gather(label_sets, tf.maximum(batch.index, 0))  # [N, L]
-    if choice("views", Views, views) == Views.TEN:
+    if views == Views.TEN:
         scores, each = _ten_views(model, config, batch)
         losses = _losses(each, labels)
     else:

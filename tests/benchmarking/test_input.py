@@ -60,6 +60,7 @@ def test_the_table_has_ratios_and_shares_of_the_limit(pictures):
     assert f"pictures: {pictures}" in said
 
 
+@pytest.mark.slow
 def test_all_stages_are_measured_and_one_json_object_ends_the_output(pictures, capsys):
     typed = f"input --json --data.source={pictures} --beside=dali --global_batch_size=4"
     typed += " --rounds=1 --round_seconds=0.01 --network.input.size=67 --network.input.resize=72"

@@ -120,6 +120,7 @@ def test_a_frozen_layer_has_no_gradient_and_drops_all_the_same(
     assert found["StatelessRandomUniform"] >= 2 * towers  # drop6 and drop7
 
 
+@pytest.mark.slow
 def test_a_frozen_batch_normalization_keeps_its_statistics(pictures, tmp_path):
     settings = config(
         pictures,
@@ -137,6 +138,7 @@ def test_a_frozen_batch_normalization_keeps_its_statistics(pictures, tmp_path):
     run(dataclasses.replace(settings, run=dataclasses.replace(settings.run, steps=5)))
 
 
+@pytest.mark.slow
 def test_in_two_towers_a_layers_rate_multiplies_its_first_update(pictures, tmp_path):
     moved = []
     for rates in ((), ("fc8=10", "conv1=0.5")):

@@ -99,8 +99,8 @@ def test_a_picture_that_cannot_be_read_for_the_mean_asks_for_another_try(tmp_pat
     pictures = tiny.write_pictures(tmp_path / "pictures", 2, 1)
     lost = pictures / "train" / "red" / "0.jpg"
 
-    def opened(*arguments):
-        source = open_source(*arguments)
+    def opened(*arguments, **named):
+        source = open_source(*arguments, **named)
         if lost.is_file() and "val" in arguments:  # both splits have been looked through
             lost.unlink()
             lost.mkdir()

@@ -120,9 +120,9 @@ def test_a_passing_read_error_stops_and_the_packing_goes_on(pictures, tmp_path, 
 
 
 def test_mutated_pictures_are_all_accounted_for(tmp_path):
-    found = bad_pictures.pack_corpus(tmp_path, 300, seed=1)
-    assert found.total() == 300
-    assert 50 < found["decoded"] < 250
+    found = bad_pictures.pack_corpus(tmp_path, 100, seed=1)
+    assert found.total() == 100
+    assert 15 < found["decoded"] < 85
 
 
 @pytest.mark.slow
