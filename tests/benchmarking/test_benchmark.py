@@ -149,6 +149,7 @@ def test_beside_names_one_form_of_pytorch_or_all():
     assert all(one.items() >= environment.FAST.items() for one in variables)
 
 
+@pytest.mark.slow
 def test_where_nothing_can_be_compiled_pytorch_takes_part_uncompiled(tmp_path):
     pytest.importorskip("torch")
     no_compiler = {"CXX": str(tmp_path / "none"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}

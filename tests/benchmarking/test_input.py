@@ -77,6 +77,7 @@ def test_files_or_squares_are_needed(source):
         benchmark.main(["input"] + [f"--data.source={source}"] * (source != "noise"))
 
 
+@pytest.mark.slow
 def test_of_packed_squares_only_what_decodes_nothing_is_measured(pictures, tmp_path, capsys):
     packed = str(tmp_path / "packed")
     argv = [f"--input={tmp_path}", f"--output={packed}", "--format=raw", "--size=72"]

@@ -107,6 +107,7 @@ def printed(folder, **environment) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_keras_json_and_the_older_keras_change_no_bit_of_a_network(tmp_path):
     expected = printed(tmp_path)
     settings = {"floatx": "float16", "image_data_format": "channels_first", "epsilon": 0.5}

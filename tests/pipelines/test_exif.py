@@ -163,6 +163,7 @@ def test_segments_without_an_end_do_not_lose_a_reason(upright):
         assert 1 <= int(exif.png_orientation(tf.constant(in_png(tiff(6))[:length]))) <= 8
 
 
+@pytest.mark.slow
 def test_training_evaluation_cache_and_export_agree():
     source = Bytes(*(in_jpeg(tiff(value)) for value in range(1, 9)))
     plain = dataclasses.replace(APPLY, orientation="ignore")

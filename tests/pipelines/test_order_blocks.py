@@ -1,6 +1,6 @@
 """Shuffling in blocks: how good it is for sorted classes, and what it saves in reading.
 
-BUILD.md, "Data", quotes the figures: `python -m pytest tests/pipelines/test_blocks.py -s`.
+BUILD.md, "Data", quotes the figures: `python -m pytest tests/pipelines/test_order_blocks.py -s`.
 """
 
 import itertools

@@ -54,6 +54,7 @@ def test_each_example_comes_once_an_epoch_with_the_windows_it_has_without_a_serv
     }
 
 
+@pytest.mark.slow
 def test_an_interrupted_epoch_starts_anew(service):
     whole = rows_of(DataConfig(), 2 * NUM, 15)
     served = rows_of(DataConfig(service=service), 2 * NUM + 30, 15)

@@ -21,6 +21,7 @@ def arrays(run_dir):
     return checkpoint.load(run_dir, checkpoint.Which.LAST).weights()
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_pictures_on_disk_and_in_memory(pictures, tmp_path):
     def config(name, steps):
         return tiny.config(pictures, tmp_path / name, steps=steps)

@@ -166,6 +166,7 @@ def test_damaged_settings_of_a_run_are_named_with_their_file(pictures, trained, 
         path.write_text(text)
 
 
+@pytest.mark.slow
 def test_a_damaged_mean_is_noticed(pictures, tmp_path):
     config = tiny.config(pictures, tmp_path, steps=2)
     inputs = dataclasses.replace(config.network.input, mean="dataset")

@@ -16,7 +16,7 @@ ROOT = PROGRAM.parents[1]
     "threads, devices",
     [
         ("1", ["cpu:0"]),
-        ("2", ["cpu:0"]),
+        pytest.param("2", ["cpu:0"], marks=pytest.mark.slow),
         pytest.param("1", ["cpu:0", "cpu:1"], marks=pytest.mark.slow),
         pytest.param("2", ["cpu:0", "cpu:1"], marks=pytest.mark.slow),
     ],

@@ -51,6 +51,7 @@ def test_a_stopped_run_is_finished_and_goes_on_when_more_epochs_are_waited_for(
     assert f"finished at step 15, {said}3." in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_end_of_a_run_that_is_extended_counts_for_nothing(pictures, tmp_path, stalled):
     run(stuck(pictures, tmp_path, steps=3))  # ends inside of the first epoch
     assert checkpoint.load(tmp_path, "last").progress["best_step"] == 3

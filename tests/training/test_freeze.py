@@ -59,6 +59,7 @@ def test_frozen_layers_end_with_the_bits_they_began_with_and_no_velocity(picture
     assert velocities == {f"fc{n}/{x}/momentum" for n in (6, 7, 8) for x in ("kernel", "bias")}
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_it_ends_with_the_same_bits(pictures, tmp_path, alone):
     run(config(pictures, tmp_path, steps=4))
     run(config(pictures, tmp_path, steps=8))

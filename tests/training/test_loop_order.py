@@ -85,6 +85,7 @@ def test_a_kill_around_an_evaluation_repeats_it_and_no_step(
     assert_ends_like(tmp_path, undisturbed)
 
 
+@pytest.mark.slow
 def test_an_undecodable_validation_picture_does_not_cost_the_epoch(tmp_path):
     pictures = tiny.write_pictures(tmp_path / "pictures")
     (pictures / "val" / "red" / "3.jpg").write_bytes(b"no picture")
@@ -156,6 +157,7 @@ def test_a_picture_that_can_be_read_again_is_no_bad_picture(pictures, on_error):
         evaluation.report(np.array([3]), Source(), on_error)
 
 
+@pytest.mark.slow
 def test_deleted_checkpoints_do_not_take_the_metrics_with_them(pictures, tmp_path, capsys):
     import shutil
 

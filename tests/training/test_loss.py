@@ -112,6 +112,7 @@ def test_two_replicas_end_like_one(unbalanced, undisturbed, tmp_path):
     assert first["train/skipped"] == last["train/skipped"]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_with_the_same_bits(unbalanced, undisturbed, tmp_path):
     run(weighted(unbalanced, tmp_path, steps=4))
     run(weighted(unbalanced, tmp_path))

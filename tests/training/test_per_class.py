@@ -51,6 +51,7 @@ def test_measures_are_those_of_scikit_learn(num_classes):
         np.testing.assert_allclose(np.array(mine, float), other)
 
 
+@pytest.mark.slow
 def test_an_evaluation_writes_what_scikit_learn_counts(pictures, tmp_path, capsys):
     run(tiny.config(pictures, tmp_path, steps=4))
     arguments = [f"--run_dir={tmp_path}", "--checkpoint=last", "--per_class"]

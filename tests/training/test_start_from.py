@@ -100,6 +100,7 @@ def test_the_last_layer_begins_with_the_weights_of_its_seed_and_name(source, tmp
     np.testing.assert_allclose(arrays["fc8/kernel"], initial, atol=1e-6)  # a rate of almost 0
 
 
+@pytest.mark.slow
 def test_a_resume_never_looks_at_the_source_again(source, pictures, tmp_path, capsys):
     argv = [f"--data.source=folder:{pictures}", "--freeze=conv1", "--optimizer.rates=fc8=10"]
     argv += ["--global_batch_size=8", "--notensorboard", "--optimizer.schedule=constant"]

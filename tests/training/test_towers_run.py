@@ -44,6 +44,7 @@ def test_both_forms_end_alike_weights_and_momentum(ends):
     tiny.assert_equal(weights(ends / "1"), weights(ends / "2"), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first, then", [(1, 2), (2, 1)])
 def test_a_checkpoint_goes_on_in_the_other_form(pictures, tmp_path, ends, first, then):
     run(config(pictures, tmp_path, first, steps=4))

@@ -120,9 +120,9 @@ def test_a_passing_read_error_stops_and_the_packing_goes_on(pictures, tmp_path, 
 
 
 def test_mutated_pictures_are_all_accounted_for(tmp_path):
-    found = bad_pictures.pack_corpus(tmp_path, 100, seed=1)
-    assert found.total() == 100
-    assert 15 < found["decoded"] < 85
+    found = bad_pictures.pack_corpus(tmp_path, 40, seed=1)
+    assert found.total() == 40
+    assert 4 < found["decoded"] < 36
 
 
 @pytest.mark.slow

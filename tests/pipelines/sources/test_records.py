@@ -194,6 +194,7 @@ def test_raw_squares_are_kept_in_memory_as_the_folders_are(pictures, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_squares_on_disk_are_shared_where_pixels_are_the_same(pictures, tmp_path):
     inputs, place = InputConfig(size=16, resize=24), str(tmp_path / "kept")
     forms = {"original": {}, "raw": {"inputs": inputs}, "anew": {"size": 24}}
