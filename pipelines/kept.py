@@ -1,7 +1,7 @@
 """Sources that have their squares ready: none of their pictures is decoded again."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -54,15 +54,20 @@ class KeptSquares(Derived):
         Raises:
           ValueError: one of SQUARE_FIELDS differs.
         """
-        names = [x for x in SQUARE_FIELDS if getattr(self.inputs, x) != getattr(inputs, x)]
+        names, has, wants = differing(self.inputs, inputs, SQUARE_FIELDS)
         if names:
-            has, wants = (
-                ", ".join(f"{name}={getattr(one, name)}" for name in names)
-                for one in (self.inputs, inputs)
-            )
             raise ValueError(
                 f"{self.called} have {has}; expected {wants}. Make them with the same InputConfig."
             )
+
+
+def differing(
+    one: InputConfig, other: InputConfig, fields: Sequence[str]
+) -> tuple[list[str], str, str]:
+    """Compares settings of squares: the names that differ, and the values of each as text."""
+    names = [name for name in fields if getattr(one, name) != getattr(other, name)]
+    texts = (", ".join(f"{name}={getattr(x, name)}" for name in names) for x in (one, other))
+    return names, *texts
 
 
 @dataclasses.dataclass(frozen=True)

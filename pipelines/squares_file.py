@@ -12,11 +12,14 @@ import fcntl
 import json
 import mmap
 import os
+import pathlib
 import sys
 import time
 from collections.abc import Iterator
 
 import numpy as np
+
+from pipelines import files
 
 SAVE_SECONDS = 30
 """Of work that a kill costs at most."""
@@ -157,11 +160,7 @@ class Filling:
         self.save()
         os.fsync(self._descriptor)
         os.replace(self._file.unfinished, self._file.path)
-        directory = os.open(os.path.dirname(self._file.path) or ".", os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        files.sync_directory(pathlib.Path(self._file.path).parent)
 
     def abandon(self) -> None:
         """Removes the unfinished file."""

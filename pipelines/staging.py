@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import pathlib
 import shutil
 import sys
 import threading
@@ -13,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 
 from pipelines import storage
+from pipelines.files import sync_directory
 
 _PIECE_BYTES = 1 << 22
 _THREADS = 4
@@ -103,11 +105,7 @@ class _Work:
         self._num_bytes = 0
         for _ in self._threads.map(self._copy, names):
             pass
-        directory = os.open(self._target, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync_directory(pathlib.Path(self._target))
 
     def _is_there(self, name: str) -> bool:
         """Whether a file was copied before, and is still what it was."""

@@ -47,20 +47,6 @@ def read(path: str, offset: int = 0, num_bytes: int | None = None) -> bytes:
         return file.read() if num_bytes is None else file.read(num_bytes)
 
 
-def names(place: str) -> list[str]:
-    """Lists the names of the files and folders in a directory, sorted.
-
-    Raises:
-      OSError: there is no such directory, or it may not be read.
-    """
-    if is_local(place):
-        return sorted(os.listdir(place))
-    with _system_errors(place) as tf:
-        if not tf.io.gfile.isdir(place):  # some file systems list nothing where nothing is
-            raise FileNotFoundError(2, "No such directory", place)
-        return sorted(name.rstrip("/") for name in tf.io.gfile.listdir(place))
-
-
 def num_bytes(path: str) -> int:
     """Asks for the size of a file.
 

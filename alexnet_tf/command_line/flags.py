@@ -26,12 +26,11 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 from absl import flags as absl_flags
 
-from alexnet_tf.command_line import environment
+from alexnet_tf.command_line import environment, older_names
 from alexnet_tf.command_line.absl_flags import Flags
 from alexnet_tf.command_line.help import help_text
 from alexnet_tf.command_line.keras_backend import check_keras
 from alexnet_tf.config.fields import (
-    OLDER_NAMES,
     Setting,
     replaced,
     settings_of,
@@ -188,7 +187,7 @@ def _scan(argv: Sequence[str], settings: Sequence[Setting]) -> dict[str, Any]:
     """Finds the typed value of each setting; settings that were not typed are left out."""
     named = [setting for setting in settings if not setting.is_positional]
     names = [setting.name for setting in named]
-    known = Flags([*named, *_older(named)])
+    known = Flags([*named, *older_names.settings(named, CONFIG_FLAGS)])
     for word in argv:
         if word.lstrip("-").partition("=")[0] == "undefok":
             raise UserError(_unknown(word, names))
@@ -201,7 +200,7 @@ def _scan(argv: Sequence[str], settings: Sequence[Setting]) -> dict[str, Any]:
             raise
         raise UserError(f"{error}. Write --name=value.") from error
     typed = {name: known[name].value for name in known if known[name].present}
-    typed = _under_new_names(typed, names)
+    typed = older_names.renamed(typed, names)
     place = next((setting for setting in settings if setting.is_positional), None)
     if place and rest:
         typed[place.name] = tuple(rest)
@@ -209,45 +208,6 @@ def _scan(argv: Sequence[str], settings: Sequence[Setting]) -> dict[str, Any]:
         raise UserError(_leftover(rest[0], names))
     check_keras()
     return typed
-
-
-def _older(settings: Sequence[Setting]) -> list[Setting]:
-    """Makes settings of the older names that a command reads.
-
-    These are the names of its settings, and those of sections that it takes: a command that takes
-    network.* reads network.towers, even if it has no setting towers.
-    """
-    names = {setting.name for setting in settings} | {setting.section for setting in settings}
-    return [
-        dataclasses.replace(CONFIG_FLAGS[name], path=tuple(older.split(".")))
-        for older, name in OLDER_NAMES.items()
-        if {name, older.rpartition(".")[0]} & names
-    ]
-
-
-def _under_new_names(typed: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """Renames what was typed under an older name to the present one.
-
-    What is none of the command's `names` now is left out, and standard error says so.
-
-    Raises:
-      UserError: both names were typed, with different values.
-    """
-    renamed = {OLDER_NAMES.get(name, name): value for name, value in typed.items()}
-    for older, name in OLDER_NAMES.items():
-        if older in typed and typed.get(name, typed[older]) != typed[older]:
-            raise UserError(
-                f"{name}={to_text(typed[name])}, {older}={to_text(typed[older])}: expected one of "
-                f"the two, since {older} is the older name of {name}. Leave it out."
-            )
-        if older in typed and name not in names:
-            value = to_text(renamed.pop(name))
-            print(
-                f"{older}={value} changes nothing here: it is --{name} of a run now. Leave it out.",
-                file=sys.stderr,
-                flush=True,
-            )
-    return renamed
 
 
 def _unknown(word: str, names: Sequence[str]) -> str:

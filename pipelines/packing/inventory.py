@@ -28,6 +28,7 @@ from pipelines.sources.folder import (
     classes_of,
     digest_of,
     look_for_pictures,
+    sizes_of,
 )
 from pipelines.sources.indexed import read_index
 from pipelines.sources.layout import DISK, SPLITS, SUFFIXES
@@ -145,7 +146,7 @@ def _reason(name: str) -> str:
 
 
 def _folder_part(root: str, names: list[str], labels: np.ndarray) -> Part:
-    sizes = np.array([_size(os.path.join(root, name)) for name in names], np.int64)
+    sizes = np.array(sizes_of(root, names), np.int64)
     digest = digest_of(names, sizes)
     source = FolderSource(root, tuple(names), labels, (), digest, len(names), "")
 
@@ -154,13 +155,6 @@ def _folder_part(root: str, names: list[str], labels: np.ndarray) -> Part:
             return file.read()
 
     return Part(names, labels, sizes, digest, source, contents, source.name)
-
-
-def _size(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return 0
 
 
 def _archive_part(archive: Archive, names: list[str], labels: np.ndarray) -> Part:

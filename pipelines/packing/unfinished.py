@@ -31,7 +31,6 @@ from pipelines.records.shards import FRAME_BYTES
 SUFFIX = ".unfinished"
 _SETTINGS = "settings.json"
 _PARTIAL = ".partial"
-_PART_BYTES = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -237,13 +236,10 @@ class ShardWriter:
 
 def _synced(path: pathlib.Path) -> tuple[str, int]:
     """Brings a file to the disk; returns its SHA-256 and its length."""
-    digest, num_bytes = hashlib.sha256(), 0
     with open(path, "rb") as file:
-        while part := file.read(_PART_BYTES):
-            digest.update(part)
-            num_bytes += len(part)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
         os.fsync(file.fileno())
-    return digest.hexdigest(), num_bytes
+        return digest, file.tell()
 
 
 @contextlib.contextmanager

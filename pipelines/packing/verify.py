@@ -20,7 +20,6 @@ from pipelines.records.index import Index
 from pipelines.sources.folder import digest_of
 from pipelines.squares import on_threads
 
-_PART_BYTES = 1 << 20
 _MOST_PIXELS = 178_000_000  # a packed picture has passed the limit of its packing
 
 
@@ -270,8 +269,5 @@ def _walk(path: pathlib.Path) -> Iterator[int]:
 
 
 def _sha256(path: pathlib.Path) -> str:
-    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        while part := file.read(_PART_BYTES):
-            digest.update(part)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pipelines.config import DataConfig, InputConfig, Split
 from pipelines.source import Source
-from pipelines.sources.progress import MANY_FILES
+from pipelines.sources.file_count import MANY_FILES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ MANY_FILES = 100_000
 _SAY_SECONDS = 5
 
 
-class Progress:
+class FileCount:
     """Says what takes long, and how far it is.
 
     Args:

@@ -11,9 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines import host
+from pipelines.records.index import name_hash
 from pipelines.sources import labels
+from pipelines.sources.file_count import FileCount
 from pipelines.sources.layout import DISK, SPLITS, Layout, first_names, look, nearest
-from pipelines.sources.progress import Progress
 from pipelines.sources.trees import Tree
 
 _PART_FILES = 1000
@@ -98,7 +99,7 @@ def folder(root: str, split: str, held_out: float, classes: tuple[str, ...] = ()
         tuple(files),
         tuple(places[class_of(file)] for file in files),
         tuple(classes),
-        digest_of(files, _sizes(root, files)),
+        digest_of(files, sizes_of(root, files)),
         layout.num_pictures,
         "\n".join(filter(None, remarks)),
     )
@@ -127,7 +128,11 @@ def _files(layout: Layout, split: str, held_out: float) -> list[str]:
     whole = layout.pictures[""]
     if split == "all":
         return whole
-    return [file for file in whole if (_hash(file) < held_out) == (split == "val")]
+
+    def is_val(file: str) -> bool:
+        return name_hash(os.fsencode(file)) / 2**64 < held_out
+
+    return [file for file in whole if is_val(file) == (split == "val")]
 
 
 def class_of(file: str) -> str:
@@ -181,11 +186,6 @@ def _remark(root: str, left_out: list[str]) -> str:
     )
 
 
-def _hash(file: str) -> float:
-    """Hashes a name to a number from 0 to 1, evenly spread."""
-    return int.from_bytes(hashlib.sha256(os.fsencode(file)).digest()[:8]) / 2**64
-
-
 def digest_of(files: Sequence[str], sizes: Sequence[int]) -> str:
     """Digests the names and sizes of a split's files."""
     digest = hashlib.sha256()
@@ -195,9 +195,9 @@ def digest_of(files: Sequence[str], sizes: Sequence[int]) -> str:
     return digest.hexdigest()
 
 
-def _sizes(root: str, files: list[str]) -> list[int]:
+def sizes_of(root: str, files: list[str]) -> list[int]:
     """Looks up the sizes of files, many at a time; one that cannot be read counts as empty."""
-    progress, paths, found = Progress(f"looking up sizes in {root}"), os.path.join(root, ""), []
+    progress, paths, found = FileCount(f"looking up sizes in {root}"), os.path.join(root, ""), []
     parts = [files[i : i + _PART_FILES] for i in range(0, len(files), _PART_FILES)]
 
     def sizes(part: list[str]) -> list[int]:

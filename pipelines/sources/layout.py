@@ -10,7 +10,7 @@ import dataclasses
 import os
 from collections.abc import Iterator
 
-from pipelines.sources.progress import Progress
+from pipelines.sources.file_count import FileCount
 from pipelines.sources.trees import Disk, Tree
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
@@ -87,7 +87,7 @@ def _look(root: str, tree: Tree) -> Layout:
             "train/<class>/* and val/<class>/*, or just <class>/*."
         )
     top = _contents(tree, root)
-    progress = Progress(f"looking through {root}")
+    progress = FileCount(f"looking through {root}")
     inside = top.folders_inside(progress)
     below = {name: inside[name].folders_inside(progress) for name in SPLITS if name in inside}
     splits = _splits(tree, root, inside, below)
@@ -129,7 +129,7 @@ class _Contents:
         """Tells whether a folder in it holds pictures."""
         return any(contents.pictures for contents in self.inner())
 
-    def folders_inside(self, progress: Progress) -> dict[str, "_Contents"]:
+    def folders_inside(self, progress: FileCount) -> dict[str, "_Contents"]:
         """Lists its folders, by name."""
         found = {}
         for name, contents in zip(self.folders, self.inner(), strict=True):

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from pipelines import staging, storage
 from pipelines.config import SQUARE_FIELDS, InputConfig
-from pipelines.kept import KeptSquares
+from pipelines.kept import KeptSquares, differing
 from pipelines.records import description, index
 from pipelines.records.description import Description, PackedSplit
 from pipelines.sources import indexed, labels
@@ -181,12 +181,9 @@ def _check_fits(where: str, found: Description, inputs: InputConfig) -> None:
     if found.size is None:
         return  # files as they were
     packed = _inputs(found)
-    names = [name for name in fields if getattr(packed, name) != getattr(inputs, name)]
+    names, has, wants = differing(packed, inputs, fields)
     if not names:
         return
-    has, wants = (
-        ", ".join(f"{name}={getattr(one, name)}" for name in names) for one in (packed, inputs)
-    )
     raise ValueError(
         f"{where} was packed with {has}, which cannot be undone; expected the network's {wants}. "
         f"Set {' '.join(f'--network.input.{x}={getattr(packed, x)}' for x in names)}, or pack the "

@@ -35,14 +35,18 @@ def put(place, name, contents):
         file.write(contents)
 
 
+def names(origin):
+    return sorted(tf.io.gfile.listdir(origin))
+
+
 def described(origin):
-    contents = {name: storage.read(storage.join(origin, name)) for name in storage.names(origin)}
+    contents = {name: storage.read(storage.join(origin, name)) for name in names(origin)}
     return {name: (len(x), hashlib.sha256(x).hexdigest()) for name, x in contents.items()}
 
 
 def assert_is_copy(there, origin):
-    assert sorted(os.listdir(there)) == [".lock", *storage.names(origin)]
-    for name in storage.names(origin):
+    assert sorted(os.listdir(there)) == [".lock", *names(origin)]
+    for name in names(origin):
         assert storage.read(os.path.join(there, name)) == storage.read(storage.join(origin, name))
 
 

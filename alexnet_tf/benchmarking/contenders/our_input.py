@@ -13,7 +13,6 @@ from alexnet_tf.training.strategy import make_strategy
 from pipelines.config import DataConfig
 from pipelines.dataset import train_dataset
 from pipelines.decode import decode, to_square
-from pipelines.kept import KeptSquares
 from pipelines.packing.settings import QUALITY
 from pipelines.parallelism import decoding
 from pipelines.preprocess import preprocess
@@ -51,7 +50,7 @@ def stage(spec: Spec, name: str) -> Work:
     source, data, inputs = of_spec(spec), spec.config.data, spec.config.network.input
 
     def done(index: tf.Tensor) -> tf.Tensor:
-        if isinstance(source, KeptSquares):  # nothing is decoded: there is this stage alone
+        if spec.has_squares:  # nothing is decoded: there is this stage alone
             square, label, _ = source.square(index)
             return tf.cast(square[0, 0, 0], tf.int32) + label
         encoded, label = source.read(index)

@@ -8,8 +8,8 @@ import pytest
 
 from pipelines.config import DataConfig
 from pipelines.sources import advice, open_source
+from pipelines.sources.file_count import MANY_FILES, FileCount
 from pipelines.sources.layout import looking_once
-from pipelines.sources.progress import MANY_FILES, Progress
 
 NUM_CLASSES = 100
 
@@ -85,7 +85,7 @@ def test_without_being_asked_to_nothing_is_remembered(tmp_path):
 
 
 def test_few_files_are_counted_in_silence(capsys):
-    progress = Progress("counting")
+    progress = FileCount("counting")
     progress.add(MANY_FILES - 1)
     assert capsys.readouterr().err == ""
     progress.add(1)
