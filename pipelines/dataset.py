@@ -8,7 +8,7 @@ import tensorflow as tf
 from pipelines import augment
 from pipelines.config import DataConfig, InputConfig, Views
 from pipelines.decode import MAX_PIXELS, explain
-from pipelines.order import order
+from pipelines.order import ORDER_VERSION, order
 from pipelines.parallelism import Decoding, decoding
 from pipelines.service import served
 from pipelines.source import Source
@@ -41,6 +41,7 @@ def train_dataset(
     seed: int,
     first_position: int,
     rows_per_replica: int,
+    order_version: int = ORDER_VERSION,
 ) -> tf.data.Dataset:
     """Streams augmented Batches without end, in order of position.
 
@@ -53,13 +54,14 @@ def train_dataset(
       seed: the run's seed, 0 to 2**32 - 1.
       first_position: (step - 1) * global_batch_size of the first step to make.
       rows_per_replica: examples in a Batch.
+      order_version: the one that the run began with.
 
     Returns:
       A dataset of Batches with static shapes, `inputs.size` pixels square.
     """
     # Position -> epoch, index. Shuffled by arithmetic and before anything is read: no buffer of
     # pictures to fill, and a run that was killed goes on from a number.
-    keys = order(source.num_examples, seed, data.shuffle)
+    keys = order(source.num_examples, seed, data.shuffle, order_version)
     # Index -> square, label: decoded on all threads, or copied where the source keeps its squares,
     # which are the same in every epoch.
     how = decoding(data.max_pixels)

@@ -16,8 +16,10 @@ import tensorflow as tf
 from pipelines.config import Shuffle
 from pipelines.seeds import OrderStream
 
-ORDER_VERSION = 1
-"""Stored in checkpoints; rises when the same seed gives another order."""
+ORDER_VERSION = 2
+"""Of new runs; stored in checkpoints. Rises when the same seed gives another order."""
+ORDER_VERSIONS = (1, 2)
+"""Those that a run can go on with: it keeps the order that it began with."""
 
 RUN_EXAMPLES = 32
 """Consecutive examples that `blocks` keeps in their order."""
@@ -26,11 +28,14 @@ MIXED_RUNS = 1024
 
 _ROUNDS = 16  # tf.random.experimental.index_shuffle fixes 4: consecutive epochs then correlate
 _DRAW_BITS = 63  # of _draw
-_WORD_BITS = 21  # a third of them
+_WORD_SHIFTS = (0, 21, 42)  # thirds of them
 
 
 def order(
-    num_examples: int, seed: int, shuffle: Shuffle = Shuffle.FULL
+    num_examples: int,
+    seed: int,
+    shuffle: Shuffle = Shuffle.FULL,
+    version: int = ORDER_VERSION,
 ) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
     """Makes the function position -> (epoch, example) of a run.
 
@@ -38,11 +43,13 @@ def order(
       num_examples: size of the training set, at least 1.
       seed: the run's seed, 0 to 2**32 - 1.
       shuffle: how an epoch is permuted.
+      version: one of `ORDER_VERSIONS`; `blocks` is the same in all of them.
 
     Returns:
       A function from positions to their epochs, from 0, and their examples' indices.
     """
-    permuted = {Shuffle.FULL: shuffled, Shuffle.BLOCKS: shuffled_in_blocks}[shuffle]
+    full = {1: shuffled_by_low_bits, 2: shuffled}[version]
+    permuted = {Shuffle.FULL: full, Shuffle.BLOCKS: shuffled_in_blocks}[shuffle]
 
     def epoch_and_example(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         epoch, place = position // num_examples, position % num_examples
@@ -54,11 +61,11 @@ def order(
 def shuffled(epoch: tf.Tensor, place: tf.Tensor, num_examples: int, seed: int) -> tf.Tensor:
     """Finds the example at a place of an epoch's permutation.
 
-    Epochs or seeds that differ by a multiple of 2**8 (2**11 for as many examples as ImageNet has)
-    have the same permutation: see `_permuted`.
+    Every bit of seed and epoch counts. Two epochs, of one run or of two, have the same permutation
+    by chance alone: 1 in 2**24 of up to 65,536 examples, 1 in 2**33 of as many as ImageNet has.
 
     Args:
-      epoch: from 0.
+      epoch: 0 to 2**32 - 1.
       place: 0 to `num_examples` - 1.
       num_examples: size of the training set.
       seed: the run's seed, 0 to 2**32 - 1.
@@ -66,7 +73,19 @@ def shuffled(epoch: tf.Tensor, place: tf.Tensor, num_examples: int, seed: int) -
     Returns:
       0 to `num_examples` - 1; within an epoch each exactly once.
     """
-    return _permuted(place, num_examples - 1, (int(OrderStream.EPOCH), seed, epoch))
+    words = _words(_draw(OrderStream.EPOCH, seed, epoch, tf.zeros_like(epoch)))
+    return _permuted(place, num_examples - 1, words)
+
+
+def shuffled_by_low_bits(
+    epoch: tf.Tensor, place: tf.Tensor, num_examples: int, seed: int
+) -> tf.Tensor:
+    """Does the same as `shuffled` for runs that began with version 1 of the order.
+
+    Epochs or seeds that differ by a multiple of 2**8 (2**11 for as many examples as ImageNet has)
+    have the same permutation: see `_permuted`.
+    """
+    return _permuted(place, num_examples - 1, _numbered(OrderStream.EPOCH, seed, epoch))
 
 
 def shuffled_in_blocks(
@@ -103,22 +122,26 @@ def last_step_of_epoch(epoch: int, num_examples: int, global_batch_size: int) ->
     return math.ceil((epoch + 1) * num_examples / global_batch_size)
 
 
-def _permuted(place: tf.Tensor, last: int | tf.Tensor, words: tuple) -> tf.Tensor:
-    """Permutes 0 to `last` by a seed of three words.
+def _permuted(place: tf.Tensor, last: int | tf.Tensor, words: tf.Tensor) -> tf.Tensor:
+    """Permutes 0 to `last` by a seed of three words, int64 [3] or [N, 3].
 
     Of each word only the lowest bits count: half as many as `last` has, and at least 8 (TF 2.21).
     """
-    zeros = tf.zeros_like(words[-1])
-    seed = tf.cast(tf.stack([zeros + word for word in words], -1), tf.uint32)
-    last = tf.cast(last, tf.int64)
+    seed, last = tf.cast(words, tf.uint32), tf.cast(last, tf.int64)
     return tf.raw_ops.RandomIndexShuffle(index=place, seed=seed, max_index=last, rounds=_ROUNDS)
 
 
 def _draw(stream: OrderStream, seed: int, epoch: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
-    """Draws an int64 of 63 bits; unlike in `_permuted`, every bit of the arguments counts."""
-    return _permuted(number, 2**_DRAW_BITS - 1, (int(stream), seed, epoch))
+    """Draws an int64 of 63 bits: so many that all 32 of each word count, and all of `number`."""
+    return _permuted(number, 2**_DRAW_BITS - 1, _numbered(stream, seed, epoch))
 
 
-def _words(drawn: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    """Makes the three words of a seed from a draw, each with bits of its own at the low end."""
-    return tuple(tf.bitwise.right_shift(drawn, i * _WORD_BITS) for i in range(3))
+def _numbered(stream: OrderStream, seed: int, epoch: tf.Tensor) -> tf.Tensor:
+    """Makes three words that are the numbers themselves."""
+    zeros = tf.zeros_like(epoch)
+    return tf.stack([zeros + int(stream), zeros + seed, epoch], -1)
+
+
+def _words(drawn: tf.Tensor) -> tf.Tensor:
+    """Makes three words from a draw, each with bits of its own at the low end."""
+    return tf.bitwise.right_shift(drawn[..., tf.newaxis], _WORD_SHIFTS)

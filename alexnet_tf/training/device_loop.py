@@ -45,7 +45,7 @@ class Launcher:
 
     Args:
       task: what a step does and counts.
-      state: network and optimizer, built inside the strategy's scope.
+      state: network and optimizer, built inside the strategy's scope, and the order's version.
       config: the run's settings.
       strategy: the distribution strategy.
       source: the training Source.
@@ -60,7 +60,13 @@ class Launcher:
         dataset = distribute(
             strategy,
             lambda: train_dataset(
-                source, config.data, config.network.input, config.run.seed, first_position, rows
+                source,
+                config.data,
+                config.network.input,
+                config.run.seed,
+                first_position,
+                rows,
+                state.order_version,
             ),
         )
         are_cpus = all(name.startswith("CPU") for name in device_names(strategy))

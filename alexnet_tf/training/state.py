@@ -15,6 +15,7 @@ from alexnet_tf.training import optimizer
 from alexnet_tf.training.schedules import Plateau
 from alexnet_tf.training.selection import frozen_layers
 from alexnet_tf.training.strategy import tower_devices
+from pipelines.order import ORDER_VERSION
 from pipelines.typed import Typed
 
 FIRST_LOSS_SCALE = 2.0**15
@@ -77,7 +78,7 @@ class Progress(Typed):
 
 
 class TrainState:
-    """The network, its optimizer and the progress of one run."""
+    """The network, its optimizer, the progress and the order of one run."""
 
     def __init__(self, config: Config, strategy: tf.distribute.Strategy):
         """Builds the network and all slots of the optimizer inside the strategy's scope."""
@@ -94,6 +95,7 @@ class TrainState:
             self.optimizer = optimizer.optimizer(config.optimizer)
             self.optimizer.build(self.model.trainable_variables)
         self.progress = Progress()
+        self.order_version = ORDER_VERSION  # a resumed run keeps its own
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Reads weights and momentum by name: `conv1/kernel`, `conv1/kernel/momentum`, ...

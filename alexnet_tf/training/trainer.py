@@ -272,7 +272,7 @@ class Trainer:
             self.config,
             self.train_source.classes,
             self.state.progress.to_json(),
-            self._versions,
+            self._versions | {"order_version": self.state.order_version},
         )
         self._saved_step = self.state.progress.step
         self.timer.saved()
@@ -285,6 +285,7 @@ class Trainer:
         if last is None:
             return None
         remark = versions.check_versions(last.versions, self._versions)
+        self.state.order_version = last.versions["order_version"]
         try:
             self.state.progress = Progress.from_json(last.progress)
             self.task.counts(*self.state.progress.sums)  # as many as the task has

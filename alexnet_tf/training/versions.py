@@ -14,7 +14,7 @@ from alexnet_tf.machine import processor
 from alexnet_tf.networks.alexnet import INIT_VERSION
 from pipelines.augment import AUGMENTATION_VERSION
 from pipelines.machine import this_machine
-from pipelines.order import ORDER_VERSION
+from pipelines.order import ORDER_VERSION, ORDER_VERSIONS
 
 
 def versions(devices: Sequence[str] = ()) -> dict[str, str | int]:
@@ -48,15 +48,18 @@ def check_versions(stored: dict, now: dict) -> str | None:
       now: `versions` of this process.
 
     Raises:
-      UserError: the order or the augmentation has changed since.
+      UserError: the run cannot go on with the order or the augmentation that it began with.
     """
-    for name in ("order_version", "augmentation_version"):
-        if stored.get(name) != now[name]:
+    known = {"order_version": ORDER_VERSIONS, "augmentation_version": (AUGMENTATION_VERSION,)}
+    for name, numbers in known.items():
+        if stored.get(name) not in numbers:
+            expected = " or ".join(map(str, numbers))
             raise UserError(
-                f"{name}={stored.get(name)} in the checkpoint, expected {now[name]}. Go on with "
+                f"{name}={stored.get(name)} in the checkpoint, expected {expected}. Go on with "
                 f"alexnet_tf {stored.get('alexnet_tf')}, or start anew in another --run_dir."
             )
-    others = [name for name in now if name != "init_version"]  # the weights are there already
+    # A run keeps its order, and has its weights already.
+    others = [name for name in now if name not in ("order_version", "init_version")]
     changed = [f"{k} {stored.get(k)} -> {now[k]}" for k in others if stored.get(k) != now[k]]
     if changed:
         return f"the end will not be bit-identical to an undisturbed run: {', '.join(changed)}"

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from pipelines.config import DataConfig, InputConfig, Shuffle
 from pipelines.dataset import train_dataset
-from pipelines.order import MIXED_RUNS, order
+from pipelines.order import MIXED_RUNS, ORDER_VERSIONS, order
 
 INPUTS = InputConfig(size=2, resize=2)
 LEVELS = 251
@@ -80,6 +80,14 @@ def test_interruptions_and_workers_change_nothing(num_examples, shuffle):
     assert found == seen(source, shuffle, seed, 1, num_steps, batch, 1)
     for part in (found[:num_examples], found[num_examples : 2 * num_examples]):
         assert sorted(part) == list(range(num_examples))
+
+
+@pytest.mark.parametrize("version", ORDER_VERSIONS)
+def test_a_run_keeps_the_order_that_it_began_with(version):
+    source, data = Numbers(50), DataConfig(random_crop=False, mirror=False, color_noise=0)
+    batches = train_dataset(source, data, INPUTS, 7, 45, 20, version).as_numpy_iterator()
+    expected = order(50, 7, version=version)(tf.range(45, 65, dtype=tf.int64))[1]
+    assert next(batches).index.tolist() == expected.numpy().tolist()
 
 
 @pytest.mark.parametrize("shuffle", Shuffle)

@@ -1,5 +1,6 @@
 """The order of training: positions, epochs, and how well an epoch is shuffled."""
 
+import itertools
 import time
 
 import numpy as np
@@ -7,9 +8,21 @@ import pytest
 import tensorflow as tf
 
 from pipelines.config import Shuffle
-from pipelines.order import last_step_of_epoch, order, shuffled
+from pipelines.order import ORDER_VERSION, ORDER_VERSIONS, last_step_of_epoch, order, shuffled
 
 SIZES = (1, 2, 10, 4097, 9469, 50_000)
+IMAGENET = 1_281_167
+FIRST = {
+    1: (
+        [(0, i) for i in (4, 0, 5, 7, 8, 1, 6, 9, 3, 2)] + [(1, i) for i in (0, 7, 4, 2)],
+        [(0, 934735), (0, 1227748), (0, 984032), (1, 186447), (780, 1195010)],
+    ),
+    2: (
+        [(0, i) for i in (8, 9, 1, 2, 5, 6, 0, 7, 4, 3)] + [(1, i) for i in (7, 2, 6, 1)],
+        [(0, 135299), (0, 574889), (0, 926490), (1, 1013269), (780, 1224416)],
+    ),
+}
+"""By version: what seed 0 shows of 10 examples, and of as many as ImageNet has."""
 
 
 def permutation(num_examples: int, epoch: int, seed: int = 0) -> np.ndarray:
@@ -17,22 +30,19 @@ def permutation(num_examples: int, epoch: int, seed: int = 0) -> np.ndarray:
     return shuffled(tf.constant(epoch, tf.int64), places, num_examples, seed).numpy()
 
 
-def first_pairs(num_examples: int, seed: int, positions) -> list[tuple[int, int]]:
-    find = order(num_examples, seed)
+def first_pairs(
+    num_examples: int, seed: int, positions, version: int = ORDER_VERSION
+) -> list[tuple[int, int]]:
+    find = order(num_examples, seed, version=version)
     return [tuple(int(x) for x in find(tf.constant(p, tf.int64))) for p in positions]
 
 
-def test_the_first_pairs_of_seed_0_stay_what_they_are():
-    assert first_pairs(10, 0, range(14)) == (
-        [(0, i) for i in (4, 0, 5, 7, 8, 1, 6, 9, 3, 2)] + [(1, i) for i in (0, 7, 4, 2)]
-    )
-    assert first_pairs(1_281_167, 0, (0, 1, 1_281_166, 1_281_167, 10**9)) == [
-        (0, 934735),
-        (0, 1227748),
-        (0, 984032),
-        (1, 186447),
-        (780, 1195010),
-    ]
+@pytest.mark.parametrize("version", ORDER_VERSIONS)
+def test_the_first_pairs_of_seed_0_stay_what_they_are(version):
+    few, many = FIRST[version]
+    assert first_pairs(10, 0, range(14), version) == few
+    positions = (0, 1, IMAGENET - 1, IMAGENET, 10**9)
+    assert first_pairs(IMAGENET, 0, positions, version) == many
 
 
 def test_a_dataset_gives_the_same_pairs_as_a_call():
@@ -54,10 +64,15 @@ def test_one_core_finds_far_more_examples_than_it_decodes(shuffle):
     assert rate > 50_000  # decoding allows a few thousand
 
 
+@pytest.mark.parametrize("version", ORDER_VERSIONS)
 @pytest.mark.parametrize("num_examples", SIZES)
-def test_an_epoch_holds_every_example_once(num_examples):
+def test_an_epoch_holds_every_example_once(num_examples, version):
+    find = order(num_examples, 2**32 - 1, version=version)
     for epoch in (0, 1, 90):
-        assert sorted(permutation(num_examples, epoch)) == list(range(num_examples))
+        first, last = epoch * num_examples, (epoch + 1) * num_examples
+        epochs, examples = find(tf.range(first, last, dtype=tf.int64))
+        assert (epochs.numpy() == epoch).all()
+        assert sorted(examples.numpy()) == list(range(num_examples))
 
 
 @pytest.mark.parametrize("num_examples", (4097, 9469, 50_000, 1_281_167))
@@ -71,6 +86,28 @@ def test_seeds_do_not_correlate():
     orders = [permutation(9469, 0, seed) for seed in (0, 1, 2**32 - 1)]
     for i, j in ((0, 1), (1, 2), (0, 2)):
         assert abs(np.corrcoef(orders[i], orders[j])[0, 1]) < 5 / np.sqrt(9469)
+
+
+@pytest.mark.parametrize("num_examples", (1000, 65_536, IMAGENET))
+def test_every_bit_of_seed_and_epoch_changes_the_permutation(num_examples):
+    seeds = [(2**bit, 0) for bit in range(32)] + [(1 + 2**31, 0), (2**32 - 1, 0)]
+    epochs = [(0, 2**bit) for bit in range(32)] + [(0, 2**32 - 1)]
+    begins = {
+        (seed, epoch): shuffled(
+            tf.constant(epoch, tf.int64), tf.range(300, dtype=tf.int64), num_examples, seed
+        ).numpy()
+        for seed, epoch in [(0, 0), *seeds, *epochs]
+    }
+    for one, other in itertools.combinations(begins, 2):
+        met = np.mean(begins[one] == begins[other])
+        assert met < 0.05, (one, other)  # by chance 0.3 of 300
+
+
+def test_the_permutations_of_many_epochs_differ():
+    epochs = tf.range(2**17, dtype=tf.int64)
+    begins = [shuffled(epochs, tf.zeros_like(epochs) + place, 50_000, 0) for place in range(5)]
+    missing = 2**17 - len(np.unique(np.stack(begins, -1), axis=0))
+    assert missing < 2 * 2**33 / 2**24  # by chance half of that: 2**33 pairs, 2**24 permutations
 
 
 @pytest.mark.parametrize("num_examples", (4096, 9472, 51_200))

@@ -10,7 +10,15 @@ import pytest
 import tensorflow as tf
 
 from pipelines.config import Shuffle
-from pipelines.order import MIXED_RUNS, RUN_EXAMPLES, order, shuffled, shuffled_in_blocks
+from pipelines.order import (
+    MIXED_RUNS,
+    ORDER_VERSIONS,
+    RUN_EXAMPLES,
+    order,
+    shuffled,
+    shuffled_by_low_bits,
+    shuffled_in_blocks,
+)
 
 IMAGENET, NUM_CLASSES, BATCH = 1_281_167, 1000, 128
 RECORD_BYTES = 21_000
@@ -35,9 +43,11 @@ def imagenet() -> list[np.ndarray]:
     return [epoch_of(IMAGENET, epoch) for epoch in range(2)]
 
 
-def test_the_first_pairs_of_seed_0_stay_what_they_are():
-    assert epoch_of(10, 0).tolist() == [7, 0, 2, 8, 6, 9, 1, 3, 4, 5]
-    pairs = order(IMAGENET, 0, Shuffle.BLOCKS)
+@pytest.mark.parametrize("version", ORDER_VERSIONS)
+def test_the_first_pairs_of_seed_0_are_the_same_in_every_version(version):
+    few = order(10, 0, Shuffle.BLOCKS, version)(tf.range(10, dtype=tf.int64))[1]
+    assert few.numpy().tolist() == [7, 0, 2, 8, 6, 9, 1, 3, 4, 5]
+    pairs = order(IMAGENET, 0, Shuffle.BLOCKS, version)
     positions = (0, 1, 1024, 1_281_166, 1_281_167, 10**9)
     assert [tuple(int(x) for x in pairs(tf.constant(p, tf.int64))) for p in positions] == [
         (0, 161091),
@@ -63,7 +73,7 @@ def test_any_size_holds_every_example_once():
         assert sorted(examples) == list(range(num_examples))
 
 
-@pytest.mark.parametrize("find", (shuffled, shuffled_in_blocks))
+@pytest.mark.parametrize("find", (shuffled, shuffled_by_low_bits, shuffled_in_blocks))
 def test_a_row_of_places_gives_what_each_alone_gives(find):
     epochs = tf.constant([0, 0, 7, 2**23], tf.int64)
     places = tf.constant([0, 4999, 1024, 5], tf.int64)

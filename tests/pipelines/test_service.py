@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import itertools
 import socket
 
 import numpy as np
@@ -11,7 +12,8 @@ import tensorflow as tf
 from alexnet_tf.benchmarking.sources import Noise
 from pipelines.config import DataConfig, InputConfig
 from pipelines.dataset import train_dataset
-from pipelines.service import check, repeated_examples
+from pipelines.order import ORDER_VERSIONS, order
+from pipelines.service import CHUNK_EXAMPLES, check, repeated_examples
 
 INPUTS = InputConfig(size=24, resize=32)
 NUM = 150
@@ -44,6 +46,16 @@ def rows_of(data: DataConfig, first: int, num_batches: int, rows: int = 10) -> d
                 (batch.image[place].numpy().tobytes(), batch.shift[place].numpy().tobytes())
             )
     return found
+
+
+@pytest.mark.parametrize("version", ORDER_VERSIONS)
+def test_chunks_are_cut_from_the_order_that_the_run_began_with(service, version):
+    ds = train_dataset(source(), DataConfig(service=service), INPUTS, 3, 0, 10, version)
+    served = [int(index) for batch in ds.take(NUM // 10) for index in batch.index]
+    epoch = order(NUM, 3, version=version)(tf.range(NUM, dtype=tf.int64))[1].numpy().tolist()
+    chunks = [epoch[first : first + CHUNK_EXAMPLES] for first in range(0, NUM, CHUNK_EXAMPLES)]
+    orders = itertools.permutations(chunks)
+    assert served in [list(itertools.chain(*chunks)) for chunks in orders]
 
 
 def test_each_example_comes_once_an_epoch_with_the_windows_it_has_without_a_service(service):

@@ -110,8 +110,12 @@ def test_other_versions_are_remarked_on_and_another_order_refused():
     now = versions.versions()
     assert versions.check_versions(now, now) is None
     assert "tensorflow 1.0 ->" in versions.check_versions(now | {"tensorflow": "1.0"}, now)
-    with pytest.raises(UserError, match="order_version=0 in the checkpoint"):
-        versions.check_versions(now | {"order_version": 0}, now)
+    assert versions.check_versions(now | {"order_version": 1}, now) is None  # it keeps its order
+    for unknown in (0, 3, None, [1]):
+        with pytest.raises(UserError, match="order_version=.* in the checkpoint, expected 1 or 2"):
+            versions.check_versions(now | {"order_version": unknown}, now)
+    with pytest.raises(UserError, match="augmentation_version=0 in the checkpoint, expected 1"):
+        versions.check_versions(now | {"augmentation_version": 0}, now)
 
 
 def test_other_names_of_classes_are_refused_with_the_first_differences_and_a_count():

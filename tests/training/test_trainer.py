@@ -15,6 +15,7 @@ from alexnet_tf.training.optimizer import optimizer
 from alexnet_tf.training.run import run
 from pipelines.config import DataConfig
 from pipelines.dataset import train_dataset
+from pipelines.order import ORDER_VERSION
 from pipelines.preprocess import preprocess
 from pipelines.sources import open_source
 
@@ -73,6 +74,7 @@ def test_20_steps_of_keras_fit_equal_20_steps_of_ours(pictures, tmp_path):
     config = tiny.with_network(tiny.config(pictures, tmp_path, steps=20), dropout="none")
     run(config)
     stored = checkpoint.load(tmp_path, "last")
+    assert stored.versions["order_version"] == ORDER_VERSION  # as train_dataset has it below
     network = stored.config.network
     model = alexnet(network, config.run.seed)
     model.compile(

@@ -20,7 +20,7 @@ class Sinks:
     Args:
       run_dir: the run directory.
       config: resolved settings.
-      state: network and progress; what was written after this progress is cut away.
+      state: network, progress and order; what was written after this progress is cut away.
       source: the training Source.
     """
 
@@ -35,7 +35,7 @@ class Sinks:
         if config.run.tensorboard:
             self._events = Events(run_dir, progress.step, progress.evaluated_step)
             self._sinks.append(self._events)
-            self._events.introduce(config, state.model, source)
+            self._events.introduce(config, state.model, source, state.order_version)
 
     def write(self, line: dict) -> None:
         """Writes one line everywhere."""

@@ -64,18 +64,25 @@ class Events:
     def progress(self, step: int, images_per_second: float, loss: float) -> None:
         """Does nothing: TensorBoard gets log events only."""
 
-    def introduce(self, config: Config, model: keras.Model, source: Source) -> None:
+    def introduce(
+        self, config: Config, model: keras.Model, source: Source, order_version: int
+    ) -> None:
         """Writes what is known at a run's start: settings, graph, and its first pictures.
 
         Args:
           config: resolved settings.
           model: the network.
           source: the training Source.
+          order_version: the one that the run began with.
         """
         self.hparams(config)
         self._is_bgr = config.network.input.channel_order == ChannelOrder.BGR
         self.graph(model, config.network.input)
-        self._train.write(BATCH_TAG, 0, lambda: _write_batch(BATCH_TAG, _first(config, source)))
+
+        def write_first():
+            _write_batch(BATCH_TAG, _first(config, source, order_version))
+
+        self._train.write(BATCH_TAG, 0, write_first)
 
     def weights(self, values: Mapping[str, Values], step: int) -> None:
         """Writes the first layer's filters and the distribution of every weight.
@@ -175,10 +182,11 @@ def _write_batch(tag: str, images: np.ndarray) -> None:
     tf.summary.image(tag, sheets.grid(images[:BATCH_EXAMPLES], BATCH_COLUMNS)[None])
 
 
-def _first(config: Config, source: Source) -> np.ndarray:
+def _first(config: Config, source: Source, order_version: int) -> np.ndarray:
     """Makes the first augmented pictures of a run, with color noise: uint8 [16, H, W, 3]."""
     data = dataclasses.replace(config.data, service="")  # the first in the order of the run
-    ds = train_dataset(source, data, config.network.input, config.run.seed, 0, BATCH_EXAMPLES)
+    inputs, seed = config.network.input, config.run.seed
+    ds = train_dataset(source, data, inputs, seed, 0, BATCH_EXAMPLES, order_version)
     batch = next(iter(ds))
     noisy = tf.cast(batch.image, tf.float32) + batch.shift[:, None, None, :]
     return tf.cast(tf.clip_by_value(noisy, 0, 255), tf.uint8).numpy()
