@@ -1,68 +1,130 @@
-"""Windows and noise: pure functions of tensors, their randomness included.
+"""What is random about an example in an epoch: window, mirror and color noise.
 
-The host cuts and mirrors uint8 windows; `preprocess.py` has what runs on the device. Every random
-draw is a function of (seed, epoch, example) and of the operation's own stream.
+Each draw is a function of (seed, epoch, example) and of its own stream. All are made beforehand,
+for many examples at a time; the host then cuts and mirrors uint8 windows, and `preprocess.py` has
+what runs on the device.
 """
 
+import functools
+import statistics
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
 import tensorflow as tf
 
-from pipelines.seeds import Stream
+from pipelines import augment_version_1
+from pipelines.colors import COLOR_AXES, COLOR_STDEVS
+from pipelines.config import DataConfig, InputConfig
+from pipelines.permutation import DRAW_BITS, draw, words_of
+from pipelines.seeds import OrderStream
 
-AUGMENTATION_VERSION = 1
-"""Stored in checkpoints; rises when the same seed gives other windows or noise."""
+AUGMENTATION_VERSION = 2
+"""Of new runs; stored in checkpoints. Rises when the same seed gives other windows or noise."""
+AUGMENTATION_VERSIONS = (1, 2)
+"""Those that a run can go on with: it keeps the draws that it began with."""
 
-# Principal components of ImageNet's colors, 0-255 RGB (Krizhevsky's, as stored in cuda-convnet2's
-# input_meta). The paper's lambda are eigenvalues in the text, standard deviations in his program;
-# eigenvalues of such levels would shift colors by thousands.
-COLOR_STDEVS = (121.7801, 37.0939, 19.7208)
-COLOR_AXES = (  # rows are components, columns R, G, B
-    (-0.56351, -0.57618, -0.59200),
-    (-0.71258, -0.02354, 0.70120),
-    (0.41796, -0.81698, 0.39731),
-)
-
-
-_EPOCH_SHIFT = 40  # bits for the example's index beside the epoch
+_WORD_BITS = DRAW_BITS // 2
+_NORMAL_BITS = 16
 
 
-def example_seed(stream: Stream, seed: int, epoch: tf.Tensor, example: tf.Tensor) -> tf.Tensor:
-    """Combines all that a random draw depends on into the seed of a stateless operation.
+class Draws(NamedTuple):
+    """What is drawn for one example, or for each of many."""
+
+    corner: tf.Tensor  # int32 [..., 2], top and left of the window in the square
+    is_mirrored: tf.Tensor  # bool [...]
+    shift: tf.Tensor  # float32 [..., 3], to add to red, green and blue, of 0 to 255
+
+
+def draws(
+    data: DataConfig, inputs: InputConfig, seed: int, version: int = AUGMENTATION_VERSION
+) -> Callable[[tf.Tensor, tf.Tensor], Draws]:
+    """Makes the function (epochs, examples) -> Draws of a run.
 
     Args:
-      stream: the kind of draw.
+      data: which augmentations. Without them the window is the central one, as it is, without
+        noise.
+      inputs: sizes of window and square.
       seed: the run's seed, 0 to 2**32 - 1.
-      epoch: int64 scalar, from 0 to 2**23 - 1.
-      example: int64 scalar, index below 2**40.
+      version: that of the draws; 1 for runs that began with it.
 
     Returns:
-      int64 [2], different for different arguments.
+      A function of two int64 [N]: epochs from 0, and indices of examples.
     """
-    run = tf.constant((int(stream) << 32) | seed, tf.int64)
-    return tf.stack([run, tf.bitwise.left_shift(epoch, _EPOCH_SHIFT) + example])
+    corners, mirrored, shifts = {
+        1: (augment_version_1.corners, augment_version_1.mirrored, augment_version_1.shifts),
+        2: (_corners, _mirrored, _shifts),
+    }[version]
+    num_places = inputs.resize - inputs.size + 1
+
+    def drawn(epochs: tf.Tensor, examples: tf.Tensor) -> Draws:
+        corner = tf.fill([tf.size(examples), 2], (num_places - 1) // 2)
+        is_mirrored = tf.zeros_like(examples, tf.bool)
+        shift = tf.zeros([tf.size(examples), 3])
+        if data.random_crop:
+            corner = corners(seed, epochs, examples, num_places)
+        if data.mirror:
+            is_mirrored = mirrored(seed, epochs, examples)
+        if data.color_noise:
+            shift = shifts(seed, epochs, examples, data.color_noise)
+        return Draws(corner, is_mirrored, shift)
+
+    return drawn
 
 
-def random_crop(image: tf.Tensor, size: int, seed: tf.Tensor) -> tf.Tensor:
-    """Cuts a square window from a uniformly random place (paper, section 4.1).
+def _corners(seed: int, epochs: tf.Tensor, examples: tf.Tensor, num_places: int) -> tf.Tensor:
+    """Draws tops and lefts from 0 to num_places - 1 (paper, section 4.1): int32 [N, 2]."""
+    drawn = draw(OrderStream.CROP, seed, epochs, examples)
+    words = tf.stack([tf.bitwise.right_shift(drawn, _WORD_BITS), drawn], -1)
+    words = tf.bitwise.bitwise_and(words, 2**_WORD_BITS - 1)
+    return tf.cast(words % num_places, tf.int32)  # biased by num_places / 2**31
+
+
+def _mirrored(seed: int, epochs: tf.Tensor, examples: tf.Tensor) -> tf.Tensor:
+    """Decides, with probability 1/2, whether pictures are mirrored left to right: bool [N]."""
+    return draw(OrderStream.MIRROR, seed, epochs, examples) % 2 == 1
+
+
+def _shifts(seed: int, epochs: tf.Tensor, examples: tf.Tensor, stdev: float) -> tf.Tensor:
+    """Draws color noise, the same for all pixels of a picture (paper, section 4.1): float32 [N, 3].
+
+    Its standard deviation along each principal axis is `stdev` times the axis's own.
+    """
+    words = words_of(draw(OrderStream.COLOR, seed, epochs, examples))
+    # By table: functions such as the cosine differ in their last bit by a number's place among N.
+    levels = tf.gather(_quantiles(), words % 2**_NORMAL_BITS)
+    shift = tf.zeros([tf.size(examples), 3])
+    for component, (axis, size) in enumerate(zip(COLOR_AXES, COLOR_STDEVS, strict=True)):
+        shift += levels[:, component : component + 1] * (stdev * size * np.float32(axis))
+    return shift
+
+
+@functools.cache
+def _quantiles() -> np.ndarray:
+    """Lists the normal distribution's quantiles, float32 [2**16]: equally likely, up to 4.3."""
+    count, normal = 2**_NORMAL_BITS, statistics.NormalDist()
+    return np.float32([normal.inv_cdf((place + 0.5) / count) for place in range(count)])
+
+
+def window(
+    square: tf.Tensor, size: int, corner: tf.Tensor, is_mirrored: tf.Tensor | bool
+) -> tf.Tensor:
+    """Cuts a window, and mirrors it left to right where that was drawn.
 
     Args:
-      image: uint8 [H, W, 3], both sides at least `size`.
-      size: side of the window in pixels.
-      seed: int64 [2]; equal seeds cut equal windows.
+      square: uint8 [R, R, 3].
+      size: side of the window in pixels, at most R.
+      corner: int32 [2], its top and left.
+      is_mirrored: bool.
 
     Returns:
       uint8 [size, size, 3].
     """
-    places = tf.shape(image)[:2] - size + 1
-    top, left = tf.unstack(_uniform_below(places, seed))
-    return tf.ensure_shape(image[top : top + size, left : left + size], [size, size, 3])
-
-
-def _uniform_below(limits: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Draws an int32 from 0 to limit - 1 for each int32 limit."""
-    bits = tf.random.stateless_uniform(
-        tf.shape(limits), seed, None, None, tf.uint32, alg="philox"
-    )  # the remainder's bias is limit / 2**32
-    return tf.cast(tf.cast(bits, tf.int64) % tf.cast(limits, tf.int64), tf.int32)
+    top, left = tf.unstack(corner)
+    cut = tf.ensure_shape(square[top : top + size, left : left + size], [size, size, 3])
+    if is_mirrored is False:
+        return cut
+    return tf.cond(is_mirrored, lambda: tf.reverse(cut, [1]), lambda: cut)
 
 
 def center_crop(images: tf.Tensor, size: int) -> tf.Tensor:
@@ -70,32 +132,3 @@ def center_crop(images: tf.Tensor, size: int) -> tf.Tensor:
     height, width = images.shape[-3], images.shape[-2]
     top, left = (height - size) // 2, (width - size) // 2
     return images[..., top : top + size, left : left + size, :]
-
-
-def random_mirror(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Mirrors left to right with probability 1/2.
-
-    Args:
-      image: uint8 [H, W, 3].
-      seed: int64 [2]; equal seeds decide alike.
-
-    Returns:
-      uint8 [H, W, 3].
-    """
-    draw = tf.random.stateless_uniform([], seed, dtype=tf.float32, alg="philox")
-    # Flags instead of tf.cond, which costs as much as the copy.
-    return tf.raw_ops.Reverse(tensor=image, dims=tf.stack([False, draw < 0.5, False]))
-
-
-def color_shift(stdev: float, seed: tf.Tensor) -> tf.Tensor:
-    """Draws the color noise of one picture, the same for all its pixels (paper, section 4.1).
-
-    Args:
-      stdev: standard deviation along each principal axis, in units of the axis's own.
-      seed: int64 [2]; equal seeds draw equal noise.
-
-    Returns:
-      float32 [3]: what to add to red, green and blue, of 0 to 255.
-    """
-    draw = tf.random.stateless_normal([3], seed, stddev=stdev, alg="philox")
-    return tf.linalg.matvec(tf.constant(COLOR_AXES), draw * COLOR_STDEVS, transpose_a=True)

@@ -34,6 +34,17 @@ class Batch(NamedTuple):
     index: tf.Tensor  # int64 [N], example; PADDING in padding
 
 
+class DrawVersions(NamedTuple):
+    """Numbers of what a seed means to the data; a run keeps those that it began with."""
+
+    order: int
+    augmentation: int
+
+
+DRAW_VERSIONS = DrawVersions(ORDER_VERSION, augment.AUGMENTATION_VERSION)
+"""Of new runs."""
+
+
 def train_dataset(
     source: Source,
     data: DataConfig,
@@ -41,7 +52,7 @@ def train_dataset(
     seed: int,
     first_position: int,
     rows_per_replica: int,
-    order_version: int = ORDER_VERSION,
+    versions: DrawVersions = DRAW_VERSIONS,
 ) -> tf.data.Dataset:
     """Streams augmented Batches without end, in order of position.
 
@@ -54,19 +65,19 @@ def train_dataset(
       seed: the run's seed, 0 to 2**32 - 1.
       first_position: (step - 1) * global_batch_size of the first step to make.
       rows_per_replica: examples in a Batch.
-      order_version: the one that the run began with.
+      versions: those that the run began with.
 
     Returns:
       A dataset of Batches with static shapes, `inputs.size` pixels square.
     """
-    # Position -> epoch, index. Shuffled by arithmetic and before anything is read: no buffer of
+    # Positions -> draws, indices. Shuffled by arithmetic and before anything is read: no buffer of
     # pictures to fill, and a run that was killed goes on from a number.
-    keys = order(source.num_examples, seed, data.shuffle, order_version)
+    keys = _keys(source.num_examples, data, inputs, seed, versions)
     # Index -> square, label: decoded on all threads, or copied where the source keeps its squares,
     # which are the same in every epoch.
     how = decoding(data.max_pixels)
-    # Square -> window, noise. After what is kept, since every epoch draws others.
-    finish = _augmented(data, inputs, seed)
+    # Square -> window. After what is kept, since every epoch draws others.
+    finish = _augmented(data, inputs)
     rows = Rows(source=source, inputs=inputs, decoding=how, keys=keys, finish=finish)
     # Rows -> Batches. Last, when a picture that failed has its masked row. Without end, so that
     # epochs meet inside a Batch: nothing is left over, and all shapes are static.
@@ -164,23 +175,27 @@ def dataset_mean(
     return tuple(int(channel) / (seen * inputs.resize**2) for channel in total)
 
 
-def _augmented(data: DataConfig, inputs: InputConfig, seed: int):
+def _keys(
+    num_examples: int, data: DataConfig, inputs: InputConfig, seed: int, versions: DrawVersions
+):
+    """Makes the function from positions to what is drawn for them, and to their examples."""
+    ordered = order(num_examples, seed, data.shuffle, versions.order)
+    draws = augment.draws(data, inputs, seed, versions.augmentation)
+
+    def keys(positions: tf.Tensor) -> tuple[augment.Draws, tf.Tensor]:
+        epochs, indices = ordered(positions)
+        return draws(epochs, indices), indices
+
+    return keys
+
+
+def _augmented(data: DataConfig, inputs: InputConfig):
     """Makes the function that turns a square into one row of a Batch."""
 
-    def example(epoch, index, square, label, good) -> Batch:
-        def stream(which: augment.Stream) -> tf.Tensor:
-            return augment.example_seed(which, seed, epoch, index)
-
-        if data.random_crop:
-            image = augment.random_crop(square, inputs.size, stream(augment.Stream.CROP))
-        else:
-            image = augment.center_crop(square, inputs.size)
-        if data.mirror:
-            image = augment.random_mirror(image, stream(augment.Stream.MIRROR))
-        shift = tf.zeros([3])
-        if data.color_noise:
-            shift = augment.color_shift(data.color_noise, stream(augment.Stream.COLOR))
-        return Batch(image, shift, label, good, index)
+    def example(draws: augment.Draws, index, square, label, good) -> Batch:
+        is_mirrored = draws.is_mirrored if data.mirror else False
+        image = augment.window(square, inputs.size, draws.corner, is_mirrored)
+        return Batch(image, draws.shift, label, good, index)
 
     return example
 

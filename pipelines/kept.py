@@ -124,11 +124,10 @@ def _kept(source: KeptSquares, rows: Rows, first, last, batch_examples, padding=
     """Makes the batches that decoding would make."""
     source.check_fits(rows.inputs)
 
-    def row(position: tf.Tensor):
-        keys = rows.keys(position)
+    def row(position: tf.Tensor, keys: tuple):
         return rows.finish(*keys, *source.square(keys[-1]))
 
-    ds = tf.data.Dataset.range(first, last).map(row, rows.decoding.threads)
+    ds = rows.keyed(tf.data.Dataset.range(first, last)).map(row, rows.decoding.threads)
     if padding is not None:
         ds = ds.concatenate(tf.data.Dataset.from_tensors(padding[0]).repeat(padding[1]))
     return ds.batch(batch_examples, drop_remainder=padding is not None or last == ENDLESS)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from pipelines.config import Shuffle
+from pipelines.permutation import draw, numbered, permuted, words_of
 from pipelines.seeds import OrderStream
 
 ORDER_VERSION = 2
@@ -25,10 +26,6 @@ RUN_EXAMPLES = 32
 """Consecutive examples that `blocks` keeps in their order."""
 MIXED_RUNS = 1024
 """Runs that `blocks` reads at a time: it takes one example of each before the next of any."""
-
-_ROUNDS = 16  # tf.random.experimental.index_shuffle fixes 4: consecutive epochs then correlate
-_DRAW_BITS = 63  # of _draw
-_WORD_SHIFTS = (0, 21, 42)  # thirds of them
 
 
 def order(
@@ -49,11 +46,11 @@ def order(
       A function from positions to their epochs, from 0, and their examples' indices.
     """
     full = {1: shuffled_by_low_bits, 2: shuffled}[version]
-    permuted = {Shuffle.FULL: full, Shuffle.BLOCKS: shuffled_in_blocks}[shuffle]
+    of_epoch = {Shuffle.FULL: full, Shuffle.BLOCKS: shuffled_in_blocks}[shuffle]
 
     def epoch_and_example(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         epoch, place = position // num_examples, position % num_examples
-        return epoch, permuted(epoch, place, num_examples, seed)
+        return epoch, of_epoch(epoch, place, num_examples, seed)
 
     return epoch_and_example
 
@@ -73,8 +70,8 @@ def shuffled(epoch: tf.Tensor, place: tf.Tensor, num_examples: int, seed: int) -
     Returns:
       0 to `num_examples` - 1; within an epoch each exactly once.
     """
-    words = _words(_draw(OrderStream.EPOCH, seed, epoch, tf.zeros_like(epoch)))
-    return _permuted(place, num_examples - 1, words)
+    words = words_of(draw(OrderStream.EPOCH, seed, epoch, tf.zeros_like(epoch)))
+    return permuted(place, num_examples - 1, words)
 
 
 def shuffled_by_low_bits(
@@ -83,9 +80,9 @@ def shuffled_by_low_bits(
     """Does the same as `shuffled` for runs that began with version 1 of the order.
 
     Epochs or seeds that differ by a multiple of 2**8 (2**11 for as many examples as ImageNet has)
-    have the same permutation: see `_permuted`.
+    have the same permutation: see `permuted`.
     """
-    return _permuted(place, num_examples - 1, _numbered(OrderStream.EPOCH, seed, epoch))
+    return permuted(place, num_examples - 1, numbered(OrderStream.EPOCH, seed, epoch))
 
 
 def shuffled_in_blocks(
@@ -102,7 +99,7 @@ def shuffled_in_blocks(
     turn, rank = place // MIXED_RUNS, place % MIXED_RUNS
     # The last turn has only the longer lanes.
     last = tf.minimum(num_examples - turn * MIXED_RUNS, MIXED_RUNS) - 1
-    lane = _permuted(rank, last, _words(_draw(OrderStream.LANES, seed, epoch, turn)))
+    lane = permuted(rank, last, words_of(draw(OrderStream.LANES, seed, epoch, turn)))
     first = lane * lane_examples + tf.minimum(lane, longer_lanes)
     length = lane_examples + tf.cast(lane < longer_lanes, tf.int64)
     # Lanes start at different places of their runs, so that they do not all seek in the same turn.
@@ -110,38 +107,13 @@ def shuffled_in_blocks(
     # A shorter run at the end stays at the end.
     num_runs = max(num_examples // RUN_EXAMPLES, 1)
     run, within = on_line // RUN_EXAMPLES, on_line % RUN_EXAMPLES
-    words = _words(_draw(OrderStream.RUNS, seed, epoch, tf.zeros_like(epoch)))
-    whole = _permuted(tf.minimum(run, num_runs - 1), num_runs - 1, words)
+    words = words_of(draw(OrderStream.RUNS, seed, epoch, tf.zeros_like(epoch)))
+    whole = permuted(tf.minimum(run, num_runs - 1), num_runs - 1, words)
     run = tf.where(run < num_runs, whole, run)
-    cut = _draw(OrderStream.ROTATION, seed, epoch, tf.zeros_like(epoch)) % num_examples
+    cut = draw(OrderStream.ROTATION, seed, epoch, tf.zeros_like(epoch)) % num_examples
     return (run * RUN_EXAMPLES + within + cut) % num_examples
 
 
 def last_step_of_epoch(epoch: int, num_examples: int, global_batch_size: int) -> int:
     """Finds the step that completes an epoch (from 0); evaluation and schedules follow it."""
     return math.ceil((epoch + 1) * num_examples / global_batch_size)
-
-
-def _permuted(place: tf.Tensor, last: int | tf.Tensor, words: tf.Tensor) -> tf.Tensor:
-    """Permutes 0 to `last` by a seed of three words, int64 [3] or [N, 3].
-
-    Of each word only the lowest bits count: half as many as `last` has, and at least 8 (TF 2.21).
-    """
-    seed, last = tf.cast(words, tf.uint32), tf.cast(last, tf.int64)
-    return tf.raw_ops.RandomIndexShuffle(index=place, seed=seed, max_index=last, rounds=_ROUNDS)
-
-
-def _draw(stream: OrderStream, seed: int, epoch: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
-    """Draws an int64 of 63 bits: so many that all 32 of each word count, and all of `number`."""
-    return _permuted(number, 2**_DRAW_BITS - 1, _numbered(stream, seed, epoch))
-
-
-def _numbered(stream: OrderStream, seed: int, epoch: tf.Tensor) -> tf.Tensor:
-    """Makes three words that are the numbers themselves."""
-    zeros = tf.zeros_like(epoch)
-    return tf.stack([zeros + int(stream), zeros + seed, epoch], -1)
-
-
-def _words(drawn: tf.Tensor) -> tf.Tensor:
-    """Makes three words from a draw, each with bits of its own at the low end."""
-    return tf.bitwise.right_shift(drawn[..., tf.newaxis], _WORD_SHIFTS)

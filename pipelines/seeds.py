@@ -10,7 +10,7 @@ import enum
 class Stream(enum.IntEnum):
     """Numbers of stateless draws: the upper half of the seed's first word, above the run's seed."""
 
-    # One example in one epoch.
+    # One example in one epoch, in version 1 of the augmentation.
     CROP = 1
     MIRROR = 2
     COLOR = 3
@@ -24,9 +24,13 @@ class Stream(enum.IntEnum):
 
 
 class OrderStream(enum.IntEnum):
-    """Numbers of permutations: the first of the seed's three words."""
+    """Numbers of permutations, and of draws made of them: the first of the seed's three words."""
 
     EPOCH = 1
     ROTATION = 2
     RUNS = 3
     LANES = 4
+    # One example in one epoch.
+    CROP = 5
+    MIRROR = 6
+    COLOR = 7

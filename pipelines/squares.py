@@ -31,6 +31,9 @@ _SIGN_BATCHES = 32
 """So often a batch without pictures follows, which cannot fail: it shows what was lost before it.
 Else a set of which every batch loses a picture would never come to an end of its gap."""
 
+_BLOCK_EXAMPLES = 256
+"""Whose keys are made together."""
+
 _one = tf.data.Dataset.range
 
 
@@ -44,30 +47,49 @@ class Rows:
     """Side and rule of the square."""
     decoding: Decoding
     """How many pictures are decoded at once, and how large they may be."""
-    keys: Callable = lambda position: (position,)
-    """From a position, int64 [], to what `finish` gets first; the last is the example's index."""
+    keys: Callable = lambda positions: (positions,)
+    """From positions, int64 [N], to what is known of each beforehand: a tuple of tensors [N, ...],
+    the examples' indices last."""
     finish: Callable = lambda *row: row
-    """From the keys, the square (uint8 [R, R, 3]), the label (int32) and whether the example is
-    good (bool) to a row. Of a bad one square and label are zeros."""
+    """From the keys of one position, the square (uint8 [R, R, 3]), the label (int32) and whether
+    the example is good (bool) to a row. Of a bad one square and label are zeros."""
 
-    def good(self, position: tf.Tensor, max_pixels: int) -> Any:
+    def keyed(self, numbers: tf.data.Dataset, placed: Callable = lambda x: (x,)) -> tf.data.Dataset:
+        """Makes the keys of many positions at a time: one by one takes ten times as long.
+
+        Args:
+          numbers: int64 [].
+          placed: from numbers, int64 [N], to a tuple of what goes before the keys; the first are
+            the positions.
+        """
+
+        def block(numbers: tf.Tensor):
+            before = placed(numbers)
+            return *before, self.keys(before[0])
+
+        return numbers.batch(_BLOCK_EXAMPLES).map(block).unbatch()
+
+    def keys_of(self, position: tf.Tensor) -> tuple:
+        """Makes the keys of a single position, int64 []."""
+        return tf.nest.map_structure(lambda column: column[0], self.keys(position[tf.newaxis]))
+
+    def good(self, keys: tuple, max_pixels: int) -> Any:
         """Makes the row of a picture; fails where it cannot be decoded."""
-        keys = self.keys(position)
         encoded, label = self.source.read(keys[-1])
         image = decode(encoded, self.inputs.orientation, max_pixels)
         rule, resize_filter = self.inputs.resize_rule, self.inputs.resize_filter
         square = to_square(image, self.inputs.resize, rule, resize_filter)
         return self.finish(*keys, square, label, tf.constant(True))
 
-    def side_by_side(self, position: tf.Tensor) -> Any:
+    def side_by_side(self, keys: tuple) -> Any:
         """Decodes one picture beside others; fails too where it is too large for that."""
         how = self.decoding
-        return self.good(position, min(how.parallel_pixels, how.max_pixels))
+        return self.good(keys, min(how.parallel_pixels, how.max_pixels))
 
-    def bad(self, position: tf.Tensor) -> Any:
+    def bad(self, keys: tuple) -> Any:
         """Makes the row of a picture that cannot be decoded."""
         square = tf.zeros([self.inputs.resize, self.inputs.resize, 3], tf.uint8)
-        return self.finish(*self.keys(position), square, tf.constant(0), tf.constant(False))
+        return self.finish(*keys, square, tf.constant(0), tf.constant(False))
 
 
 @functools.singledispatch
@@ -83,21 +105,22 @@ def batches(source: Reader, rows: Rows, first, last, batch_examples, padding=Non
     cycle = _SIGN_BATCHES * batch_examples
     count = last_of_all - first
 
-    def placed(number: tf.Tensor):
-        """The row at a place of the stream, which has a batch of signs after each cycle."""
+    def placed(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Position at a place of the stream, which has a batch of signs after each cycle."""
         cycles, place = number // (cycle + batch_examples), number % (cycle + batch_examples)
-        is_sign = place >= cycle
-        position = first + cycles * cycle + tf.minimum(place, cycle)
-        bad, good = (functools.partial(make, position) for make in (rows.bad, rows.side_by_side))
+        return first + cycles * cycle + tf.minimum(place, cycle), place >= cycle
+
+    def row(position: tf.Tensor, is_sign: tf.Tensor, keys: tuple):
+        bad, good = (functools.partial(make, keys) for make in (rows.bad, rows.side_by_side))
         return position, is_sign, tf.cond(is_sign, bad, good)
 
     # Nothing may stand between map and batch: TF 2.21 makes one of them, and saves a copy that
     # costs a fifth of the decoding. Were they two, the gaps would be others and be closed as well.
-    ds = _one(count + count // cycle * batch_examples)
-    ds = ds.map(placed, rows.decoding.threads, deterministic=True).batch(batch_examples)
+    ds = rows.keyed(_one(count + count // cycle * batch_examples), placed)
+    ds = ds.map(row, rows.decoding.threads, deterministic=True).batch(batch_examples)
     ds = ds.ignore_errors()
     if last is not ENDLESS:  # what fails at the end leaves no gap: something has to follow
-        end = _one(last, last + 1).map(lambda position: (position, True, rows.bad(position)))
+        end = rows.keyed(_one(last, last + 1)).map(lambda x, keys: (x, True, rows.bad(keys)))
         ds = ds.concatenate(end.batch(1))
 
     def since(expected, batch):
@@ -152,14 +175,14 @@ def decoded(
     is_even = last is ENDLESS or padding is not None
     # All threads make a batch in one burst, right after the last was taken. AUTOTUNE would spread
     # the work over the step, where it keeps one core from the network (TF 2.21).
-    ds = _one(first, last).map(
-        lambda position: (position, rows.side_by_side(position)),
+    ds = rows.keyed(_one(first, last)).map(
+        lambda position, keys: (position, rows.side_by_side(keys)),
         num_parallel_calls=rows.decoding.threads,
         deterministic=True,
     )
     ds = ds.ignore_errors()
     if last is not ENDLESS:  # as in `batches`
-        end = _one(last, last + 1).map(lambda position: (position, rows.bad(position)))
+        end = rows.keyed(_one(last, last + 1)).map(lambda x, keys: (x, rows.bad(keys)))
         ds = ds.concatenate(end)
     ds = _without_gaps(ds.batch(batch_examples), first, last)
     if padding is not None:
@@ -209,13 +232,13 @@ def _mended(rows: Rows, positions, has_failed, batch, is_even: bool) -> tf.data.
     num_rows = tf.size(has_failed, tf.int64)
 
     def row(place):
-        position = positions[place]
+        keys = rows.keys_of(positions[place])
         tried = _one(tf.cast(has_failed[place], tf.int64)).map(
-            lambda _: rows.good(position, rows.decoding.max_pixels)
+            lambda _: rows.good(keys, rows.decoding.max_pixels)
         )
         kept = tf.nest.map_structure(lambda x: x[place], batch)
         otherwise = _one(1).map(
-            lambda _: tf.cond(has_failed[place], lambda: rows.bad(position), lambda: kept)
+            lambda _: tf.cond(has_failed[place], lambda: rows.bad(keys), lambda: kept)
         )
         return tried.ignore_errors().concatenate(otherwise).take(1)
 

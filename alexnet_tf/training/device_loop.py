@@ -66,7 +66,7 @@ class Launcher:
                 config.run.seed,
                 first_position,
                 rows,
-                state.order_version,
+                state.draw_versions,
             ),
         )
         are_cpus = all(name.startswith("CPU") for name in device_names(strategy))

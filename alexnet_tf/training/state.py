@@ -15,7 +15,7 @@ from alexnet_tf.training import optimizer
 from alexnet_tf.training.schedules import Plateau
 from alexnet_tf.training.selection import frozen_layers
 from alexnet_tf.training.strategy import tower_devices
-from pipelines.order import ORDER_VERSION
+from pipelines.dataset import DRAW_VERSIONS
 from pipelines.typed import Typed
 
 FIRST_LOSS_SCALE = 2.0**15
@@ -95,7 +95,7 @@ class TrainState:
             self.optimizer = optimizer.optimizer(config.optimizer)
             self.optimizer.build(self.model.trainable_variables)
         self.progress = Progress()
-        self.order_version = ORDER_VERSION  # a resumed run keeps its own
+        self.draw_versions = DRAW_VERSIONS  # a resumed run keeps its own
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Reads weights and momentum by name: `conv1/kernel`, `conv1/kernel/momentum`, ...

@@ -272,7 +272,7 @@ class Trainer:
             self.config,
             self.train_source.classes,
             self.state.progress.to_json(),
-            self._versions | {"order_version": self.state.order_version},
+            self._versions | versions.of_draws(self.state.draw_versions),
         )
         self._saved_step = self.state.progress.step
         self.timer.saved()
@@ -285,7 +285,7 @@ class Trainer:
         if last is None:
             return None
         remark = versions.check_versions(last.versions, self._versions)
-        self.state.order_version = last.versions["order_version"]
+        self.state.draw_versions = versions.draws_of(last.versions)
         try:
             self.state.progress = Progress.from_json(last.progress)
             self.task.counts(*self.state.progress.sums)  # as many as the task has

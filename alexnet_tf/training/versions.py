@@ -12,9 +12,10 @@ from alexnet_tf import __version__
 from alexnet_tf.errors import UserError
 from alexnet_tf.machine import processor
 from alexnet_tf.networks.alexnet import INIT_VERSION
-from pipelines.augment import AUGMENTATION_VERSION
+from pipelines.augment import AUGMENTATION_VERSIONS
+from pipelines.dataset import DRAW_VERSIONS, DrawVersions
 from pipelines.machine import this_machine
-from pipelines.order import ORDER_VERSION, ORDER_VERSIONS
+from pipelines.order import ORDER_VERSIONS
 
 
 def versions(devices: Sequence[str] = ()) -> dict[str, str | int]:
@@ -34,10 +35,19 @@ def versions(devices: Sequence[str] = ()) -> dict[str, str | int]:
         "processor": processor(),
         "cores": this_machine().cpus,
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
-        "order_version": ORDER_VERSION,
-        "augmentation_version": AUGMENTATION_VERSION,
+        **of_draws(DRAW_VERSIONS),
         "init_version": INIT_VERSION,
     }
+
+
+def of_draws(versions: DrawVersions) -> dict[str, int]:
+    """Names the versions of draws as a checkpoint does."""
+    return {f"{name}_version": number for name, number in versions._asdict().items()}
+
+
+def draws_of(stored: dict) -> DrawVersions:
+    """Takes the versions of draws out of a checkpoint's."""
+    return DrawVersions(*(stored[name] for name in of_draws(DRAW_VERSIONS)))
 
 
 def check_versions(stored: dict, now: dict) -> str | None:
@@ -50,7 +60,7 @@ def check_versions(stored: dict, now: dict) -> str | None:
     Raises:
       UserError: the run cannot go on with the order or the augmentation that it began with.
     """
-    known = {"order_version": ORDER_VERSIONS, "augmentation_version": (AUGMENTATION_VERSION,)}
+    known = of_draws(DrawVersions(ORDER_VERSIONS, AUGMENTATION_VERSIONS))
     for name, numbers in known.items():
         if stored.get(name) not in numbers:
             expected = " or ".join(map(str, numbers))
@@ -58,8 +68,8 @@ def check_versions(stored: dict, now: dict) -> str | None:
                 f"{name}={stored.get(name)} in the checkpoint, expected {expected}. Go on with "
                 f"alexnet_tf {stored.get('alexnet_tf')}, or start anew in another --run_dir."
             )
-    # A run keeps its order, and has its weights already.
-    others = [name for name in now if name not in ("order_version", "init_version")]
+    # A run keeps what it draws, and has its weights already.
+    others = [name for name in now if name not in {*known, "init_version"}]
     changed = [f"{k} {stored.get(k)} -> {now[k]}" for k in others if stored.get(k) != now[k]]
     if changed:
         return f"the end will not be bit-identical to an undisturbed run: {', '.join(changed)}"

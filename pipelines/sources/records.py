@@ -55,9 +55,8 @@ def _square(levels: tf.Tensor, side: int) -> tf.Tensor:
 class _RawRows(Rows):
     """Rows whose squares are read."""
 
-    def good(self, position: tf.Tensor, max_pixels: int):
+    def good(self, keys: tuple, max_pixels: int):
         """Reads one square; fails where its record is damaged."""
-        keys = self.keys(position)
         return self.finish(*keys, *self.source.square(keys[-1]))
 
 

@@ -1,16 +1,37 @@
 """Windows, mirrors, color noise, views; each alone and inside of a dataset."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipelines import augment, preprocess
-from pipelines.augment import Stream, example_seed
-from pipelines.config import InputConfig
+from pipelines import augment, colors, preprocess
+from pipelines.augment_version_1 import example_seed
+from pipelines.config import DataConfig, InputConfig
+from pipelines.seeds import Stream
+
+INPUTS = InputConfig(size=32, resize=40)  # 9 x 9 places
+VERSIONS = (1, 2)
 
 
-def seed_of(stream, seed=0, epoch=0, example=0):
-    return example_seed(stream, seed, tf.constant(epoch, tf.int64), tf.constant(example, tf.int64))
+@functools.cache
+def graph(data, inputs, seed, version):
+    spec = tf.TensorSpec([None], tf.int64)
+    draws = augment.draws(data, inputs, seed, version)
+
+    def inside(epochs, examples):  # of a data set, where TensorFlow changes no arithmetic
+        return tf.data.Dataset.from_tensors((epochs, examples)).map(draws).get_single_element()
+
+    return tf.function(inside, input_signature=[spec, spec], autograph=False)
+
+
+def drawn(epochs, examples, seed=0, version=augment.AUGMENTATION_VERSION, data=None, inputs=INPUTS):
+    """Draws as a run does; NumPy arrays."""
+    draws = graph(data or DataConfig(), inputs, seed, version)
+    epochs, examples = np.broadcast_arrays(np.int64(epochs), np.int64(examples))
+    found = draws(tf.constant(np.atleast_1d(epochs)), tf.constant(np.atleast_1d(examples)))
+    return augment.Draws(*(column.numpy() for column in found))
 
 
 @pytest.fixture(scope="module")
@@ -20,79 +41,119 @@ def places():
     return tf.constant(np.stack([y, x, 0 * x], -1), tf.uint8)
 
 
-OPS = {
-    "random_crop": lambda image, seed: augment.random_crop(image, 32, seed),
-    "random_mirror": augment.random_mirror,
-    "center_crop": lambda image, seed: augment.center_crop(image, 32),
-    "color_shift": lambda image, seed: augment.color_shift(0.1, seed),
-}
+@pytest.mark.parametrize("version", VERSIONS)
+def test_draws_depend_on_nothing_that_is_drawn_beside_them(version):
+    whole = drawn(3, np.arange(300), version=version)
+    draws = augment.draws(DataConfig(), INPUTS, 0, version)
+    ds = tf.data.Dataset.range(100, 200).batch(7)
+    ds = ds.map(lambda examples: draws(tf.zeros_like(examples) + 3, examples)).unbatch().batch(100)
+    for column, part in zip(whole, ds.get_single_element(), strict=True):
+        np.testing.assert_array_equal(column[100:200], part)
+    for place in (0, 64, 299):
+        for column, one in zip(whole, drawn(3, place, version=version), strict=True):
+            np.testing.assert_array_equal(column[place : place + 1], one)
 
 
-@pytest.mark.parametrize("name", OPS)
-def test_an_operation_alone_equals_itself_inside_of_a_dataset(name, places):
-    seeds = tf.stack([seed_of(Stream.CROP, example=i) for i in range(8)])
-    ds = tf.data.Dataset.from_tensor_slices(seeds)
-    for seed, mapped in zip(seeds, ds.map(lambda seed: OPS[name](places, seed)), strict=True):
-        np.testing.assert_array_equal(OPS[name](places, seed), mapped)
-
-
-def test_windows_come_from_every_place_equally_often(places):
-    ds = tf.data.Dataset.range(8100)
-    ds = ds.map(lambda i: example_seed(Stream.CROP, 0, tf.constant(3, tf.int64), i))
-    ds = ds.map(lambda seed: augment.random_crop(places, 32, seed)[0, 0, :2])
-    corners = np.stack(list(ds.batch(8100).as_numpy_iterator()))[0].astype(int)
-    counts = np.bincount(corners[:, 0] * 9 + corners[:, 1], minlength=81)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_windows_come_from_every_place_equally_often(version):
+    corner = drawn(3, np.arange(8100), version=version).corner
+    counts = np.bincount(corner[:, 0] * 9 + corner[:, 1], minlength=81)
     assert counts.size == 81  # 0 to 8 on each axis
     chi_square = ((counts - 100) ** 2 / 100).sum()
     assert chi_square < 80 + 5 * np.sqrt(160)
 
 
-def test_half_of_the_pictures_are_mirrored(places):
-    ds = tf.data.Dataset.range(2000)
-    ds = ds.map(lambda i: example_seed(Stream.MIRROR, 0, tf.constant(0, tf.int64), i))
-    ds = ds.map(lambda seed: augment.random_mirror(places, seed)[0, 0, 1])
-    left = np.array(list(ds.as_numpy_iterator()))
-    assert set(left) == {0, 39}
-    assert abs(np.mean(left == 39) - 0.5) < 5 * 0.5 / np.sqrt(2000)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_half_of_the_pictures_are_mirrored(version):
+    is_mirrored = drawn(0, np.arange(2000), version=version).is_mirrored
+    assert abs(np.mean(is_mirrored) - 0.5) < 5 * 0.5 / np.sqrt(2000)
 
 
-def test_color_noise_has_the_standard_deviations_of_the_principal_axes():
-    ds = tf.data.Dataset.range(4000)
-    ds = ds.map(lambda i: example_seed(Stream.COLOR, 0, tf.constant(0, tf.int64), i))
-    ds = ds.map(lambda seed: augment.color_shift(0.1, seed)).batch(4000)
-    shifts = ds.get_single_element()
-    along = shifts.numpy() @ np.array(augment.COLOR_AXES).T
+@pytest.mark.parametrize("version", VERSIONS)
+def test_color_noise_has_the_standard_deviations_of_the_principal_axes(version):
+    along = drawn(0, np.arange(4000), version=version).shift @ np.array(colors.COLOR_AXES).T
     np.testing.assert_allclose(along.mean(0), 0, atol=5 * 12.2 / np.sqrt(4000))
-    expected = 0.1 * np.array(augment.COLOR_STDEVS)  # not the eigenvalues: they would shift by 1483
+    expected = 0.1 * np.array(colors.COLOR_STDEVS)  # not the eigenvalues: those would shift by 1483
     np.testing.assert_allclose(along.std(0), expected, rtol=5 / np.sqrt(2 * 4000))
+    np.testing.assert_allclose(np.corrcoef(along.T), np.eye(3), atol=5 / np.sqrt(4000))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_color_noise_is_normal(version):
+    statistics = pytest.importorskip("scipy.stats")
+    along = drawn(0, np.arange(20000), version=version).shift @ np.array(colors.COLOR_AXES).T
+    for component, stdev in enumerate(colors.COLOR_STDEVS):
+        found = statistics.kstest(along[:, component] / (0.1 * stdev), "norm")
+        assert found.pvalue > 1e-6
+
+
+def test_draws_of_an_example_are_independent():
+    found = drawn(0, np.arange(10000))
+    along = found.shift @ np.array(colors.COLOR_AXES).T
+    columns = np.column_stack([found.corner, found.is_mirrored, along])
+    np.testing.assert_allclose(np.corrcoef(columns.T), np.eye(6), atol=5 / np.sqrt(10000))
+
+
+def test_what_is_switched_off_is_the_central_window_as_it_is():
+    off = DataConfig(random_crop=False, mirror=False, color_noise=0.0)
+    found = drawn(0, np.arange(3), data=off)
+    np.testing.assert_array_equal(found.corner, [[4, 4]] * 3)
+    assert not found.is_mirrored.any()
+    assert not found.shift.any()
+    odd = drawn(0, 0, data=off, inputs=InputConfig(size=32, resize=41))  # as `center_crop`
+    np.testing.assert_array_equal(odd.corner, [[4, 4]])
 
 
 def test_the_axes_are_orthonormal():
-    axes = np.array(augment.COLOR_AXES)
+    axes = np.array(colors.COLOR_AXES)
     np.testing.assert_allclose(axes @ axes.T, np.eye(3), atol=1e-4)  # stored with five digits
 
 
-def test_draws_differ_by_stream_seed_epoch_and_example():
+def test_a_window_is_cut_at_its_corner_and_mirrored(places):
+    for is_mirrored in (False, tf.constant(False), tf.constant(True)):
+        window = augment.window(places, 32, tf.constant([3, 8]), is_mirrored).numpy()
+        expected = places.numpy()[3:35, 8:40]
+        np.testing.assert_array_equal(window, expected[:, ::-1] if is_mirrored else expected)
+
+
+FAR = [
+    (seed, epoch, example)
+    for seed in (0, 1, 256, 2**31, 2**32 - 1)
+    for epoch in (0, 1, 256, 2**23 - 1)
+    for example in (0, 1, 256, 2**40 - 1)
+]
+
+
+def test_draws_differ_by_seed_epoch_and_example():
+    shifts = [tuple(drawn(epoch, example, seed).shift[0]) for seed, epoch, example in FAR]
+    assert len(set(shifts)) == len(FAR)
+    wide = InputConfig(size=32, resize=2**13)  # 2**26 places
+    corners = [tuple(drawn(*rest, seed, inputs=wide).corner[0]) for seed, *rest in FAR]
+    assert len(set(corners)) == len(FAR)
+
+
+def test_the_seeds_of_version_1_differ_by_stream_seed_epoch_and_example():
     seeds = [
-        tuple(seed_of(stream, seed, epoch, example).numpy())
+        tuple(example_seed(stream, seed, *(tf.constant(x, tf.int64) for x in rest)).numpy())
         for stream in Stream
-        for seed in (0, 1, 2**32 - 1)
-        for epoch in (0, 1, 2**23 - 1)
-        for example in (0, 1, 2**40 - 1)
+        for seed, *rest in FAR
     ]
     assert len(set(seeds)) == len(seeds)
 
 
-def test_the_first_draws_of_seed_0_stay_what_they_are(places):
-    image = tf.pad(places, [[0, 24], [0, 24], [0, 0]])  # 33 x 33 places for a window of 32
-    found = []
-    for epoch, example in ((0, 0), (0, 1), (1, 0)):
-        crop = augment.random_crop(image, 32, seed_of(Stream.CROP, 0, epoch, example))
-        mirror = augment.random_mirror(places, seed_of(Stream.MIRROR, 0, epoch, example))
-        found.append((*crop[0, 0, :2].numpy().tolist(), bool(mirror[0, 0, 1] == 39)))
-    assert found == [(20, 20, False), (26, 7, True), (2, 15, False)]
-    shift = augment.color_shift(0.1, seed_of(Stream.COLOR))
-    np.testing.assert_allclose(shift, [0.86016, 1.36069, -2.57394], atol=1e-5)
+FIRST = {
+    1: ([(20, 20, False), (26, 7, True), (2, 15, False)], [0.86016, 1.36069, -2.57394]),
+    2: ([(17, 16, True), (3, 22, False), (17, 26, False)], [-4.55085, -5.010767, -7.094151]),
+}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_first_draws_of_seed_0_stay_what_they_are(version):
+    inputs = InputConfig(size=32, resize=64)  # 33 x 33 places
+    found = drawn([0, 0, 1], [0, 1, 0], version=version, inputs=inputs)
+    places = [(*corner, flag) for corner, flag in zip(found.corner, found.is_mirrored, strict=True)]
+    assert (places, version) == (FIRST[version][0], version)
+    np.testing.assert_allclose(found.shift[0], FIRST[version][1], atol=1e-5)
 
 
 def test_ten_views_are_corners_center_and_their_reflections(places):

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from pipelines.config import DataConfig, InputConfig, Shuffle
-from pipelines.dataset import train_dataset
+from pipelines.dataset import DrawVersions, train_dataset
 from pipelines.order import MIXED_RUNS, ORDER_VERSIONS, order
 
 INPUTS = InputConfig(size=2, resize=2)
@@ -85,7 +85,9 @@ def test_interruptions_and_workers_change_nothing(num_examples, shuffle):
 @pytest.mark.parametrize("version", ORDER_VERSIONS)
 def test_a_run_keeps_the_order_that_it_began_with(version):
     source, data = Numbers(50), DataConfig(random_crop=False, mirror=False, color_noise=0)
-    batches = train_dataset(source, data, INPUTS, 7, 45, 20, version).as_numpy_iterator()
+    batches = train_dataset(
+        source, data, INPUTS, 7, 45, 20, DrawVersions(version, 1)
+    ).as_numpy_iterator()
     expected = order(50, 7, version=version)(tf.range(45, 65, dtype=tf.int64))[1]
     assert next(batches).index.tolist() == expected.numpy().tolist()
 

@@ -16,7 +16,15 @@ def test_numbers_that_were_given_stay():
         "SHAPES_VAL_GRAIN": 21,
     }
     names = {stream.name: stream.value for stream in OrderStream}
-    assert names == {"EPOCH": 1, "ROTATION": 2, "RUNS": 3, "LANES": 4}
+    assert names == {
+        "EPOCH": 1,
+        "ROTATION": 2,
+        "RUNS": 3,
+        "LANES": 4,
+        "CROP": 5,
+        "MIRROR": 6,
+        "COLOR": 7,
+    }
 
 
 def test_no_number_stands_twice():

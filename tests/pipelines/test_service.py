@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from alexnet_tf.benchmarking.sources import Noise
 from pipelines.config import DataConfig, InputConfig
-from pipelines.dataset import train_dataset
+from pipelines.dataset import DrawVersions, train_dataset
 from pipelines.order import ORDER_VERSIONS, order
 from pipelines.service import CHUNK_EXAMPLES, check, repeated_examples
 
@@ -50,7 +50,8 @@ def rows_of(data: DataConfig, first: int, num_batches: int, rows: int = 10) -> d
 
 @pytest.mark.parametrize("version", ORDER_VERSIONS)
 def test_chunks_are_cut_from_the_order_that_the_run_began_with(service, version):
-    ds = train_dataset(source(), DataConfig(service=service), INPUTS, 3, 0, 10, version)
+    data, versions = DataConfig(service=service), DrawVersions(version, 2)
+    ds = train_dataset(source(), data, INPUTS, 3, 0, 10, versions)
     served = [int(index) for batch in ds.take(NUM // 10) for index in batch.index]
     epoch = order(NUM, 3, version=version)(tf.range(NUM, dtype=tf.int64))[1].numpy().tolist()
     chunks = [epoch[first : first + CHUNK_EXAMPLES] for first in range(0, NUM, CHUNK_EXAMPLES)]

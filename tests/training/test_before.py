@@ -59,7 +59,8 @@ def test_a_run_of_the_version_before_goes_on_to_the_same_end(tmp_path, where):
     with np.load(BEFORE / "end.npz") as end:
         expected = dict(end)
     before = checkpoint.load(BEFORE / "run", "last").versions
-    assert before["order_version"] == last.versions["order_version"] == 1
+    for name in ("order_version", "augmentation_version"):
+        assert before[name] == last.versions[name] == 1
     assert "order_version" not in done.stderr
     is_same = not where and all(before[name] == last.versions[name] for name in MACHINE)
     assert last.config.run.towers == (2 if where else 1)

@@ -35,7 +35,7 @@ class Sinks:
         if config.run.tensorboard:
             self._events = Events(run_dir, progress.step, progress.evaluated_step)
             self._sinks.append(self._events)
-            self._events.introduce(config, state.model, source, state.order_version)
+            self._events.introduce(config, state.model, source, state.draw_versions)
 
     def write(self, line: dict) -> None:
         """Writes one line everywhere."""

@@ -20,7 +20,7 @@ from alexnet_tf.figures import sheets
 from alexnet_tf.training.sinks.event_files import GRAPH_TAG, cut
 from alexnet_tf.training.sinks.histograms import Values, buckets
 from pipelines.config import ChannelOrder, InputConfig
-from pipelines.dataset import train_dataset
+from pipelines.dataset import DrawVersions, train_dataset
 from pipelines.source import Source
 
 BATCH_TAG = "train/batch"
@@ -65,7 +65,7 @@ class Events:
         """Does nothing: TensorBoard gets log events only."""
 
     def introduce(
-        self, config: Config, model: keras.Model, source: Source, order_version: int
+        self, config: Config, model: keras.Model, source: Source, versions: DrawVersions
     ) -> None:
         """Writes what is known at a run's start: settings, graph, and its first pictures.
 
@@ -73,14 +73,14 @@ class Events:
           config: resolved settings.
           model: the network.
           source: the training Source.
-          order_version: the one that the run began with.
+          versions: those that the run began with.
         """
         self.hparams(config)
         self._is_bgr = config.network.input.channel_order == ChannelOrder.BGR
         self.graph(model, config.network.input)
 
         def write_first():
-            _write_batch(BATCH_TAG, _first(config, source, order_version))
+            _write_batch(BATCH_TAG, _first(config, source, versions))
 
         self._train.write(BATCH_TAG, 0, write_first)
 
@@ -182,11 +182,11 @@ def _write_batch(tag: str, images: np.ndarray) -> None:
     tf.summary.image(tag, sheets.grid(images[:BATCH_EXAMPLES], BATCH_COLUMNS)[None])
 
 
-def _first(config: Config, source: Source, order_version: int) -> np.ndarray:
+def _first(config: Config, source: Source, versions: DrawVersions) -> np.ndarray:
     """Makes the first augmented pictures of a run, with color noise: uint8 [16, H, W, 3]."""
     data = dataclasses.replace(config.data, service="")  # the first in the order of the run
     inputs, seed = config.network.input, config.run.seed
-    ds = train_dataset(source, data, inputs, seed, 0, BATCH_EXAMPLES, order_version)
+    ds = train_dataset(source, data, inputs, seed, 0, BATCH_EXAMPLES, versions)
     batch = next(iter(ds))
     noisy = tf.cast(batch.image, tf.float32) + batch.shift[:, None, None, :]
     return tf.cast(tf.clip_by_value(noisy, 0, 255), tf.uint8).numpy()

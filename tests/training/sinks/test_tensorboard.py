@@ -15,8 +15,7 @@ from alexnet_tf.errors import RunFailed
 from alexnet_tf.figures import sheets
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.training.sinks.tensorboard import Events
-from pipelines.dataset import train_dataset
-from pipelines.order import ORDER_VERSION, ORDER_VERSIONS
+from pipelines.dataset import DRAW_VERSIONS, DrawVersions, train_dataset
 from pipelines.sources import open_source
 
 
@@ -146,20 +145,21 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
         Events(tmp_path, 0, 0)
 
 
-def test_the_first_pictures_are_those_of_the_order_that_the_run_began_with(tmp_path):
+def test_the_first_pictures_are_those_that_the_run_began_with(tmp_path):
     config = tiny.config(tiny.write_pictures(tmp_path / "pictures", 6, 1), tmp_path)
     config = tiny.with_network(config, num_classes=3)
     data = dataclasses.replace(config.data, color_noise=0.0)
     config = dataclasses.replace(config, data=data)
     source, network = open_source(data, "train", 0), alexnet(config.network)
-    for version in ORDER_VERSIONS:
-        sink = Events(tmp_path / str(version), 0, 0)
-        sink.introduce(config, network, source, version)
+    for versions in (DrawVersions(1, 1), DrawVersions(2, 1), DrawVersions(2, 2)):
+        place = tmp_path / str(versions)
+        sink = Events(place, 0, 0)
+        sink.introduce(config, network, source, versions)
         sink.close()
-        found = {tag: x for tag, _, x in records(tmp_path / str(version) / "events/train")}
+        found = {tag: x for tag, _, x in records(place / "events/train")}
         shown = tf.compat.v1.Summary.Value.FromString(found["train/batch"])
         png = tf.make_ndarray(shown.tensor)[2]
-        batch = next(iter(train_dataset(source, data, config.network.input, 0, 0, 16, version)))
+        batch = next(iter(train_dataset(source, data, config.network.input, 0, 0, 16, versions)))
         np.testing.assert_array_equal(tf.io.decode_png(png), sheets.grid(batch.image.numpy(), 4))
 
 
@@ -169,7 +169,7 @@ def test_a_run_is_introduced_once_with_settings_graph_and_pictures(tmp_path):
     source = open_source(config.data, "train", 0)
     for keep in (0, 10):
         sink = Events(tmp_path, keep, keep)
-        sink.introduce(config, alexnet(config.network), source, ORDER_VERSION)
+        sink.introduce(config, alexnet(config.network), source, DRAW_VERSIONS)
         sink.close()
     found = {tag: content for tag, _, content in records(tmp_path / "events/train")}
     assert [tag for tag, _, _ in records(tmp_path / "events/train")] == ["graph", "train/batch"]
