@@ -6,11 +6,9 @@ the system fetches what is asked for and keeps what fits.
 """
 
 import contextlib
-import ctypes
 import dataclasses
 import fcntl
 import json
-import mmap
 import os
 import pathlib
 import sys
@@ -20,6 +18,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from pipelines import files
+from pipelines.mapped import mapped
 
 SAVE_SECONDS = 30
 """Of work that a kill costs at most."""
@@ -76,18 +75,12 @@ class SquaresFile:
     def read(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Maps the squares (uint8 [N, R, R, 3]); reads labels (int32 [N]) and marks (bool [N])."""
         squares, labels, good, end = self.bounds
-        with open(self.path, "rb") as file:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        # TensorFlow borrows only what NumPy takes for writable. Mapped to be written, the squares
-        # would count as memory that this process takes, though nobody writes.
-        pixels = np.frombuffer(mapped, np.uint8, labels - squares, squares)
-        memory = (ctypes.c_uint8 * pixels.size).from_address(pixels.ctypes.data)
-        memory.mapped = mapped  # open as long as the array is
+        memory, _ = mapped([self.path], [end])
         shape = (self.num_examples, self.side, self.side, 3)
         return (
-            np.frombuffer(memory, np.uint8).reshape(shape),
-            np.frombuffer(mapped[labels:good], np.int32),
-            np.frombuffer(mapped[good:end], bool),
+            memory[squares:labels].reshape(shape),
+            memory[labels:good].copy().view(np.int32),
+            memory[good:end].copy().view(bool),
         )
 
     @contextlib.contextmanager

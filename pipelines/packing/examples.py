@@ -32,6 +32,7 @@ class Rows(NamedTuple):
     jpeg: np.ndarray  # bytes [N], the square as JPEG; empty where it is not stored so
     size: np.ndarray  # int64 [N, 2], height and width of the picture that is stored
     square: np.ndarray  # uint8 [N, R, R, 3]; [N, 1, 1, 3] where it is not needed
+    fingerprint: np.ndarray  # int64 [N], of a square that is stored raw; else 0
     is_good: np.ndarray  # bool [N], whether it could be decoded; otherwise all else is zeros
 
 
@@ -77,7 +78,7 @@ def _row(
     inputs, nothing = packing.inputs, _nothing(packing, is_counted)
     encoded, _ = source.read(index)
     image = decode(encoded, inputs.orientation, max_pixels)
-    jpeg, kept = tf.constant(""), tf.constant(nothing.square)
+    jpeg, kept, fingerprint = tf.constant(""), tf.constant(nothing.square), tf.constant(0, tf.int64)
     size = tf.constant([inputs.resize, inputs.resize], tf.int64)
     if packing.keeps_files:
         size = picture_size(encoded)
@@ -88,7 +89,9 @@ def _row(
             jpeg = tf.io.encode_jpeg(square, quality=quality, chroma_downsampling=True)
         if is_counted or packing.format == Format.RAW:
             kept = square
-    return Rows(index, jpeg, size, kept, tf.constant(True))
+        if packing.format == Format.RAW:
+            fingerprint = shards.fingerprint(square)
+    return Rows(index, jpeg, size, kept, fingerprint, tf.constant(True))
 
 
 def _nothing(packing: Packing, is_counted: bool) -> Rows:
@@ -96,7 +99,7 @@ def _nothing(packing: Packing, is_counted: bool) -> Rows:
     # Of nothing at all, [0, 0, 3], TF 2.21 makes no batches: it ends with a segmentation fault.
     side = packing.inputs.resize if is_counted or packing.format == Format.RAW else 1
     square = np.zeros((side, side, 3), np.uint8)
-    return Rows(0, b"", np.zeros(2, np.int64), square, False)
+    return Rows(0, b"", np.zeros(2, np.int64), square, 0, False)
 
 
 def _consecutive(found: Rows) -> Iterator[Rows]:

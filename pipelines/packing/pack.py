@@ -114,7 +114,9 @@ def _pack_run(
                 if not rows.is_good[place]:
                     writer.undecoded.append(_undecoded(packing, part, split, index))
                 record = _record(packing, inventory, part, rows, place)
-                writer.add(record, part.num_bytes[index], part.labels[index], part.names[index])
+                facts = (part.num_bytes[index], part.labels[index], part.names[index])
+                is_raw = packing.format == Format.RAW
+                writer.add(record, *facts, int(rows.fingerprint[place]) if is_raw else None)
             if is_counted:
                 writer.sums.add_squares(rows.square, int(rows.is_good.sum()))
             if index + 1 in (last, (number + 1) * packing.shard_examples):

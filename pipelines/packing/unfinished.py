@@ -26,7 +26,7 @@ from pipelines.decode import last_words
 from pipelines.packing.statistics import Sums
 from pipelines.records import description, index
 from pipelines.records.description import Shard, Undecoded
-from pipelines.records.shards import FRAME_BYTES
+from pipelines.records.shards import FRAME_BYTES, HEAD_BYTES, place_of_picture
 
 SUFFIX = ".unfinished"
 _SETTINGS = "settings.json"
@@ -183,18 +183,31 @@ class ShardWriter:
         self._place, self.sums = folder / name, sums
         self._unfinished = folder / f".{name}"
         self._columns: list[tuple[int, int, int, str]] = []
+        self._squares: list[tuple[int, int]] = []
         self._offset = 0
         self.undecoded: list[Undecoded] = []
         with _writing(self._place):
             self._writer = tf.io.TFRecordWriter(os.fsencode(self._unfinished))
 
-    def add(self, record: bytes, num_bytes: int, label: int, name: str) -> None:
+    def add(
+        self, record: bytes, num_bytes: int, label: int, name: str, fingerprint: int | None = None
+    ) -> None:
         """Adds a record and its line in the index.
+
+        Args:
+          record: a serialized example.
+          num_bytes: of the file that it was made of.
+          label: of the example.
+          name: of the example.
+          fingerprint: of its square where squares are stored; 0 for what has none.
 
         Raises:
           OSError: the disk does not take it.
         """
         self._columns.append((self._offset, num_bytes, label, name))
+        if fingerprint is not None:
+            place = self._offset + HEAD_BYTES + place_of_picture(record) if fingerprint else 0
+            self._squares.append((place, fingerprint % 2**64))
         self._offset += len(record) + FRAME_BYTES
         with _writing(self._place):
             self._writer.write(record)
@@ -211,7 +224,8 @@ class ShardWriter:
             if num_bytes != self._offset:
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
             self._unfinished.rename(self._place)
-            rows = index.to_bytes(index.make(*zip(*self._columns, strict=True)))
+            columns = zip(*self._columns, strict=True)
+            rows = index.to_bytes(index.make(*columns, squares=self._squares or None))
             files.write_bytes(self._beside(index.SUFFIX), rows)
             shard = Shard(
                 name=self._place.name,

@@ -152,7 +152,7 @@ class _Check:
         """Checks all records of a shard."""
         ends = [*offsets[1:], shard.num_bytes]
         good = {}
-        for place, *facts in self._parsed(path, offsets, bad):
+        for place, *facts in self._parsed(path, offsets, rows, bad):
             good[int(place)] = facts
         for place, (offset, end) in enumerate(zip(offsets, ends, strict=True)):
             if place not in good:
@@ -162,13 +162,19 @@ class _Check:
             if reason:
                 yield Problem(shard.name, place, reason)
 
-    def _parsed(self, path: pathlib.Path, offsets: list[int], bad: dict[int, str]):
+    def _parsed(
+        self, path: pathlib.Path, offsets: list[int], rows: Index | None, bad: dict[int, str]
+    ):
         """Reads and decodes; records where that fails are left out."""
         is_bad = np.zeros(len(offsets), bool)
         is_bad[[place for place in bad if place < len(offsets)]] = True
 
         name = tf.constant(os.fsencode(path))
-        columns = (np.arange(len(offsets)), np.array(offsets, np.int64), is_bad)
+        offsets = np.array(offsets, np.int64)
+        squares = np.full(len(offsets), -1), np.zeros(len(offsets), np.int64)
+        squares, fingerprints = (rows and index.squares(rows.rows)) or squares
+        squares = np.where(squares < 0, squares, squares - offsets - shards.HEAD_BYTES)
+        columns = (np.arange(len(offsets)), offsets, is_bad, squares, fingerprints)
         ds = tf.data.Dataset.from_tensor_slices(columns)
         ds = ds.map(lambda *row: self._checked(name, *row), self.decoding.threads)
         return on_threads(ds.ignore_errors(), self.decoding).as_numpy_iterator()
@@ -178,12 +184,21 @@ class _Check:
         """Reads and decodes a record inside a graph, which is built once for all shards."""
 
         @tf.function(autograph=False)
-        def checked(path, place, offset, is_bad):
+        def checked(path, place, offset, is_bad, square, fingerprint):
             record = shards.read_record(path, offset)
             facts = _parse(record)
             picture = facts.pop(shards.ENCODED)
             is_sound = tf.cond(is_bad, lambda: tf.constant(True), lambda: self._is_sound(picture))
-            return place, tf.strings.length(record), tf.strings.length(picture), is_sound, facts
+
+            def is_indexed() -> tf.Tensor:
+                levels = tf.io.decode_raw(picture, tf.uint8)
+                num_bytes = tf.size(levels, tf.int64)
+                is_there = tf.strings.substr(record, square, num_bytes) == picture
+                return is_there & (shards.fingerprint(levels) == fingerprint)
+
+            lengths = tf.strings.length(record), tf.strings.length(picture)
+            is_found = tf.cond(square < 0, lambda: tf.constant(True), is_indexed)
+            return place, *lengths, is_sound, is_found, facts
 
         return checked
 
@@ -213,7 +228,7 @@ class _Check:
 
     def _misfit(self, facts, num_bytes: int, rows: Index | None, place: int, bad) -> str | None:
         """Says what of a record does not fit to its index and to dataset.json."""
-        record_bytes, picture_bytes, is_sound, known = facts
+        record_bytes, picture_bytes, is_sound, is_found, known = facts
         label, name = int(known[shards.LABEL]), os.fsdecode(known[shards.FILENAME])
         if record_bytes + shards.FRAME_BYTES != num_bytes:
             return "the index has another length for it"
@@ -227,7 +242,9 @@ class _Check:
             return f"dataset.json says that {bad[place]!r} stands here"
         if place in bad and self.found.size is not None and picture_bytes:
             return "dataset.json says that it could not be decoded, but it has a picture"
-        return None if is_sound else "its picture has another size"
+        if not is_sound:
+            return "its picture has another size"
+        return None if is_found else "the index has another place or fingerprint for its square"
 
 
 def _parse(record: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-FRAME_BYTES = 16
-"""A TFRecord is its contents with 12 bytes before (length, its checksum) and 4 behind."""
+HEAD_BYTES, FRAME_BYTES = 12, 16
+"""A TFRecord is its contents with 12 bytes before (length, its checksum) and 4 behind: 16."""
 
 ENCODED, FORMAT = "image/encoded", "image/format"
 HEIGHT, WIDTH = "image/height", "image/width"
@@ -46,3 +46,47 @@ def picture_in(record: tf.Tensor, key: str = ENCODED) -> tf.Tensor:
     """Takes the encoded picture, string scalar, out of a serialized tf.train.Example."""
     found = tf.io.parse_single_example(record, {key: tf.io.FixedLenFeature([], tf.string)})
     return found[key]
+
+
+def fingerprint(levels: tf.Tensor) -> tf.Tensor:
+    """Makes a number of a square's levels that hardly any others have (FarmHash).
+
+    Args:
+      levels: uint8 [...].
+
+    Returns:
+      int64 scalar; the bits are those of the uint64 in an index.
+    """
+    return tf.bitcast(tf.fingerprint(tf.reshape(levels, [1, -1]))[0], tf.int64)
+
+
+def place_of_picture(record: bytes) -> int:
+    """Finds where the encoded picture begins in a serialized tf.train.Example.
+
+    Args:
+      record: whose keys are sorted, as they are when it is serialized deterministically; it has a
+        picture of one byte at least.
+    """
+    _, place = _length(record, 1)  # Example.features
+    key = ENCODED.encode()
+    while True:
+        num_bytes, entry = _length(record, place + 1)  # Features.feature, an entry of a map
+        num_key_bytes, begin = _length(record, entry + 1)
+        place = begin + num_key_bytes
+        if record[begin:place] == key:
+            break
+        place = entry + num_bytes
+    for _ in ("Feature", "BytesList", "bytes"):
+        _, place = _length(record, place + 1)
+    return place
+
+
+def _length(record: bytes, place: int) -> tuple[int, int]:
+    """Reads a length in protobuf's variable form; returns it and the place behind it."""
+    value = shift = 0
+    while True:
+        byte = record[place]
+        value |= (byte & 0x7F) << shift
+        place, shift = place + 1, shift + 7
+        if byte < 0x80:
+            return value, place

@@ -21,6 +21,7 @@ class _Asked:
     classes: tuple[str, ...]
     inputs: InputConfig | None
     stage: str
+    is_served: bool
 
 
 class _Kind(NamedTuple):
@@ -62,6 +63,7 @@ def open_source(
             classes=classes,
             inputs=inputs,
             stage=config.stage,
+            is_served=bool(config.service),
         )
     )
 
@@ -124,7 +126,13 @@ def _records(asked: _Asked) -> Source:
     from pipelines.sources.records import packed
 
     return packed(
-        asked.place, asked.split, asked.held_out, asked.classes, asked.inputs, asked.stage
+        asked.place,
+        asked.split,
+        asked.held_out,
+        asked.classes,
+        asked.inputs,
+        asked.stage,
+        asked.is_served,
     )
 
 

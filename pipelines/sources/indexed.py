@@ -38,11 +38,16 @@ class Shard:
 
 
 class Columns(NamedTuple):
-    """What is known of each example: arrays, or tensors that graphs capture."""
+    """What is known of each example: arrays, or tensors that graphs capture.
+
+    Squares are known where all indexes have them.
+    """
 
     shard: np.ndarray | tf.Tensor  # int32 [N]
     offset: np.ndarray | tf.Tensor  # int64 [N], in bytes
     label: np.ndarray | tf.Tensor  # int32 [N]
+    square: np.ndarray | None = None  # int64 [N], as `records.index.squares` finds it
+    fingerprint: np.ndarray | None = None  # int64 [N], as well
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -135,29 +140,29 @@ def columns(shards: Sequence[Shard], part: Part, where: str, advice: str) -> Col
       ValueError: a file is missing, or is not the one that was written; or the part has no example.
     """
 
-    def of(shard: Shard) -> tuple[np.ndarray, np.ndarray]:
+    def of(shard: Shard) -> tuple[np.ndarray, ...]:
         rows = _rows(shard, where, advice)
         if not part.is_whole:
             rows = rows[part.holds(rows["hash"])]
-        return rows["offset"].astype(np.int64), rows["label"].astype(np.int32)
+        known = rows["offset"].astype(np.int64), rows["label"].astype(np.int32)
+        return *known, *indexes.squares(rows)
 
     with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
         found = list(pool.map(of, shards))
-    shard = np.repeat(np.arange(len(found), dtype=np.int32), [len(label) for _, label in found])
-    offset = np.concatenate([np.empty(0, np.int64), *(offset for offset, _ in found)])
-    label = np.concatenate([np.empty(0, np.int32), *(label for _, label in found)])
-    if not len(label):
+    num_examples = [len(label) for _, label, *_ in found]
+    if not sum(num_examples):
         raise ValueError(
             f"{where}: none of its examples belongs to what was asked for; expected a "
             "data.held_out that leaves some to both train and val."
         )
-    return Columns(shard, offset, label)
+    shard = np.repeat(np.arange(len(found), dtype=np.int32), num_examples)
+    return Columns(shard, *map(np.concatenate, zip(*found, strict=False)))
 
 
 def kept(columns: Columns) -> Columns:
     """Makes tensors of arrays."""
     with host.kept():
-        return Columns(*map(tf.constant, columns))
+        return Columns(*(None if column is None else tf.constant(column) for column in columns))
 
 
 def read_index(path: str) -> indexes.Index:
@@ -173,7 +178,7 @@ def _rows(shard: Shard, where: str, advice: str) -> np.ndarray:
     """
     try:
         num_bytes = storage.num_bytes(shard.path)
-        head = storage.read(shard.index_path, 0, indexes.num_row_bytes(shard.num_examples))
+        head = storage.read(shard.index_path, 0, indexes.most_row_bytes(shard.num_examples))
         rows = indexes.rows_from(head)
     except FileNotFoundError as error:
         raise ValueError(

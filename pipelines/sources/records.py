@@ -4,13 +4,16 @@ import dataclasses
 import hashlib
 from typing import ClassVar
 
+import numpy as np
 import tensorflow as tf
 
-from pipelines import staging, storage
+from pipelines import host, staging, storage
 from pipelines.config import SQUARE_FIELDS, InputConfig
 from pipelines.kept import KeptSquares, differing
+from pipelines.mapped import mapped
 from pipelines.records import description, index
 from pipelines.records.description import Description, PackedSplit
+from pipelines.records.shards import fingerprint
 from pipelines.sources import indexed, labels
 from pipelines.sources.indexed import IndexedSource, Shard
 from pipelines.sources.layout import first_names
@@ -26,16 +29,36 @@ class RawSource(KeptSquares):
     """Squares in records: read, and not decoded. Made by `packed`."""
 
     origin: IndexedSource
+    memory: tf.Tensor | None = None
+    """uint8 [M], the shards mapped into memory; None where they are read record by record."""
+    places: tf.Tensor | None = None
+    """int64 [N], where each square begins there; below 0 where there is none."""
     called: ClassVar[str] = "raw squares"
 
     def square(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Reads a square: int64 scalar -> square, label, whether it could be decoded."""
-        levels, label = self.origin.read(index)
-        good, side = tf.strings.length(levels) > 0, self.inputs.resize
-        square = tf.cond(
-            good, lambda: _square(levels, side), lambda: tf.zeros([side, side, 3], tf.uint8)
-        )
-        return tf.ensure_shape(square, [side, side, 3]), tf.where(good, label, 0), good
+        side, columns = self.inputs.resize, self.origin.columns
+        nothing = tf.zeros([side, side, 3], tf.uint8)
+
+        def record() -> tuple[tf.Tensor, tf.Tensor]:
+            levels, _ = self.origin.read(index)
+            is_there = tf.strings.length(levels) > 0
+            return tf.cond(is_there, lambda: _square(levels, side), lambda: nothing), is_there
+
+        def in_memory() -> tuple[tf.Tensor, tf.Tensor]:
+            levels = tf.slice(self.memory, [tf.maximum(place, 0)], [side**2 * 3])
+            is_same = fingerprint(levels) == tf.gather(columns.fingerprint, index)
+            square = tf.reshape(levels, [side, side, 3])
+            return tf.cond(is_same, lambda: square, lambda: nothing), is_same
+
+        if self.memory is None:
+            square, good = record()
+        else:
+            place = tf.gather(self.places, index)
+            nowhere = nothing, tf.constant(False)
+            square, good = tf.cond(place < 0, lambda: nowhere, in_memory)
+        label = tf.where(good, tf.gather(columns.label, index), 0)
+        return tf.ensure_shape(square, [side, side, 3]), label, good
 
     def read(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Reads a square as a PNG file, for those who want a picture that can be decoded."""
@@ -63,10 +86,12 @@ class _RawRows(Rows):
 @batches.register
 def _read(source: RawSource, rows: Rows, first, last, batch_examples, padding=None):
     """Makes the batches that decoding would make; a damaged record keeps its place."""
+    args = (first, last, batch_examples, padding)
+    if source.memory is not None:  # where nothing fails
+        return batches.dispatch(KeptSquares)(source, rows, *args)
     source.check_fits(rows.inputs)
     fields = {field.name: getattr(rows, field.name) for field in dataclasses.fields(rows)}
-    survive = batches.dispatch(object)  # what is done for all other sources: one may be damaged
-    return survive(source, _RawRows(**fields), first, last, batch_examples, padding)
+    return batches.dispatch(object)(source, _RawRows(**fields), *args)
 
 
 def packed(
@@ -76,6 +101,7 @@ def packed(
     classes: tuple[str, ...] = (),
     inputs: InputConfig | None = None,
     stage: str = "",
+    is_served: bool = False,
 ) -> IndexedSource | RawSource:
     """Opens one part of a packed data set.
 
@@ -87,6 +113,7 @@ def packed(
       classes: those of a network that is only to be tested. By default the set's own.
       inputs: what the network expects; squares that it would cut otherwise are refused.
       stage: local directory that the files are copied to first; empty reads them where they are.
+      is_served: whether other processes read it too: raw squares are not mapped into memory.
 
     Raises:
       ValueError: there is no packed set, it cannot be read, or it does not fit.
@@ -115,7 +142,25 @@ def packed(
         stated_digest=_digest(found, chosen),
         reasons={(one.split, one.index): one.reason for one in found.undecoded},
     )
-    return RawSource(source, _inputs(found)) if found.format == RAW else source
+    if found.format != RAW:
+        return source
+    return RawSource(source, _inputs(found), *(() if is_served else _mapped(source)))
+
+
+def _mapped(source: IndexedSource) -> tuple[tf.Tensor, tf.Tensor] | tuple[()]:
+    """Maps the shards of raw squares into memory; nothing where they have to be read as records."""
+    columns, shards = source.columns, source.shards
+    if columns.square is None or not all(storage.is_local(shard.path) for shard in shards):
+        return ()
+    sizes = [shard.num_bytes for shard in shards]
+    try:
+        memory, begins = mapped([shard.path for shard in shards], sizes)
+    except OSError:  # not permitted here, or no place for it among the addresses
+        return ()
+    square = columns.square.numpy()
+    places = np.where(square < 0, square, np.array(begins)[columns.shard.numpy()] + square)
+    with host.kept():
+        return tf.experimental.dlpack.from_dlpack(memory.__dlpack__()), tf.constant(places)
 
 
 def is_raw(root: str) -> bool:

@@ -74,7 +74,7 @@ def prepared(
     sets = None
     advice = "Name a set without them."
     if found.keys.has_several:
-        columns = Columns(*(column[is_labeled] for column in columns))
+        columns = Columns(*(column[is_labeled] for column in columns[:3]))
         sets = _label_sets(shards, chosen)
         flat = labels.matched(np.concatenate(sets), found.classes, classes, where, advice)
         sets = _padded(flat.label, list(map(len, sets)))

@@ -1,5 +1,7 @@
 """What is wrong with a packed set is named by shard and record."""
 
+import dataclasses
+import hashlib
 import json
 import pathlib
 import shutil
@@ -93,8 +95,6 @@ def test_files_that_are_missing_are_named(copy):
 
 def reindexed(folder: pathlib.Path, change) -> None:
     """Changes the columns of an index, whose checksum in dataset.json follows."""
-    import hashlib
-
     old = rows(folder)
     columns = [old.rows[name].tolist() for name in ("offset", "num_bytes", "label")]
     columns.append([old.name(place) for place in range(len(old))])
@@ -130,6 +130,24 @@ def test_an_index_with_a_wrong_offset_is_named_by_record(copy):
     assert [text.partition(": ")[0] for text in problems(copy)] == [
         f"{SHARD}, record 4",  # whose length it is
         f"{SHARD}, record 5",
+    ]
+
+
+@pytest.mark.parametrize("column", ["square", "fingerprint"])
+def test_an_index_of_squares_that_are_not_there_is_named_by_record(pictures, tmp_path, column):
+    p.packed(pictures, tmp_path / "raw", format="raw", size=16)
+    path = tmp_path / "raw/train-00000-of-00001.tfrecord.index"
+    before = path.read_bytes()
+    found = index.from_bytes(before)
+    changed = found.rows.copy()
+    changed[column][3] += 1
+    path.write_bytes(index.to_bytes(dataclasses.replace(found, rows=changed)))
+    sums = [hashlib.sha256(x).hexdigest() for x in (before, path.read_bytes())]
+    about = tmp_path / "raw/dataset.json"
+    about.write_text(about.read_text().replace(*sums))
+    assert problems(tmp_path / "raw") == [
+        "train-00000-of-00001.tfrecord, record 3: the index has another place or fingerprint for "
+        "its square"
     ]
 
 

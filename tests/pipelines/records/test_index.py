@@ -33,4 +33,19 @@ def test_an_index_that_is_cut_short_is_refused(cut):
 
 def test_an_index_of_another_version_is_refused():
     with pytest.raises(ValueError, match="no index of this version"):
-        index.from_bytes(b"alexidx2" + index.to_bytes(made())[8:])
+        index.from_bytes(b"alexidx3" + index.to_bytes(made())[8:])
+
+
+def test_the_index_of_raw_squares_has_their_places_and_fingerprints():
+    columns = ([0, 40, 99], [24, 43, 1], [0, 0, 1], NAMES)
+    contents = index.to_bytes(index.make(*columns, squares=[(17, 2**64 - 1), (0, 0), (120, 5)]))
+    assert contents.startswith(b"alexidx2")
+    found = index.from_bytes(contents)
+    assert [found.name(place) for place in range(3)] == NAMES
+    places, fingerprints = index.squares(found.rows)
+    assert places.tolist() == [17, -1, 120]
+    assert fingerprints.tolist() == [-1, 0, 5]
+    assert index.rows_from(contents[: index.most_row_bytes(3)]).tolist() == found.rows.tolist()
+    assert index.squares(made().rows) == ()
+    with pytest.raises(ValueError, match="no index of this version, or cut short"):
+        index.rows_from(contents[: index.most_row_bytes(3) - 1])
