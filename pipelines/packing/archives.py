@@ -7,16 +7,41 @@ import io
 import os
 import tarfile
 import weakref
-from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
+import numpy as np
+
+from pipelines.packing.entries import Entries
 from pipelines.sources.layout import SPLITS
 
 _TAR = ".tar"
 _BLOCK_BYTES = 512
-_FOLDER = -1
-"""Stands for the number of a file where a name is a folder's."""
+
+
+class Tars:
+    """Tar files that are open for reading."""
+
+    def __init__(self):
+        """Begins with none."""
+        self._tars: list[BinaryIO] = []
+
+    def open(self, tar: BinaryIO) -> int:
+        """Takes a file, which stays open as long as this, and returns its number."""
+        self._tars.append(tar)
+        weakref.finalize(self, tar.close)
+        return len(self._tars) - 1
+
+    def read(self, tar: int, offset: int, num_bytes: int) -> bytes:
+        """Reads from a tar file; threads may do so at the same time.
+
+        Raises:
+          OSError: it cannot be read, or has become shorter.
+        """
+        contents = os.pread(self._tars[tar].fileno(), num_bytes, offset)
+        if len(contents) < num_bytes:
+            raise OSError(f"the archive ends at byte {offset + len(contents)}")
+        return contents
 
 
 class Archive:
@@ -24,16 +49,18 @@ class Archive:
 
     Attributes:
       left_out: name and reason of members that are no files which can be taken.
+      tars: what is read from.
     """
 
     def __init__(self, typed: str):
         """Begins with nothing; `typed` is what messages call it."""
         self.left_out: list[tuple[str, str]] = []
+        self.tars = Tars()
         self._typed = typed
-        self._tars: list[BinaryIO] = []
-        self._folders: dict[str, dict[str, int]] = {"": {}}
-        # By number of a file: where it lies. A list of objects would take five times the memory.
-        self._tar_of, self._offsets, self._sizes = array("H"), array("q"), array("q")
+        self._folders = {"": 0}  # path -> number
+        self._inner: list[set[str]] = [set()]  # by number of a folder: the names of those in it
+        self._files = Entries()
+        self._numbers: dict[int, np.ndarray] | None = None  # of files by folder, once asked for
 
     def add(self, name: str, tar: BinaryIO, mount: str = "") -> None:
         """Lists a tar file. A folder that holds all else in it is left away.
@@ -46,14 +73,14 @@ class Archive:
         Raises:
           ValueError: it is no tar file, or a damaged one.
         """
-        self._tars.append(tar)
-        weakref.finalize(self, tar.close)
+        number, self._numbers = self.tars.open(tar), None
         if mount:
             self._folder(mount)
-        self._scan(name, Window(tar, 0, os.fstat(tar.fileno()).st_size), mount)
+        window = Window(tar, 0, os.fstat(tar.fileno()).st_size)
+        self._scan(name, number, window, mount)
         self._hoist(mount)
 
-    def _scan(self, name: str, window: "Window", mount: str) -> None:
+    def _scan(self, name: str, tar: int, window: "Window", mount: str) -> None:
         """Lists the members of a tar file, and of those inside it."""
         for member in _members(name, window):
             parts = [part for part in member.name.split("/") if part not in ("", ".")]
@@ -66,53 +93,48 @@ class Archive:
                     self.left_out.append((f"{path}/", "a file has the same name"))
             elif path.endswith(_TAR):
                 inner = Window(window.tar, offset, offset + member.size)
-                self._scan(f"{name}: {member.name}", inner, path.removesuffix(_TAR))
+                self._scan(f"{name}: {member.name}", tar, inner, path.removesuffix(_TAR))
             else:
-                self._tar_of.append(len(self._tars) - 1)
-                self._offsets.append(offset)
-                self._sizes.append(member.size)
-                self._enter(path, len(self._sizes) - 1)
+                last = path.rpartition("/")[2]
+                self._enter(path, self._files.append(last, tar, offset, member.size))
 
     def _enter(self, path: str, number: int) -> None:
-        """Enters a file."""
+        """Puts a file into its folder."""
         above, _, last = path.rpartition("/")
-        names = self._folder(above)
-        if names is None:
+        folder = self._folder(above)
+        if folder is None:
             self.left_out.append((path, f"{above!r} is a file as well"))
-        elif names.get(last) == _FOLDER:
+        elif last in self._inner[folder]:
             self.left_out.append((path, "a folder has the same name"))
-        else:
-            if last in names:  # unpacking would write over it
-                self.left_out.append((path, "a later member of the archive has the same name"))
-            names[last] = number
+        elif self._files.put(number, folder):  # unpacking would write over the earlier one
+            self.left_out.append((path, "a later member of the archive has the same name"))
 
-    def _folder(self, path: str) -> dict[str, int] | None:
+    def _folder(self, path: str) -> int | None:
         """Finds a folder, or enters it; None where it, or one that it lies in, is a file."""
         if path not in self._folders:
             above, _, last = path.rpartition("/")
-            names = self._folder(above)
-            if names is None or last in names:
+            outer = self._folder(above)
+            if outer is None or self._files.find(outer, last) is not None:
                 return None
-            names[last] = _FOLDER
-            self._folders[path] = {}
+            self._inner[outer].add(last)
+            self._folders[path] = len(self._inner)
+            self._inner.append(set())
         return self._folders[path]
 
     def _hoist(self, mount: str) -> None:
         """Puts what lies in a folder that holds all else into its place."""
         top = mount
-        while True:
-            visible = [x for x in self._folders[top].items() if not x[0].startswith(".")]
-            if len(visible) != 1 or visible[0][1] != _FOLDER:
+        while not self.file_names(top):
+            visible = [name for name in self._inner[self._folders[top]] if name[0] != "."]
+            if len(visible) != 1 or (not mount and visible[0] in SPLITS):
                 break
-            if not mount and visible[0][0] in SPLITS:
-                break
-            top = _join(top, visible[0][0])
+            top = _join(top, visible[0])
         if top != mount:
             below = {
                 x: self._folders.pop(x) for x in [*self._folders] if f"{x}/".startswith(f"{top}/")
             }
-            for path, names in below.items():
-                self._folders[_join(mount, path[len(top) + 1 :])] = names
+            for path, folder in below.items():
+                self._folders[_join(mount, path[len(top) + 1 :])] = folder
 
     def sort(self, labels: dict[str, str], mount: str, source: str) -> None:
         """Moves files that lie side by side into folders of their classes.
@@ -122,22 +144,33 @@ class Archive:
           mount: the folder that they lie in; empty for the top.
           source: of the labels, for the report.
         """
-        files = self._folders[mount]
-        for name in [name for name, number in files.items() if number != _FOLDER]:
-            number = files.pop(name)
+        for number in self._in_folder(mount):
+            name = self._files.name(number)
+            self._files.take_out(number)
             if name in labels:
                 self._enter(f"{_join(mount, labels[name])}/{name}", number)
             elif not name.startswith("."):
                 self.left_out.append((_join(mount, name), f"{source} has no label for it"))
-        missing = labels.keys() - {x for names in self._folders.values() for x in names}
+        self._numbers = None
+        missing = {*labels}
+        for path, folder in self._folders.items():
+            missing -= self._inner[folder]
+            missing -= {self._files.name(number) for number in self._in_folder(path)}
         self.left_out += [
             (name, f"{source} has a label for it, but it is not there") for name in sorted(missing)
         ]
 
+    def _in_folder(self, path: str) -> list[int]:
+        """Lists the numbers of the files right in a folder."""
+        if self._numbers is None:
+            self._numbers = self._files.by_folder()
+        numbers = self._numbers.get(self._folders[path])
+        return [] if numbers is None else numbers.tolist()
+
     def file_names(self, mount: str) -> list[str]:
         """Lists the visible files that lie right in a folder, sorted."""
-        names = self._folders[mount].items() if mount in self._folders else ()
-        return sorted(x for x, number in names if number != _FOLDER and not x.startswith("."))
+        numbers = self._in_folder(mount) if mount in self._folders else ()
+        return sorted(x for x in map(self._files.name, numbers) if not x.startswith("."))
 
     def called(self, root: str) -> str:
         """Names it in messages."""
@@ -151,31 +184,28 @@ class Archive:
         """Tells that there are no links: they are left out."""
         return False
 
-    def list_folder(self, path: str) -> list[tuple[str, bool]]:
+    def list_folder(self, path: str) -> Iterator[tuple[str, bool]]:
         """Lists the names in a folder, and whether each is a folder."""
-        return [(name, number == _FOLDER) for name, number in self._folders[path].items()]
+        for name in self._inner[self._folders[path]]:
+            yield name, True
+        for number in self._in_folder(path):
+            yield self._files.name(number), False
 
     def head(self, path: str, num_bytes: int) -> bytes:
         """Reads the first bytes of a file."""
-        tar, offset, size = self.place(path)
-        return self.read(tar, offset, min(num_bytes, size))
+        files, number = self._files, self._number(path)
+        size = min(num_bytes, files.sizes[number])
+        return self.tars.read(files.tars[number], files.offsets[number], size)
 
-    def place(self, path: str) -> tuple[int, int, int]:
-        """Says where a file lies: number of the tar file, offset and length in bytes."""
+    def places(self, paths: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Says where files lie: numbers of their tar files, offsets and lengths in bytes."""
+        numbers = np.fromiter(map(self._number, paths), np.int32, len(paths))
+        files = self._files
+        return tuple(np.array(x)[numbers] for x in (files.tars, files.offsets, files.sizes))
+
+    def _number(self, path: str) -> int:
         above, _, last = path.rpartition("/")
-        number = self._folders[above][last]
-        return self._tar_of[number], self._offsets[number], self._sizes[number]
-
-    def read(self, tar: int, offset: int, num_bytes: int) -> bytes:
-        """Reads from a tar file; threads may do so at the same time.
-
-        Raises:
-          OSError: it cannot be read, or has become shorter.
-        """
-        contents = os.pread(self._tars[tar].fileno(), num_bytes, offset)
-        if len(contents) < num_bytes:
-            raise OSError(f"the archive ends at byte {offset + len(contents)}")
-        return contents
+        return self._files.find(self._folders[above], last)
 
 
 class Window(io.RawIOBase):

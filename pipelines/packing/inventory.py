@@ -24,14 +24,15 @@ from pipelines.source import Reader
 from pipelines.sources import tfds
 from pipelines.sources.folder import (
     FolderSource,
-    class_of,
     classes_of,
     digest_of,
+    labels_of,
     look_for_pictures,
     sizes_of,
 )
 from pipelines.sources.indexed import read_index
 from pipelines.sources.layout import DISK, SPLITS, SUFFIXES
+from pipelines.sources.names import Folder, Names
 from pipelines.sources.trees import Tree
 
 _TFDS = "tfds:"
@@ -128,11 +129,9 @@ def _inventory(root: str, tree: Tree, make: Callable[..., Part]) -> Inventory:
     """Applies the rules of `folder:` to a tree of folders and files."""
     layout = look_for_pictures(root, tree)
     classes = tuple(classes_of(root, layout, tree))
-    places = {name: place for place, name in enumerate(classes)}
     parts = {}
     for split, names in layout.pictures.items():
-        labels = np.array([places[class_of(name)] for name in names], np.int32)
-        parts[split or WHOLE] = make(names, labels)
+        parts[split or WHOLE] = make(names, labels_of(names, classes))
     left_out = [(name, _reason(name)) for name in layout.left_out]
     left_out += tree.left_out if isinstance(tree, Archive) else []
     return Inventory(classes, parts, tuple(left_out))
@@ -145,10 +144,10 @@ def _reason(name: str) -> str:
     return "a picture in no class" if name.lower().endswith(SUFFIXES) else "no picture"
 
 
-def _folder_part(root: str, names: list[str], labels: np.ndarray) -> Part:
-    sizes = np.array(sizes_of(root, names), np.int64)
+def _folder_part(root: str, names: Names, labels: np.ndarray) -> Part:
+    sizes = sizes_of(root, names)
     digest = digest_of(names, sizes)
-    source = FolderSource(root, tuple(names), labels, (), digest, len(names), "")
+    source = FolderSource(root, names, labels, (), digest, len(names), "")
 
     def contents(index: int) -> bytes:
         with open(source.name(index), "rb") as file:
@@ -157,14 +156,15 @@ def _folder_part(root: str, names: list[str], labels: np.ndarray) -> Part:
     return Part(names, labels, sizes, digest, source, contents, source.name)
 
 
-def _archive_part(archive: Archive, names: list[str], labels: np.ndarray) -> Part:
-    tars, offsets, sizes = np.array([archive.place(name) for name in names], np.int64).T
+def _archive_part(archive: Archive, names: Names, labels: np.ndarray) -> Part:
+    numbers, offsets, sizes = archive.places(names)
+    tars, where = archive.tars, archive.called("")  # the list itself is not kept
 
     def contents(index: int) -> bytes:
-        return archive.read(int(tars[index]), int(offsets[index]), int(sizes[index]))
+        return tars.read(int(numbers[index]), int(offsets[index]), int(sizes[index]))
 
     def called(index: int) -> str:
-        return f"{archive.called('')}: {names[index]}"
+        return f"{where}: {names[index]}"
 
     reader = _CalledReader(contents, labels)
     return Part(names, labels, sizes, digest_of(names, sizes), reader, contents, called)
@@ -189,7 +189,7 @@ def _tfds(name: str) -> Inventory:
     for split in SPLITS if {*SPLITS} <= {*there} else (WHOLE,):
         source = tfds.prepared(name, split, held_out=0.5)  # nothing is held out of what is whole
         indices = [read_index(shard.index_path) for shard in source.shards]
-        names = [index.name(place) for index in indices for place in range(len(index))]
+        names = Names(Folder("", index.names, index.rows["name_end"].copy()) for index in indices)
         sizes = np.concatenate([index.rows["num_bytes"] for index in indices]).astype(np.int64)
         labels, contents = np.asarray(source.columns.label), functools.partial(_read_now, source)
         parts[split] = Part(names, labels, sizes, source.digest, source, contents, source.name)

@@ -15,6 +15,7 @@ from pipelines.records.index import name_hash
 from pipelines.sources import labels
 from pipelines.sources.file_count import FileCount
 from pipelines.sources.layout import DISK, SPLITS, Layout, first_names, look, nearest
+from pipelines.sources.names import Folder, Names
 from pipelines.sources.trees import Tree
 
 _PART_FILES = 1000
@@ -27,9 +28,10 @@ class FolderSource:
     """Pictures in files, each class in a folder of its own. Made by `folder`."""
 
     root: str
-    files: tuple[str, ...]
+    files: Names
     """Paths below `root`, sorted."""
-    labels: tuple[int, ...]
+    labels: np.ndarray
+    """int32 [N]."""
     classes: tuple[str, ...]
     digest: str
     num_pictures: int
@@ -53,17 +55,37 @@ class FolderSource:
 
     def read(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Reads one file inside a graph: int64 scalar -> its bytes (string), label (int32)."""
-        root, files, labels = self._tensors
-        path = tf.strings.join([root, tf.gather(files, index)])
+        folders, folder_of, files, ends, labels = self._tensors
+        begin, end = tf.gather(ends, index), tf.gather(ends, index + 1)
+        file = tf.strings.substr(files, begin, end - begin)
+        path = tf.strings.join([tf.gather(folders, tf.gather(folder_of, index)), file])
         return tf.io.read_file(path), tf.gather(labels, index)
 
     @functools.cached_property
-    def _tensors(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Folder, files and labels, made once: graphs capture them instead of holding copies."""
+    def _tensors(self) -> tuple[tf.Tensor, ...]:
+        """Makes, once, what graphs capture instead of holding copies.
+
+        Returns:
+          Folders (string [F]), that of each file (int32 [N]), all names of files, one after another
+          (string), where each begins and the last ends (int64 [N + 1]), labels (int32 [N]).
+        """
+        parts, root = self.files.folders, os.path.join(self.root, "")
+        counts = [len(part) for part in parts]
+        firsts = np.cumsum([0, *(len(part.contents) for part in parts)])
+        ends = np.zeros(len(self.files) + 1, np.int64)
+        if parts:
+            np.concatenate([part.ends for part in parts], out=ends[1:])
+            ends[1:] += np.repeat(firsts[:-1], counts)
+        # As an array, since TF 2.21 makes four copies of plain bytes.
+        names = np.array(b"".join(part.contents for part in parts), object)
         with host.kept():
-            root = tf.constant(os.fsencode(os.path.join(self.root, "")))
-            files = tf.constant([os.fsencode(file) for file in self.files])
-            return root, files, tf.constant(self.labels, tf.int32)
+            return (
+                tf.constant([os.fsencode(root + part.path) for part in parts], tf.string),
+                tf.constant(np.repeat(np.arange(len(parts), dtype=np.int32), counts)),
+                tf.constant(names),
+                tf.constant(ends),
+                tf.constant(self.labels, tf.int32),
+            )
 
 
 def folder(root: str, split: str, held_out: float, classes: tuple[str, ...] = ()) -> FolderSource:
@@ -85,7 +107,7 @@ def folder(root: str, split: str, held_out: float, classes: tuple[str, ...] = ()
     files = _files(layout, split, held_out)
     remarks = [_remark(root, layout.left_out)]
     if classes:
-        where, found = f"data.source='folder:{root}'", sorted({class_of(file) for file in files})
+        where, found = f"data.source='folder:{root}'", sorted(set(map(class_of, files.folders)))
         advice = "Rename the folders, or move them elsewhere."
         labels.check_known(where, found, classes, advice)
         remarks.append(labels.remark(where, found, classes))
@@ -93,11 +115,10 @@ def folder(root: str, split: str, held_out: float, classes: tuple[str, ...] = ()
         classes = classes_of(root, layout)
     if not files:
         raise ValueError(_no_files(root, split))
-    places = {name: place for place, name in enumerate(classes)}
     return FolderSource(
         root,
-        tuple(files),
-        tuple(places[class_of(file)] for file in files),
+        files,
+        labels_of(files, classes),
         tuple(classes),
         digest_of(files, sizes_of(root, files)),
         layout.num_pictures,
@@ -120,24 +141,31 @@ def look_for_pictures(root: str, tree: Tree = DISK) -> Layout:
     return layout
 
 
-def _files(layout: Layout, split: str, held_out: float) -> list[str]:
+def _files(layout: Layout, split: str, held_out: float) -> Names:
     """Lists the pictures of a split, in order."""
     if "" not in layout.pictures:
         names = SPLITS if split == "all" else (split,)
-        return [file for name in names for file in layout.pictures.get(name, ())]
+        there = [layout.pictures[name] for name in names if name in layout.pictures]
+        return Names(folder for files in there for folder in files.folders)
     whole = layout.pictures[""]
     if split == "all":
         return whole
 
-    def is_val(file: str) -> bool:
-        return name_hash(os.fsencode(file)) / 2**64 < held_out
+    hashes = (name_hash(os.fsencode(file)) / 2**64 for file in whole)
+    is_val = np.fromiter((x < held_out for x in hashes), bool, len(whole))
+    return whole.where(is_val == (split == "val"))
 
-    return [file for file in whole if is_val(file) == (split == "val")]
+
+def class_of(folder: Folder) -> str:
+    """Names the class that a folder is of."""
+    return folder.path.split("/")[-2]
 
 
-def class_of(file: str) -> str:
-    """Names the class of a picture, given its path."""
-    return file.split("/")[-2]
+def labels_of(files: Names, classes: Sequence[str]) -> np.ndarray:
+    """Finds the place of each picture's class among `classes`: int32 [N]."""
+    places = {name: place for place, name in enumerate(classes)}
+    of_folders = np.array([places[class_of(folder)] for folder in files.folders], np.int32)
+    return np.repeat(of_folders, [len(folder) for folder in files.folders])
 
 
 def classes_of(root: str, layout: Layout, tree: Tree = DISK) -> list[str]:
@@ -151,7 +179,7 @@ def classes_of(root: str, layout: Layout, tree: Tree = DISK) -> list[str]:
     Raises:
       ValueError: train and val have different classes, or there is only one.
     """
-    found = [{class_of(file) for file in files} for files in layout.pictures.values()]
+    found = [set(map(class_of, files.folders)) for files in layout.pictures.values()]
     odd = sorted(found[0] ^ found[-1])
     if odd:
         raise ValueError(
@@ -195,18 +223,19 @@ def digest_of(files: Sequence[str], sizes: Sequence[int]) -> str:
     return digest.hexdigest()
 
 
-def sizes_of(root: str, files: list[str]) -> list[int]:
-    """Looks up the sizes of files, many at a time; one that cannot be read counts as empty."""
-    progress, paths, found = FileCount(f"looking up sizes in {root}"), os.path.join(root, ""), []
-    parts = [files[i : i + _PART_FILES] for i in range(0, len(files), _PART_FILES)]
+def sizes_of(root: str, files: Names) -> np.ndarray:
+    """Looks up the sizes of files, many at a time: int64 [N], 0 for one that cannot be read."""
+    progress, paths = FileCount(f"looking up sizes in {root}"), os.path.join(root, "")
+    found, first = np.empty(len(files), np.int64), 0
 
-    def sizes(part: list[str]) -> list[int]:
-        return [_size(paths + file) for file in part]
+    def sizes(first: int) -> np.ndarray:
+        return np.array([_size(paths + file) for file in files[first : first + _PART_FILES]])
 
     threads = concurrent.futures.ThreadPoolExecutor(_ASKING_THREADS)
     try:
-        for part in threads.map(sizes, parts):
-            found += part
+        for part in threads.map(sizes, range(0, len(files), _PART_FILES)):
+            found[first : first + len(part)] = part
+            first += len(part)
             progress.add(len(part))
     finally:
         threads.shutdown(cancel_futures=True)

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 
 from pipelines.sources.file_count import FileCount
+from pipelines.sources.names import Folder, Names, folder
 from pipelines.sources.trees import Disk, Tree
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
@@ -34,7 +35,7 @@ _KNOWN: contextvars.ContextVar[dict | None] = contextvars.ContextVar("known", de
 class Layout:
     """What a folder of pictures contains."""
 
-    pictures: dict[str, list[str]]
+    pictures: dict[str, Names]
     """Paths below the folder, sorted, by split; the only key is "" where it has no splits."""
     left_out: list[str]
     """Visible names that are not pictures of a class; folders have a slash at the end."""
@@ -91,13 +92,13 @@ def _look(root: str, tree: Tree) -> Layout:
     inside = top.folders_inside(progress)
     below = {name: inside[name].folders_inside(progress) for name in SPLITS if name in inside}
     splits = _splits(tree, root, inside, below)
-    found, left_out = {}, list(top.pictures)
+    found, left_out = {}, list(top.names())
     if not splits:
         found[""], rest = _classes(tree, root, "", inside)
         left_out += rest
     for split in splits:
         found[split], rest = _classes(tree, root, f"{split}/", below[split])
-        left_out += [f"{split}/{name}" for name in inside.pop(split).pictures] + rest
+        left_out += [f"{split}/{name}" for name in inside.pop(split).names()] + rest
     if splits:
         left_out += [f"{name}/" for name in inside if name not in _LITTER]
     return Layout(found, sorted(left_out))
@@ -115,10 +116,15 @@ class _Contents:
 
     tree: Tree
     path: str
-    pictures: list[str]
+    pictures: Folder
+    """Sorted."""
     files: list[str]
     """Those that are not pictures."""
     folders: list[str]
+
+    def names(self) -> list[str]:
+        """Lists the pictures by name."""
+        return self.pictures.slice(0, len(self.pictures))
 
     def is_ours(self) -> bool:
         """Tells whether a run, converted weights or an export lie here."""
@@ -157,7 +163,7 @@ def _contents(tree: Tree, path: str) -> _Contents:
         inner = os.path.join(path, name)
         kind = folders if is_folder else pictures if _is_picture(tree, inner) else files
         kind.append(name)
-    return _Contents(tree, path, sorted(pictures), files, folders)
+    return _Contents(tree, path, folder("", sorted(pictures)), files, folders)
 
 
 def _is_picture(tree: Tree, path: str) -> bool:
@@ -206,7 +212,7 @@ def _splits(tree: Tree, root: str, inside: dict[str, _Contents], below: dict) ->
 
 def _classes(
     tree: Tree, root: str, above: str, folders: dict[str, _Contents]
-) -> tuple[list[str], list[str]]:
+) -> tuple[Names, list[str]]:
     """Lists the pictures <class>/<file> of a folder of classes, and what is left out.
 
     Args:
@@ -220,12 +226,12 @@ def _classes(
     """
     pictures, left_out = [], []
     if not any(contents.pictures for contents in folders.values()):
-        return [], []  # not one class: `folder` says what was expected
+        return Names([]), []  # not one class: `folder` says what was expected
     for name, contents in folders.items():
         here = f"{above}{name}"
         rest = contents.files + [f"{inner}/" for inner in contents.folders]
         if contents.pictures:
-            pictures += [f"{here}/{file}" for file in contents.pictures]
+            pictures.append(dataclasses.replace(contents.pictures, path=f"{here}/"))
             left_out += [f"{here}/{file}" for file in rest]
         elif _is_no_class(name, contents):
             left_out += [f"{here}/"] * (name not in _LITTER)
@@ -236,7 +242,8 @@ def _classes(
                 "JPEG, PNG or BMP files right in it. Put them there, or remove the folder if it is "
                 "no class."
             )
-    return sorted(pictures), left_out
+    # With its slash "a/" sorts as all paths in it do: behind "a-b/", though "a" is before "a-b".
+    return Names(sorted(pictures, key=lambda x: x.path)), left_out
 
 
 def _is_no_class(name: str, contents: _Contents) -> bool:
@@ -269,7 +276,7 @@ def nearest(root: str, tree: Tree = DISK) -> str:
         return f" Perhaps rename {names}, or name one of them: folder:{root}/{misnamed[0]}."
     if holders:
         return f" Perhaps folder:{root}/{holders[0]} is meant."
-    return f" Sort {first_names(top.pictures)} into such folders." if top.pictures else ""
+    return f" Sort {first_names(top.names())} into such folders." if top.pictures else ""
 
 
 def _unreadable(path: str, error: OSError) -> ValueError:

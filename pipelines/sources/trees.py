@@ -4,6 +4,7 @@ No TensorFlow.
 """
 
 import os
+from collections.abc import Iterator
 from typing import Protocol
 
 
@@ -22,7 +23,7 @@ class Tree(Protocol):
         """Tells whether a name leads to another one."""
         ...
 
-    def list_folder(self, path: str) -> list[tuple[str, bool]]:
+    def list_folder(self, path: str) -> Iterator[tuple[str, bool]]:
         """Lists the names in a folder, and whether each is a folder.
 
         Raises:
@@ -54,13 +55,12 @@ class Disk:
         """Tells whether a name leads to another one."""
         return os.path.islink(path)
 
-    def list_folder(self, path: str) -> list[tuple[str, bool]]:
+    def list_folder(self, path: str) -> Iterator[tuple[str, bool]]:
         """Lists the names in a folder, and whether each is a folder."""
         with os.scandir(path) as entries:
             # Known without another look at the disk, but for links.
-            return [
-                (x.name, os.path.isdir(x.path) if x.is_symlink() else x.is_dir()) for x in entries
-            ]
+            for x in entries:
+                yield x.name, os.path.isdir(x.path) if x.is_symlink() else x.is_dir()
 
     def head(self, path: str, num_bytes: int) -> bytes:
         """Reads the first bytes of a file."""

@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 
+import numpy as np
 import packed_sets
 import pytest
 import tensorflow as tf
@@ -94,7 +95,7 @@ def test_pictures_given_to_a_classifier(pictures):
 
 def test_the_contract_refuses_what_breaks_it(pictures):
     source = opened(pictures)
-    unlucky = dataclasses.replace(source, labels=(7, *source.labels[1:]))
+    unlucky = dataclasses.replace(source, labels=np.array([7, *source.labels[1:]]))
     with pytest.raises(AssertionError):
         assert_is_source(lambda: unlucky, lambda: Noise(8))
     with pytest.raises(AssertionError):

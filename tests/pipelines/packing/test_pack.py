@@ -185,7 +185,7 @@ def test_a_disk_without_room_is_refused_before_the_first_record(pictures, tmp_pa
 
 def test_an_input_that_changes_while_it_is_packed_is_an_error(pictures, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "pipelines.packing.inventory.sizes_of", lambda root, names: [1] * len(names)
+        "pipelines.packing.inventory.sizes_of", lambda root, names: np.ones(len(names), np.int64)
     )
     with pytest.raises(OSError, match="bytes, expected 1: it was changed while it was packed"):
         p.packed(pictures, tmp_path / "set", size="original")
