@@ -258,6 +258,12 @@ class DataConfig(Typed, section="data"):
                     "two, since the workers of a service do not see what this process keeps. Use "
                     "--data.cache=none."
                 )
+            if self.stage:
+                raise ValueError(
+                    f"data.service={self.service}, data.stage={self.stage!r}: expected one of the "
+                    "two, since the workers of a service would look for the copies on their own "
+                    "machines. Leave out data.stage, and name a data.source that all of them reach."
+                )
         if self.cache == Cache.DISK and not self.cache_dir:
             raise ValueError(
                 "data.cache=disk: expected a directory for the decoded pictures as well. Name one "

@@ -93,6 +93,11 @@ def test_an_address_of_another_form_is_refused(service):
         DataConfig(service=service)
 
 
+def test_copies_that_only_this_machine_has_are_refused_beside_a_service():
+    with pytest.raises(ValueError, match="grpc://a:1, data.stage='/d': expected one of the two, s"):
+        DataConfig(service="grpc://a:1", source="records:/set", stage="/d")
+
+
 def test_a_cache_beside_a_service_is_refused():
     with pytest.raises(ValueError, match=r"data.cache=memory: expected one of the two.*cache=none"):
         DataConfig(service="grpc://a:1", cache="memory")
