@@ -54,6 +54,9 @@ class Rows:
     """From the keys of one position, the square (uint8 [R, R, 3]), the label (int32) and whether
     the example is good (bool) to a row. Of a bad one square and label are zeros."""
 
+    kept: Callable | None = None
+    """From an index to what `finish` gets last, where squares are read; None decodes them."""
+
     def keyed(self, numbers: tf.data.Dataset, placed: Callable = lambda x: (x,)) -> tf.data.Dataset:
         """Makes the keys of many positions at a time: one by one takes ten times as long.
 
@@ -74,7 +77,9 @@ class Rows:
         return tf.nest.map_structure(lambda column: column[0], self.keys(position[tf.newaxis]))
 
     def good(self, keys: tuple, max_pixels: int) -> Any:
-        """Makes the row of a picture; fails where it cannot be decoded."""
+        """Makes the row of a picture; fails where it cannot be read or decoded."""
+        if self.kept:
+            return self.finish(*keys, *self.kept(keys[-1]))
         encoded, label = self.source.read(keys[-1])
         image = decode(encoded, self.inputs.orientation, max_pixels)
         rule, resize_filter = self.inputs.resize_rule, self.inputs.resize_filter

@@ -75,14 +75,6 @@ def _square(levels: tf.Tensor, side: int) -> tf.Tensor:
     return tf.reshape(tf.io.decode_raw(levels, tf.uint8), [side, side, 3])
 
 
-class _RawRows(Rows):
-    """Rows whose squares are read."""
-
-    def good(self, keys: tuple, max_pixels: int):
-        """Reads one square; fails where its record is damaged."""
-        return self.finish(*keys, *self.source.square(keys[-1]))
-
-
 @batches.register
 def _read(source: RawSource, rows: Rows, first, last, batch_examples, padding=None):
     """Makes the batches that decoding would make; a damaged record keeps its place."""
@@ -90,8 +82,8 @@ def _read(source: RawSource, rows: Rows, first, last, batch_examples, padding=No
     if source.memory is not None:  # where nothing fails
         return batches.dispatch(KeptSquares)(source, rows, *args)
     source.check_fits(rows.inputs)
-    fields = {field.name: getattr(rows, field.name) for field in dataclasses.fields(rows)}
-    return batches.dispatch(object)(source, _RawRows(**fields), *args)
+    # What is done for all other sources: a record may be damaged.
+    return batches.dispatch(object)(source, dataclasses.replace(rows, kept=source.square), *args)
 
 
 def packed(
