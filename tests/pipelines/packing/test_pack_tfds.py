@@ -45,6 +45,18 @@ def test_a_set_of_one_split_is_packed_whole(sets, tmp_path):
     assert found.statistics.num_examples == 15
 
 
+def test_several_labels_are_not_lost_in_silence(pictures, tmp_path, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    found = tfds_sets.examples_in(pictures / "val", tiny.CLASSES)
+    several = [(picture, [label, (label + 1) % 3], name) for picture, label, name in found]
+    tfds_sets.prepare(tmp_path, "real", {"validation": several}, tiny.CLASSES, several="real_label")
+    with pytest.raises(
+        ValueError, match=r"has several labels for each picture \(real_label\); exp"
+    ):
+        p.packed("tfds:real", tmp_path / "set", size=32)
+    assert not list(tmp_path.glob("set*"))
+
+
 def test_a_set_that_is_not_prepared_is_refused_with_the_command_to_run(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     with pytest.raises(ValueError, match="has not been prepared .* Run: tfds build nothing"):
