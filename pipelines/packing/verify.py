@@ -17,7 +17,7 @@ from pipelines.parallelism import Decoding, decoding
 from pipelines.records import description, index, shards
 from pipelines.records.description import Description, PackedSplit, Shard
 from pipelines.records.index import Index
-from pipelines.sources.folder import digest_of
+from pipelines.sources.folder import add_to_digest
 from pipelines.squares import on_threads
 
 _MOST_PIXELS = 178_000_000  # a packed picture has passed the limit of its packing
@@ -65,18 +65,20 @@ def verify(
     progress(done, total)
     for name, split in found.splits.items():
         bad = {one.index: one.name for one in found.undecoded if one.split == name}
-        indices, first = [], 0
+        facts, is_known, first = _Facts(len(found.classes)), True, 0
         for shard in split.shards:
             here = {x - first: bad[x] for x in bad if first <= x < first + shard.num_examples}
             rows, wrong = check.index(shard)
             problems += wrong
             problems += check.shard(shard, rows, here)
-            indices.append(rows)
+            is_known = is_known and rows is not None
+            if is_known:
+                facts.add(rows)
             first += shard.num_examples
             done += shard.num_examples
             progress(done, total)
-        if None not in indices:
-            problems += _misfits(name, split, indices, found)
+        if is_known:
+            problems += facts.misfits(name, split, found)
     return found, problems
 
 
@@ -255,24 +257,35 @@ def _parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
     return tf.io.parse_single_example(record, features)
 
 
-def _misfits(
-    name: str, split: PackedSplit, indices: list[Index], found: Description
-) -> Iterator[Problem]:
-    """Compares what dataset.json says of a split with the indices of its shards."""
-    labels = np.concatenate([rows.rows["label"] for rows in indices] or [[]]).astype(np.int64)
-    names = [rows.name(place) for rows in indices for place in range(len(rows))]
-    sizes = [size for rows in indices for size in rows.rows["num_bytes"].tolist()]
-    counts = np.bincount(labels[labels >= 0], minlength=len(found.classes)).tolist()
-    facts = [
-        ("num_examples", split.num_examples, len(labels)),
-        ("class_counts", list(split.class_counts), counts),
-    ]
-    if not found.origin.startswith("tfds:"):  # whose digest is not of names and sizes
-        facts.append(("digest", split.digest, digest_of(names, sizes)))
-    for what, said, is_so in facts:
-        if said != is_so:
-            reason = f"{what} of split {name} is {said}, the indices have {is_so}"
-            yield Problem(description.FILE, None, reason)
+class _Facts:
+    """What the indices of a split say together, taken one after another."""
+
+    def __init__(self, num_classes: int):
+        """Begins with nothing."""
+        self._counts, self._num_examples = np.zeros(num_classes, np.int64), 0
+        self._digest = hashlib.sha256()
+
+    def add(self, rows: Index) -> None:
+        """Adds the index of the next shard."""
+        labels = rows.rows["label"].astype(np.int64)
+        labels = labels[(labels >= 0) & (labels < len(self._counts))]
+        self._counts += np.bincount(labels, minlength=len(self._counts))
+        self._num_examples += len(rows)
+        names = [rows.name(place) for place in range(len(rows))]
+        add_to_digest(self._digest, names, rows.rows["num_bytes"].tolist())
+
+    def misfits(self, name: str, split: PackedSplit, found: Description) -> Iterator[Problem]:
+        """Compares them with what dataset.json says of the split."""
+        facts = [
+            ("num_examples", split.num_examples, self._num_examples),
+            ("class_counts", list(split.class_counts), self._counts.tolist()),
+        ]
+        if not found.origin.startswith("tfds:"):  # whose digest is not of names and sizes
+            facts.append(("digest", split.digest, self._digest.hexdigest()))
+        for what, said, is_so in facts:
+            if said != is_so:
+                reason = f"{what} of split {name} is {said}, the indices have {is_so}"
+                yield Problem(description.FILE, None, reason)
 
 
 def _walk(path: pathlib.Path) -> Iterator[int]:

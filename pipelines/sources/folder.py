@@ -6,6 +6,7 @@ import functools
 import hashlib
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -218,9 +219,14 @@ def digest_of(files: Sequence[str], sizes: Sequence[int]) -> str:
     """Digests the names and sizes of a split's files."""
     digest = hashlib.sha256()
     for i in range(0, len(files), _PART_FILES):
-        part = zip(files[i : i + _PART_FILES], sizes[i : i + _PART_FILES], strict=True)
-        digest.update(os.fsencode("".join(f"{file}\0{num_bytes}\n" for file, num_bytes in part)))
+        add_to_digest(digest, files[i : i + _PART_FILES], sizes[i : i + _PART_FILES])
     return digest.hexdigest()
+
+
+def add_to_digest(digest: Any, files: Sequence[str], sizes: Sequence[int]) -> None:
+    """Adds the next files to a digest, a hash of `hashlib`."""
+    part = zip(files, sizes, strict=True)
+    digest.update(os.fsencode("".join(f"{file}\0{num_bytes}\n" for file, num_bytes in part)))
 
 
 def sizes_of(root: str, files: Names) -> np.ndarray:
