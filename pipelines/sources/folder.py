@@ -4,6 +4,7 @@ import concurrent.futures
 import dataclasses
 import functools
 import hashlib
+import itertools
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +21,8 @@ from pipelines.sources.names import Folder, Names
 from pipelines.sources.trees import Tree
 
 _PART_FILES = 1000
+_BLOCK_FILES = 64
+"""So many names are one string inside graphs."""
 _ASKING_THREADS = 16
 """That ask for sizes: on a network each answer takes a while."""
 
@@ -56,9 +59,11 @@ class FolderSource:
 
     def read(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Reads one file inside a graph: int64 scalar -> its bytes (string), label (int32)."""
-        folders, folder_of, files, ends, labels = self._tensors
+        folders, folder_of, blocks, ends, labels = self._tensors
         begin, end = tf.gather(ends, index), tf.gather(ends, index + 1)
-        file = tf.strings.substr(files, begin, end - begin)
+        block = index // _BLOCK_FILES
+        names, first = tf.gather(blocks, block), tf.gather(ends, block * _BLOCK_FILES)
+        file = tf.strings.substr(names, begin - first, end - begin)
         path = tf.strings.join([tf.gather(folders, tf.gather(folder_of, index)), file])
         return tf.io.read_file(path), tf.gather(labels, index)
 
@@ -67,8 +72,9 @@ class FolderSource:
         """Makes, once, what graphs capture instead of holding copies.
 
         Returns:
-          Folders (string [F]), that of each file (int32 [N]), all names of files, one after another
-          (string), where each begins and the last ends (int64 [N + 1]), labels (int32 [N]).
+          Folders (string [F]); that of each file (int32 [N]); names of files, one after another, in
+          blocks of _BLOCK_FILES (string [B]); where each begins among all, and the last ends (int64
+          [N + 1]); labels (int32 [N]).
         """
         parts, root = self.files.folders, os.path.join(self.root, "")
         counts = [len(part) for part in parts]
@@ -77,13 +83,15 @@ class FolderSource:
         if parts:
             np.concatenate([part.ends for part in parts], out=ends[1:])
             ends[1:] += np.repeat(firsts[:-1], counts)
-        # As an array, since TF 2.21 makes four copies of plain bytes.
-        names = np.array(b"".join(part.contents for part in parts), object)
+        # All names in one string would be a constant in each graph: it is one element (TF 2.21).
+        names, cuts = b"".join(part.contents for part in parts), ends[::_BLOCK_FILES].tolist()
+        blocks = [names[a:b] for a, b in itertools.pairwise([*cuts, len(names)])]
+        del names
         with host.kept():
             return (
                 tf.constant([os.fsencode(root + part.path) for part in parts], tf.string),
                 tf.constant(np.repeat(np.arange(len(parts), dtype=np.int32), counts)),
-                tf.constant(names),
+                tf.constant(blocks, tf.string),
                 tf.constant(ends),
                 tf.constant(self.labels, tf.int32),
             )

@@ -55,6 +55,13 @@ def test_a_graph_reads_as_a_call_does(tmp_path):
     ]
 
 
+def test_each_file_of_many_is_found_inside_a_graph(tmp_path):
+    files = [f"{name}/{'x' * (i % 7)}{i:03}.jpg" for name in ("cat", "dog") for i in range(96)]
+    source = folder(write(tmp_path, *files), "all", 0.1)
+    mapped = tf.data.Dataset.range(192).map(source.read).as_numpy_iterator()
+    assert [contents.decode() for contents, _ in mapped] == sorted(files)
+
+
 def test_names_need_not_be_unicode(tmp_path):
     odd = os.fsdecode(b"cat/\xff\xe9 1.jpg")
     source = folder(write(tmp_path, odd, "dog/2.jpg", "dog/3.jpg"), "train", 0.01)
