@@ -125,7 +125,7 @@ def _starts_with(encoded: tf.Tensor, magic: bytes) -> tf.Tensor:
 def _checked(encoded: tf.Tensor, size: tf.Tensor, max_pixels: int) -> tf.Tensor:
     """Returns the file unchanged if its size, int64 [2], may be decoded; fails otherwise."""
     num_pixels = tf.reduce_prod(tf.cast(size, tf.float64))  # two claims of 32 bits overflow int64
-    sane = (tf.reduce_min(size) > 0) & (num_pixels <= max_pixels)
+    sane = (num_pixels > 0) & (num_pixels <= max_pixels)  # no side is negative in any format
     # Of text alone: to print numbers, TF 2.21 adds branches that cost more than the check.
     with tf.control_dependencies([tf.debugging.Assert(sane, ["too large, or empty"])]):
         return tf.identity(encoded)

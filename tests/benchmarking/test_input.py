@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from alexnet_tf import benchmark
@@ -17,6 +18,7 @@ from alexnet_tf.config.run import Config, RunConfig
 from alexnet_tf.errors import UserError
 from pipelines import prepare
 from pipelines.config import InputConfig
+from pipelines.decode import to_square
 
 INPUTS = InputConfig(size=67, resize=72)
 MACHINE = {"cores": 2, "processor": "P", "accelerator": None, "system": "S"}
@@ -113,6 +115,21 @@ def test_the_dataloader_makes_windows_of_the_same_pictures(pictures):
     assert (window.dtype, tuple(window.shape), label) == (torch.uint8, (3, 67, 67), 3)
     color = np.asarray(window).mean(axis=(1, 2))
     np.testing.assert_allclose(color, [60, 100, 100], atol=3)  # JPEG
+
+
+def test_the_bicubic_dataloader_enlarges_as_this_project_does(tmp_path):
+    pytest.importorskip("torch")
+    torch_input.transforms()
+    levels = np.random.default_rng(0).integers(0, 256, (60, 60, 3), np.uint8)
+    Image.fromarray(levels).save(tmp_path / "a.png")
+    args = [str(tmp_path / "a.png")], 72, 72, 1  # the window is the square
+    ours = to_square(tf.constant(levels), 72, InputConfig().resize_rule).numpy().astype(int)
+    found = {}
+    for name in ("bilinear", "bicubic"):
+        window, _ = torch_input.Windows(*args, name)[0]
+        window = np.asarray(window).transpose(1, 2, 0).astype(int)
+        found[name] = min(np.abs(x - ours).mean() for x in (window, window[:, ::-1]))
+    assert found["bicubic"] < 1 < found["bilinear"]
 
 
 @pytest.mark.slow

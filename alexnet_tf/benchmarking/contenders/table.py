@@ -39,7 +39,7 @@ def _of_paper(spec: Spec) -> Spec:
     return dataclasses.replace(spec, config=dataclasses.replace(spec.config, network=paper()))
 
 
-DECODING = ("packed", "checked", "decoded", "read", "dali")
+DECODING = ("packed", "checked", "decoded", "read", "pytorch_bicubic", "dali")
 """Contenders of the input that need files of pictures: squares leave them nothing to do."""
 
 
@@ -175,6 +175,17 @@ INPUT = (
         can_be_missed=True,
         needs="torchvision",
         note="Pillow and torchvision's transforms (v2) on uint8, a process for each core",
+    ),
+    Contender(
+        key="pytorch_bicubic",
+        label="the same, bicubic",
+        module="torch_input",
+        function="windows",
+        environment=PASSIVE,
+        options={"interpolation": "bicubic"},
+        can_be_missed=True,
+        needs="torchvision",
+        note="as alexnet_tf enlarges by default; torchvision's own default is bilinear",
     ),
     Contender(
         key="dali",

@@ -27,11 +27,15 @@ class Windows:
       files: paths of the pictures.
       size, resize: side of the window, and of the square that it is cut from.
       length: numbers go so far, over and over the files.
+      interpolation: how a picture is resized, by its name in torchvision.
     """
 
-    def __init__(self, files: list[str], size: int, resize: int, length: int):
+    def __init__(
+        self, files: list[str], size: int, resize: int, length: int, interpolation: str = "bilinear"
+    ):
         """Only takes notes: what it does is made where it is done."""
         self.files, self.size, self.resize, self.length = files, size, resize, length
+        self.interpolation = interpolation
 
     def __len__(self) -> int:
         """Counts the numbers."""
@@ -45,7 +49,8 @@ class Windows:
         contents = pathlib.Path(self.files[index % len(self.files)]).read_bytes()
         image = functional.pil_to_tensor(Image.open(io.BytesIO(contents)).convert("RGB"))
         image = functional.center_crop(image, [min(image.shape[1:])] * 2)
-        image = functional.resize(image, [self.resize] * 2, antialias=True)
+        mode = functional.InterpolationMode(self.interpolation)
+        image = functional.resize(image, [self.resize] * 2, mode, antialias=True)
         return augment(image), index % len(self.files)
 
     @functools.cached_property
@@ -84,14 +89,19 @@ class SquareWindows(Windows):
         return np.load(self.files[0], mmap_mode="r")
 
 
-def windows(spec: Spec) -> Work:
-    """Batches as they come out of the DataLoader."""
+def windows(spec: Spec, interpolation: str = "bilinear") -> Work:
+    """Batches as they come out of the DataLoader.
+
+    Args:
+      spec: what to measure.
+      interpolation: bilinear is torchvision's default.
+    """
     import torch
 
     rows = spec.config.run.global_batch_size
     transforms()
     loader = torch.utils.data.DataLoader(
-        _data_set(spec, length=10**7),
+        _data_set(spec, 10**7, interpolation),
         batch_size=rows,
         num_workers=this_machine().cpus,
         multiprocessing_context="spawn",
@@ -112,13 +122,14 @@ def windows(spec: Spec) -> Work:
     )
 
 
-def _data_set(spec: Spec, length: int) -> Windows:
+def _data_set(spec: Spec, length: int, interpolation: str) -> Windows:
     """Makes the data set: of files, or of the squares of a packed set."""
     from alexnet_tf.benchmarking import sources
 
     inputs = spec.config.network.input
     if not spec.has_squares:
-        return Windows(sources.files(spec), inputs.size, inputs.resize, length)
+        files = sources.files(spec)
+        return Windows(files, inputs.size, inputs.resize, length, interpolation)
     import numpy as np
 
     file = tempfile.NamedTemporaryFile(suffix=".npy")
