@@ -45,7 +45,7 @@ class Launcher:
 
     Args:
       task: what a step does and counts.
-      state: network and optimizer, built inside the strategy's scope, and the order's version.
+      state: network and optimizer, built inside the strategy's scope, and versions of draws.
       config: the run's settings.
       strategy: the distribution strategy.
       source: the training Source.

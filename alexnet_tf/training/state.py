@@ -78,7 +78,7 @@ class Progress(Typed):
 
 
 class TrainState:
-    """The network, its optimizer, the progress and the order of one run."""
+    """The network, its optimizer, the progress and the versions of draws of one run."""
 
     def __init__(self, config: Config, strategy: tf.distribute.Strategy):
         """Builds the network and all slots of the optimizer inside the strategy's scope."""

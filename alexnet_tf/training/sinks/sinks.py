@@ -20,7 +20,7 @@ class Sinks:
     Args:
       run_dir: the run directory.
       config: resolved settings.
-      state: network, progress and order; what was written after this progress is cut away.
+      state: network, progress and versions; what was written after this progress is cut away.
       source: the training Source.
     """
 
