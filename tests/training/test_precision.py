@@ -103,7 +103,9 @@ def exact(pictures, tmp_path_factory):
 
 
 def trained(pictures, run_dir, precision):
-    run(tiny.config(pictures, run_dir, steps=4, precision=precision))
+    config = tiny.config(pictures, run_dir, steps=4, precision=precision)
+    slow = OptimizerConfig(learning_rate=0.005, schedule="constant")  # no gradient overflows
+    run(dataclasses.replace(config, optimizer=slow))
     lines = [line["train/loss"] for line in tiny.metrics(run_dir) if "train/loss" in line]
     assert lines and np.isfinite(lines).all()
     stored = checkpoint.load(run_dir, "last")
@@ -118,7 +120,7 @@ def test_every_precision_trains_near_float32_and_not_in_it(pictures, tmp_path, e
         assert not any(differ.values())
         return
     assert all(differ.values())
-    assert max(differ.values()) < 0.1  # bfloat16 has three digits, and the rate is high
+    assert max(differ.values()) < 0.01  # bfloat16 has three digits
     assert {array.dtype for array in weights.values()} == {np.dtype("float32")}
     assert progress["loss_scale"] == FIRST_LOSS_SCALE
     assert progress["good_steps"] == (4 if precision == "float16" else 0)
