@@ -63,7 +63,6 @@ def _by_kind(encoded: tf.Tensor, readers: dict[bytes, Reader]) -> tf.Tensor:
     return tf.case(cases, default=other)
 
 
-@tf.autograph.experimental.do_not_convert  # converting takes longer than tracing
 def decode(
     encoded: tf.Tensor,
     orientation: Orientation = Orientation.IGNORE,

@@ -120,6 +120,7 @@ def blocks(
 
 
 @batches.register
+@tf.autograph.experimental.do_not_convert
 def _kept(source: KeptSquares, rows: Rows, first, last, batch_examples, padding=None):
     """Makes the batches that decoding would make."""
     source.check_fits(rows.inputs)

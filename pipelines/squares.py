@@ -98,6 +98,7 @@ class Rows:
 
 
 @functools.singledispatch
+@tf.autograph.experimental.do_not_convert
 def batches(source: Reader, rows: Rows, first, last, batch_examples, padding=None):
     """Makes batches of rows, from squares that are decoded now or that the source has kept.
 
@@ -153,6 +154,7 @@ def batches(source: Reader, rows: Rows, first, last, batch_examples, padding=Non
     return ds.rebatch(batch_examples, drop_remainder=is_even)  # hands on what has the size already
 
 
+@tf.autograph.experimental.do_not_convert
 def decoded(
     rows: Rows,
     first: int | tf.Tensor,

@@ -67,7 +67,9 @@ class Classifier(tf.Module):
         self.weights = [weight.value for weight in model.weights]
         names = [name.encode(errors="surrogateescape") for name in classes]  # as folders have them
 
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+        files = tf.TensorSpec([None], tf.string, name="image_bytes")
+
+        @tf.function(input_signature=[files], autograph=False)
         def serving_default(image_bytes):
             images, is_decoded = windows(image_bytes, inputs, decoding)
             answers = answer(logits_of(model, images, inputs), names)
@@ -78,12 +80,12 @@ class Classifier(tf.Module):
 
         window = tf.TensorSpec([None, inputs.size, inputs.size, 3], tf.uint8, name="images")
 
-        @tf.function(input_signature=[window])
+        @tf.function(input_signature=[window], autograph=False)
         def images(images):
             logits = logits_of(model, images, inputs)
             return answer(logits, names) | {"logits": logits}
 
-        @tf.function(input_signature=[])
+        @tf.function(input_signature=[], autograph=False)
         def class_names():
             return {"classes": tf.constant(names)}
 

@@ -100,6 +100,7 @@ def _graph(task: Task, state: TrainState, strategy, iterator, has_clock: bool):
         Scale(tf.TensorSpec([], tf.float32), tf.TensorSpec([], tf.int64)),
     )
 
+    @tf.autograph.experimental.do_not_convert
     def one_step(batch, step, scale, arrived):
         if has_clock:
             with tf.control_dependencies([arrived]):  # beside the step it may be read after it
@@ -107,7 +108,8 @@ def _graph(task: Task, state: TrainState, strategy, iterator, has_clock: bool):
         return task.train_step(state, batch, step, scale)
 
     @tf.function(
-        input_signature=[tf.TensorSpec([], tf.int64), tf.TensorSpec([None], tf.float32), signature]
+        input_signature=[tf.TensorSpec([], tf.int64), tf.TensorSpec([None], tf.float32), signature],
+        autograph=True,  # of this function alone: it is the only one with a loop of Python's
     )
     def launch(first_step, rates, carried):
         waited = tf.zeros([], tf.float64)

@@ -62,7 +62,7 @@ class Evaluator:
 
         sets = label_sets(source)
 
-        @tf.function
+        @tf.function(autograph=False)
         def sums(batch):
             parts, cells = strategy.run(
                 lambda batch: steps.eval_step(model, config, batch, views, sets), (batch,)

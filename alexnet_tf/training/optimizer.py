@@ -132,7 +132,7 @@ def _beside(variable: tf.Variable, slot: tf.Variable) -> tf.Variable:
     return next(part for part in parts if part.device == variable.device)
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def _move(variable, velocity, gradient, rate, decay, momentum, is_held):
     """Applies the two lines of the rule in place and in one pass over memory, compiled by XLA.
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 from pipelines.decode import UNDECODABLE, decode, picture_size, to_square
 from pipelines.machine import this_machine
 from pipelines.packing.settings import Format, Packing
-from pipelines.parallelism import decoding
+from pipelines.parallelism import Decoding, decoding
 from pipelines.records import shards
 from pipelines.source import Reader
 from pipelines.squares import on_threads
@@ -23,6 +23,9 @@ from pipelines.squares import on_threads
 BATCH_BYTES = 1 << 24
 MOST_EXAMPLES = 64
 """A batch that leaves the graph has so many examples at most, and its squares so many bytes."""
+
+_BATCHES_AHEAD = 4
+"""While Python writes one: with a single one the decoders wait for it, a fiftieth of the time."""
 
 
 class Rows(NamedTuple):
@@ -55,13 +58,9 @@ def rows(
     how = decoding(packing.max_pixels, machine)
     make = functools.partial(_row, source, packing, is_counted)
     again = tf.function(functools.partial(make, max_pixels=how.max_pixels), autograph=False)
-    side_by_side = min(how.parallel_pixels, how.max_pixels)
-    ds = tf.data.Dataset.range(first, last)
-    ds = ds.map(lambda index: make(index, side_by_side), how.threads, deterministic=True)
     batch = max(1, min(MOST_EXAMPLES, BATCH_BYTES // (packing.inputs.resize**2 * 3)))
-    ds = on_threads(ds.ignore_errors().batch(batch), how).prefetch(1)
     expected, nothing = first, _nothing(packing, is_counted)
-    for columns in ds.as_numpy_iterator():
+    for columns in _batches(make, how, first, last, batch).as_numpy_iterator():
         for part in _consecutive(Rows(*columns)):
             for index in range(expected, int(part.index[0])):
                 yield _alone(again, index, nothing)
@@ -69,6 +68,16 @@ def rows(
             expected = int(part.index[-1]) + 1
     for index in range(expected, last):
         yield _alone(again, index, nothing)
+
+
+@tf.autograph.experimental.do_not_convert
+def _batches(make, how: Decoding, first: int, last: int, batch: int) -> tf.data.Dataset:
+    """Makes the pictures from `first` to before `last`, in order; those that fail are missing."""
+    side_by_side = min(how.parallel_pixels, how.max_pixels)
+    ds = tf.data.Dataset.range(first, last)
+    ds = ds.map(lambda index: make(index, side_by_side), how.threads, deterministic=True)
+    ds = on_threads(ds.ignore_errors().batch(batch), how)
+    return ds.prefetch(_BATCHES_AHEAD)
 
 
 def _row(

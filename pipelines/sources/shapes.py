@@ -157,6 +157,7 @@ def shapes(seed: int, split: str) -> ShapesSource:
     return ShapesSource(seed, split)
 
 
+@tf.autograph.experimental.do_not_convert
 def draw_all(seed: int, split: str, num_examples: int) -> tf.Tensor:
     """Draws the first pictures of a split and encodes them: string [num_examples]."""
     ds = tf.data.Dataset.range(num_examples)

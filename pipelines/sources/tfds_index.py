@@ -110,6 +110,7 @@ def _write(shard: Shard, index: indexes.Index, where: str) -> str:
     return str(place)
 
 
+@tf.autograph.experimental.do_not_convert
 def _index(shard: Shard, keys: Keys, classes: tuple[str, ...], where: str) -> indexes.Index:
     """Reads a file from its beginning to its end.
 

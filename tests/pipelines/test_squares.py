@@ -92,3 +92,16 @@ def test_batches_lose_nothing_between_signs(is_fused, monkeypatch):
     index, _, _, good = (np.concatenate(x) for x in zip(*ds.as_numpy_iterator(), strict=True))
     assert index.tolist() == list(range(24))
     assert good.tolist() == [i not in bad for i in range(24)]
+
+
+@pytest.mark.parametrize("make", [decoded, in_whole_batches])
+def test_no_graph_is_converted_by_autograph(make):
+    found = set()
+
+    def finish(*row):
+        found.add(tf.__internal__.autograph.control_status_ctx().status.name)
+        return row
+
+    rows = Rows(source=Given(3, (1,)), inputs=INPUTS, decoding=HOW, finish=finish)
+    make(rows, 0, 3, 2)
+    assert found == {"DISABLED"}  # it takes longer than all the tracing, and changes nothing

@@ -47,5 +47,5 @@ def _patches(x, side: int, stride: int, height: int, width: int):
     )
 
 
-_compiled_patches = tf.function(_patches, jit_compile=True)
+_compiled_patches = tf.function(_patches, jit_compile=True, autograph=False)
 """In training: TensorFlow's gradient of a slice takes longer than all the rest (TF 2.21, CPU)."""

@@ -61,7 +61,7 @@ def local_response_norm(
     return tf.reshape(y, shape)
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def _forward(x, radius: int, bias: float, alpha: float, beta: float):
     """Divides float [N, H, W, C]: x / base ** beta."""
     rows = tf.cast(tf.reshape(x, [-1, x.shape[-1]]), tf.float32)
@@ -69,7 +69,7 @@ def _forward(x, radius: int, bias: float, alpha: float, beta: float):
     return tf.cast(tf.reshape(y, tf.shape(x)), x.dtype)
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def _backward(x, dy, radius: int, bias: float, alpha: float, beta: float):
     """Returns dx = dy / base ** beta - 2 alpha beta x sum(dy y / base), as x is."""
     rows, dy = (tf.cast(tf.reshape(t, [-1, x.shape[-1]]), tf.float32) for t in (x, dy))

@@ -76,5 +76,5 @@ def _backward(x, dy, size, bias, alpha, beta):
     return gradient(x, dy, functools.partial(_square_sum, size=size), bias, alpha, beta)
 
 
-_compiled_forward = tf.function(_forward, jit_compile=True)
-_compiled_backward = tf.function(_backward, jit_compile=True)
+_compiled_forward = tf.function(_forward, jit_compile=True, autograph=False)
+_compiled_backward = tf.function(_backward, jit_compile=True, autograph=False)
