@@ -6,7 +6,7 @@ RUN := runs/quickstart
 EXPORT := exports/quickstart
 # Processes that share the tests, a file each at a time.
 TEST_PROCESSES ?= 2
-PYTEST = $(PYTHON) -m pytest -q -n $(TEST_PROCESSES) --dist loadfile
+PYTEST = $(PYTHON) -m pytest -q -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 # The first Python of a version that fits and that can make virtual environments.
 FITS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))

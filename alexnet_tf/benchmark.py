@@ -76,7 +76,7 @@ class Arguments:
     round_seconds: float = 1.0
     """Least duration of one measurement, about."""
     beside: tuple[str, ...] = ()
-    """Contenders to measure besides alexnet_tf and the matrix product, such as paper or pytorch
+    """Contenders to measure besides alexnet_tf and the matrix product, such as plain_keras or pytorch
     (all its forms, or one by its name in --json); all by default."""
     json: bool = False
     """Print one JSON object after the table."""
