@@ -76,8 +76,8 @@ class Arguments:
     round_seconds: float = 1.0
     """Least duration of one measurement, about."""
     beside: tuple[str, ...] = ()
-    """Contenders to measure besides alexnet_tf and the matrix product, such as plain_keras or pytorch
-    (all its forms, or one by its name in --json); all by default."""
+    """Contenders to measure besides alexnet_tf and the matrix product: plain_keras, pytorch (all
+    its forms, or one by its name in --json); all by default."""
     json: bool = False
     """Print one JSON object after the table."""
     precision: Precision = Precision.FLOAT32
