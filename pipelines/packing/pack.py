@@ -103,23 +103,25 @@ def _pack_run(
 ) -> Iterator[int]:
     """Writes the shards of consecutive examples; yields how many examples came to be packed."""
     part = inventory.parts[split]
-    names, is_counted = _shard_names(packing, split, part), split in COUNTED
+    shards, is_counted = _shard_names(packing, split, part), split in COUNTED
     for batch in examples.rows(part.reader, packing, is_counted, first, last):
         for rows in _pieces(batch, packing.shard_examples):
-            number, place = divmod(int(rows.index[0]), packing.shard_examples)
+            first_index, end = int(rows.index[0]), int(rows.index[-1]) + 1
+            number, place = divmod(first_index, packing.shard_examples)
             if place == 0:
                 sums = Sums(packing.inputs.resize) if is_counted else None
-                writer = unfinished.begin_shard(names[number], sums)
-            for place, index in enumerate(rows.index.tolist()):
+                writer = unfinished.begin_shard(shards[number], sums)
+            for place, name in enumerate(part.names[first_index:end]):
+                index = first_index + place
                 if not rows.is_good[place]:
                     writer.undecoded.append(_undecoded(packing, part, split, index))
-                record = _record(packing, inventory, part, rows, place)
-                facts = (part.num_bytes[index], part.labels[index], part.names[index])
+                record = _record(packing, inventory, part, rows, place, name)
+                facts = (part.num_bytes[index], part.labels[index], name)
                 is_raw = packing.format == Format.RAW
                 writer.add(record, *facts, int(rows.fingerprint[place]) if is_raw else None)
             if is_counted:
                 writer.sums.add_squares(rows.square, int(rows.is_good.sum()))
-            if index + 1 in (last, (number + 1) * packing.shard_examples):
+            if end in (last, (number + 1) * packing.shard_examples):
                 unfinished.finish_shard(writer)
             yield len(rows.index)
 
@@ -132,7 +134,9 @@ def _pieces(rows: Rows, shard_examples: int) -> Iterator[Rows]:
         yield examples.cut(rows, begin, end)
 
 
-def _record(packing: Packing, inventory: Inventory, part: Part, rows: Rows, place: int) -> bytes:
+def _record(
+    packing: Packing, inventory: Inventory, part: Part, rows: Rows, place: int, name: str
+) -> bytes:
     """Makes the record of an example."""
     index, is_good = int(rows.index[place]), bool(rows.is_good[place])
     kind, picture = "JPEG" if packing.makes_jpegs else "raw", rows.jpeg[place]
@@ -141,8 +145,8 @@ def _record(packing: Packing, inventory: Inventory, part: Part, rows: Rows, plac
     elif packing.format == Format.RAW and is_good:
         picture = rows.square[place].tobytes()
     label = part.labels[index]
-    text, name = os.fsencode(inventory.classes[label]), os.fsencode(part.names[index])
-    return examples.record(picture, kind, rows.size[place].tolist(), label, text, name)
+    text, size = os.fsencode(inventory.classes[label]), rows.size[place].tolist()
+    return examples.record(picture, kind, size, label, text, os.fsencode(name))
 
 
 def _kept(part: Part, index: int, is_good: bool) -> tuple[bytes, str]:

@@ -17,6 +17,8 @@ from pipelines.service import CHUNK_EXAMPLES, check, repeated_examples
 
 INPUTS = InputConfig(size=24, resize=32)
 NUM = 150
+_running = []
+"""Servers stay until the process ends: to stop them takes twenty seconds."""
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +27,9 @@ def service():
     kind = tf.data.experimental.service
     dispatcher = kind.DispatchServer(kind.DispatcherConfig(port=0))
     address = dispatcher.target.partition("://")[2]
-    workers = [kind.WorkerServer(kind.WorkerConfig(dispatcher_address=address)) for _ in range(2)]
-    yield dispatcher.target
-    del workers
+    servers = [kind.WorkerServer(kind.WorkerConfig(dispatcher_address=address)) for _ in range(2)]
+    _running.extend([dispatcher, *servers])
+    return dispatcher.target
 
 
 def source():

@@ -12,15 +12,9 @@ PROGRAM = pathlib.Path(__file__).parents[1] / "waiting.py"
 ROOT = PROGRAM.parents[1]
 
 
-@pytest.mark.parametrize(
-    "threads, devices",
-    [
-        ("1", ["cpu:0"]),
-        pytest.param("2", ["cpu:0"], marks=pytest.mark.slow),
-        pytest.param("1", ["cpu:0", "cpu:1"], marks=pytest.mark.slow),
-        pytest.param("2", ["cpu:0", "cpu:1"], marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("threads", ["1", "2"])
+@pytest.mark.parametrize("devices", [["cpu:0"], ["cpu:0", "cpu:1"]])
 def test_only_steps_without_a_batch_wait(threads, devices):
     environment = {"TF_NUM_INTEROP_THREADS": threads, "PYTHONPATH": str(ROOT)}
     environment = os.environ | environment | {"TF_CPP_MIN_LOG_LEVEL": "2"}

@@ -88,10 +88,8 @@ def test_a_run_killed_at_ten_random_moments_ends_with_the_same_bits(
     print("steps of the last checkpoint at each kill:", steps)
 
 
-@pytest.mark.parametrize(
-    "number, code",
-    [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_saves_and_the_run_goes_on(pictures, tmp_path, undisturbed, number, code):
     process = start(pictures, tmp_path)
     wait_for_training(tmp_path, process)

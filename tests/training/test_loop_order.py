@@ -57,7 +57,10 @@ def assert_ends_like(run_dir, undisturbed):
 
 @pytest.mark.parametrize(
     "number, code, which, step",
-    [(signal.SIGTERM, 143, 1, 4), (signal.SIGINT, 130, 3, 12)],  # the first, the end of the run
+    [
+        (signal.SIGTERM, 143, 1, 4),  # the first
+        pytest.param(signal.SIGINT, 130, 3, 12, marks=pytest.mark.slow),  # the end of the run
+    ],
 )
 def test_a_signal_is_heard_during_an_evaluation_and_costs_nothing(
     pictures, tmp_path, undisturbed, number, code, which, step

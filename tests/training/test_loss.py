@@ -102,6 +102,7 @@ def undisturbed(unbalanced, tmp_path_factory):
     return run_dir
 
 
+@pytest.mark.slow
 def test_two_replicas_end_like_one(unbalanced, undisturbed, tmp_path):
     place = {"strategy": "mirrored", "devices": ("cpu:0", "cpu:1")}
     run(weighted(unbalanced, tmp_path, **place))

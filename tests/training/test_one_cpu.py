@@ -30,6 +30,7 @@ def run_pinned(program: str, *arguments: str) -> str:
     return done.stdout.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_everything_runs_on_one_processor(pictures, tmp_path):
     program = """
 from alexnet_tf import evaluate, predict, train

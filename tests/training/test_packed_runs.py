@@ -103,7 +103,7 @@ def damaged(pictures, tmp_path):
     return make
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", [pytest.param("original", marks=pytest.mark.slow), "raw"])
 def test_a_damaged_record_is_named_or_skipped(pictures, damaged, tmp_path, capsys, form):
     path = damaged(form)
     config = reading(tiny.config(pictures, tmp_path / "run", steps=4), f"records:{path.parent}")

@@ -19,6 +19,7 @@ from alexnet_tf.training.state import Progress
 from pipelines.sources import open_source
 
 
+@pytest.mark.slow
 def test_a_start_that_failed_is_not_compared(tmp_path):
     pictures = tiny.write_pictures(tmp_path / "pictures")
     (pictures / "train" / "red" / "3.jpg").write_bytes(b"no picture")
@@ -167,6 +168,7 @@ def test_float32_means_float32(pictures, tmp_path):
     assert tf.config.experimental.tensor_float_32_execution_enabled()
 
 
+@pytest.mark.slow
 def test_devices_make_logical_ones_and_no_gpu_is_said(pictures, tmp_path):
     flags = [*tiny.FLAGS, f"--data.source=folder:{pictures}", f"--run_dir={tmp_path}", "--steps=2"]
     flags += ["--strategy=mirrored", "--devices=cpu:0,cpu:1", "--tensorboard=false"]

@@ -126,6 +126,7 @@ def test_four_steps_equal_two_and_two_after_a_restart(pictures, tmp_path, traine
     tiny.assert_equal(one, two)
 
 
+@pytest.mark.slow
 def test_two_replicas_train_like_one_device(pictures, tmp_path, trained):
     place = {"strategy": "mirrored", "devices": ("cpu:0", "cpu:1")}
     run(config(pictures, tmp_path, steps=4, **place))

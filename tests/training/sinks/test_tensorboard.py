@@ -145,6 +145,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
         Events(tmp_path, 0, 0)
 
 
+@pytest.mark.slow
 def test_the_first_pictures_are_those_that_the_run_began_with(tmp_path):
     config = tiny.config(tiny.write_pictures(tmp_path / "pictures", 6, 1), tmp_path)
     config = tiny.with_network(config, num_classes=3)
