@@ -16,6 +16,10 @@ ALL_BUT_LAST = "all_but_last"
 """In `RunConfig.freeze`: every layer but the output layer."""
 
 
+PAPER_BATCH = 128
+"""Examples in a batch of the paper (section 5)."""
+
+
 class Schedule(enum.StrEnum):
     """How the learning rate changes during a run."""
 
@@ -24,6 +28,14 @@ class Schedule(enum.StrEnum):
     AUTO2012 = "auto2012"
     COSINE = "cosine"
     CONSTANT = "constant"
+
+
+class BatchScaling(enum.StrEnum):
+    """How the learning rate follows the size of the global batch."""
+
+    NONE = "none"
+    LINEAR = "linear"
+    SQRT = "sqrt"
 
 
 class StrategyName(enum.StrEnum):
@@ -70,6 +82,12 @@ class OptimizerConfig(Typed, section="optimizer"):
     label_smoothing: float = 0.0
     """Part of each training target that is shared by all classes, 0 to below 1; the validation
     loss is not smoothed."""
+    batch_scaling: BatchScaling = BatchScaling.NONE
+    """linear multiplies the learning rate by global_batch_size / 128, the paper's batch; sqrt by
+    the square root of that; none leaves it."""
+    clip_norm: float = 0.0
+    """Scale the gradient of a whole batch down to this length, the L2 norm over all weights; 0
+    never."""
     warmup_epochs: float = 0.0
     """The learning rate rises linearly from 0 during so many epochs, whatever the schedule."""
     rates: tuple[str, ...] = ()
@@ -83,7 +101,7 @@ class OptimizerConfig(Typed, section="optimizer"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"optimizer.{name}={value}: expected a positive number.")
-        for name in ("weight_decay", "bias_decay", "warmup_epochs"):
+        for name in ("weight_decay", "bias_decay", "warmup_epochs", "clip_norm"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"optimizer.{name}={value}: expected 0 or a positive number.")
@@ -162,6 +180,11 @@ class RunConfig(Typed):
     """Train for so many passes over the training set; the paper made about 90."""
     global_batch_size: int = 128
     """Examples per step, over all devices together."""
+    accumulate_steps: int = dataclasses.field(default=1, metadata=FREE)
+    """Compute each step in so many parts, one after another, and add their gradients: a batch that
+    does not fit into memory trains as if it did."""
+    batch_norm_of_parts: bool = False
+    """With --accumulate_steps, let a batch normalization use the statistics of each part."""
     seed: int = 0
     """Decides initial weights, order, augmentation and dropout; 0 to 4294967295."""
     deterministic: bool = False
@@ -188,7 +211,12 @@ class RunConfig(Typed):
         super().__post_init__()
         if self.towers not in (1, 2):
             raise ValueError(f"towers={self.towers}: expected 1 or 2.")
-        for name in ("global_batch_size", "log_every_steps", "evaluate_every_epochs"):
+        for name in (
+            "global_batch_size",
+            "accumulate_steps",
+            "log_every_steps",
+            "evaluate_every_epochs",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: expected at least 1.")
         if self.stop_after_stalled_epochs < 0:
@@ -265,6 +293,17 @@ class Config(Typed):
     def run_dir(self) -> str:
         """The run's directory."""
         return self.run.run_dir or f"runs/{self.recipe}"
+
+    @property
+    def rate_factor(self) -> float:
+        """What `optimizer.batch_scaling` multiplies the learning rate by."""
+        ratio = self.run.global_batch_size / PAPER_BATCH
+        factors = {
+            BatchScaling.NONE: 1.0,
+            BatchScaling.LINEAR: ratio,
+            BatchScaling.SQRT: ratio**0.5,
+        }
+        return factors[self.optimizer.batch_scaling]
 
     def num_steps(self, num_examples: int) -> int:
         """Counts the steps of the whole run over a training set of `num_examples`."""

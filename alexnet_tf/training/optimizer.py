@@ -26,6 +26,8 @@ class PaperSGD(keras.optimizers.Optimizer):
       bias_rate: learning rate of the biases as a multiple of the kernels'; 2 in the 2012 program.
       bias_decay: weight decay of the biases. Gains and offsets of normalization count as biases.
       rates: multipliers of the learning rates of kernel and bias, by the name of their layer.
+      clip_norm: the longest that a gradient may be, its L2 norm over all variables; a longer one is
+        scaled down. 0 for any.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class PaperSGD(keras.optimizers.Optimizer):
         bias_rate: float = 1.0,
         bias_decay: float = 0.0,
         rates: Mapping[str, float] | None = None,
+        clip_norm: float = 0.0,
         name: str = "paper_sgd",
         **kwargs,
     ):
@@ -49,6 +52,7 @@ class PaperSGD(keras.optimizers.Optimizer):
         self.momentum, self.decay = momentum, decay
         self.bias_rate, self.bias_decay = bias_rate, bias_decay
         self.rates = dict(rates or {})
+        self.clip_norm = clip_norm
 
     def build(self, variables):
         """Makes a velocity for each variable, and the switch of `hold`."""
@@ -74,6 +78,19 @@ class PaperSGD(keras.optimizers.Optimizer):
         """
         self.is_held.assign(is_held)
 
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        """Sums over replicas, as Keras does, and clips what is the gradient of the whole batch.
+
+        Keras' own `global_clipnorm` clips before that: what each replica has (Keras 3.15).
+        """
+        summed = super()._all_reduce_sum_gradients(grads_and_vars)
+        if not self.clip_norm:
+            return summed
+        gradients = [tf.cast(gradient, tf.float32) for gradient, _ in summed]
+        factor = self.clip_norm / tf.maximum(tf.linalg.global_norm(gradients), self.clip_norm)
+        variables = [variable for _, variable in summed]
+        return [(g * factor, v) for g, v in zip(gradients, variables, strict=True)]
+
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable by a gradient that is summed over replicas."""
         index = self._get_variable_index(variable)
@@ -93,7 +110,7 @@ class PaperSGD(keras.optimizers.Optimizer):
 
     def get_config(self) -> dict:
         """Returns the arguments of `__init__`."""
-        mine = ("momentum", "decay", "bias_rate", "bias_decay", "rates")
+        mine = ("momentum", "decay", "bias_rate", "bias_decay", "rates", "clip_norm")
         return super().get_config() | {name: getattr(self, name) for name in mine}
 
 
@@ -106,6 +123,7 @@ def optimizer(config: OptimizerConfig) -> PaperSGD:
         bias_rate=config.bias_rate,
         bias_decay=config.bias_decay,
         rates=config.rate_by_layer,
+        clip_norm=config.clip_norm,
     )
 
 

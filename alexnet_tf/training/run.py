@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from alexnet_tf.config.run import Config
+from alexnet_tf.config.run import PAPER_BATCH, Config
 from alexnet_tf.errors import RunFailed, UserError, user_errors
 from alexnet_tf.networks.named_weights import assign, named_weights
 from alexnet_tf.networks.tables.resolved import table
@@ -164,6 +164,13 @@ def _announce(trainer: Trainer, strategy, run_dir: pathlib.Path, first: start.St
     if frozen:
         count = sum(map(keras.ops.size, trainer.state.model.trainable_variables))
         lines.append(f"frozen: {', '.join(frozen)}; {int(count):,} parameters train")
+    if config.rate_factor != 1:
+        lines.append(
+            f"optimizer.batch_scaling={config.optimizer.batch_scaling}: a learning rate of "
+            f"{config.optimizer.learning_rate * config.rate_factor:.6g} for batches of "
+            f"{config.run.global_batch_size}, {config.optimizer.learning_rate:g} for the paper's "
+            f"of {PAPER_BATCH}"
+        )
     if trainer.remark:
         lines.append(trainer.remark)
     position = progress.step * config.run.global_batch_size

@@ -50,10 +50,41 @@ def train_step(
     Returns:
       the sums over this replica's rows, with the loss that is minimized; and the next loss scale.
     """
-    data, run = config.data, config.run
-    variables = state.model.trainable_variables
+    run, variables = config.run, state.model.trainable_variables
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
     first_row = tf.cast(replica, tf.int64) * batch.image.shape[0]
+
+    def gradients_of(rows: Batch, first_row: tf.Tensor) -> tuple[list[tf.Tensor], Counts]:
+        position = DropPosition(run.seed, step, first_row, run.global_batch_size)
+        return _gradients(state, config, rows, position, scale, class_weights)
+
+    if run.accumulate_steps == 1:
+        gradients, sums = gradients_of(batch, first_row)
+    else:
+        zeros = [tf.zeros(variable.shape) for variable in variables]
+        gradients, sums = _accumulated(gradients_of, batch, first_row, run.accumulate_steps, zeros)
+    if run.precision == Precision.FLOAT16:
+        gradients, scale = _unscale(state, gradients, scale)
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        # Updates are bound by memory: beside the convolutions they slow those down, by 2 % of a
+        # step (TF 2.21, CPU). Several replicas begin early, since their sums take time.
+        with tf.control_dependencies(gradients):
+            gradients = [tf.identity(before_cast(gradient)) for gradient in gradients]
+    state.optimizer.apply_gradients(zip(gradients, variables, strict=True))  # sums over replicas
+    return sums, scale
+
+
+def _gradients(
+    state: TrainState,
+    config: Config,
+    batch: Batch,
+    position: DropPosition,
+    scale: Scale,
+    class_weights: tuple[float, ...],
+) -> tuple[list[tf.Tensor], Counts]:
+    """Computes a batch's part of the gradient, and the sums over it."""
+    data, run = config.data, config.run
+    variables = state.model.trainable_variables
     images = preprocess(
         batch.image,
         config.network.input,
@@ -63,24 +94,42 @@ def train_step(
     # What lies below the lowest layer that trains leaves no trace on the tape, and so no work.
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch([variable.value for variable in variables])
-        with drop_position(DropPosition(run.seed, step, first_row, run.global_batch_size)):
-            logits = state.model(images, training=True)  # [N, K], N of this replica
+        with drop_position(position):
+            logits = state.model(images, training=True)  # [N, K], N of this batch
         smoothing = config.optimizer.label_smoothing
         losses = training_losses(batch.label, logits, smoothing, class_weights)
         learned = tf.where(batch.mask, losses, 0.0)  # a bad example keeps its place, unlearned
-        loss = tf.reduce_sum(learned) / run.global_batch_size  # replicas sum to the global mean
+        loss = tf.reduce_sum(learned) / run.global_batch_size  # parts and replicas sum to the mean
         if run.precision == Precision.FLOAT16:
             loss *= scale.value
-    gradients = tape.gradient(loss, variables)
-    if run.precision == Precision.FLOAT16:
-        gradients, scale = _unscale(state, gradients, scale)
-    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
-        # Updates are bound by memory: beside the convolutions they slow those down, by 2 % of a
-        # step (TF 2.21, CPU). Several replicas begin early, since their sums take time.
-        with tf.control_dependencies(gradients):
-            gradients = [tf.identity(before_cast(gradient)) for gradient in gradients]
-    state.optimizer.apply_gradients(zip(gradients, variables, strict=True))  # sums over replicas
-    return count(logits, losses, batch), scale
+    return tape.gradient(loss, variables), count(logits, losses, batch)
+
+
+def _accumulated(gradients_of, batch: Batch, first_row: tf.Tensor, num_parts: int, zeros: list):
+    """Computes a replica's gradient part by part, with the activations of one at a time.
+
+    Args:
+      gradients_of: from rows and the first one's place in the global batch (int64 []) to their
+        gradients and Counts.
+      batch: the replica's rows, a multiple of `num_parts`.
+      first_row: int64 [], place of its first row.
+      num_parts: how many parts.
+      zeros: float32, of the shapes of the gradients.
+    """
+    num_rows = batch.image.shape[0] // num_parts
+    parts = Batch(*[tf.reshape(x, [num_parts, num_rows, *x.shape[1:]]) for x in batch])
+
+    def add(part, gradients, sums):
+        rows = Batch(*[x[part] for x in parts])
+        new, counted = gradients_of(rows, first_row + tf.cast(part * num_rows, tf.int64))
+        gradients = [a + tf.cast(b, a.dtype) for a, b in zip(gradients, new, strict=True)]
+        return part + 1, gradients, Counts(*[a + b for a, b in zip(sums, counted, strict=True)])
+
+    start = (0, zeros, Counts(*[tf.zeros([], tf.float64)] * len(Counts._fields)))
+    _, gradients, sums = tf.while_loop(
+        lambda part, *_: part < num_parts, add, start, parallel_iterations=1
+    )
+    return gradients, sums
 
 
 def eval_step(

@@ -12,6 +12,7 @@ from alexnet_tf.config.run import OptimizerConfig, RunConfig
         ({"drop_factor": -1}, "optimizer.drop_factor=-1.0: expected a positive number"),
         ({"weight_decay": -1}, "optimizer.weight_decay=-1.0: expected 0 or a positive number"),
         ({"warmup_epochs": -1}, "optimizer.warmup_epochs=-1.0: expected 0 or a positive number"),
+        ({"clip_norm": -1}, "optimizer.clip_norm=-1.0: expected 0 or a positive number"),
         ({"momentum": 1}, "optimizer.momentum=1.0: expected 0 to below 1"),
         ({"label_smoothing": 1}, "optimizer.label_smoothing=1.0: expected 0 to below 1"),
         ({"max_drops": 0}, "optimizer.max_drops=0: expected at least 1"),
@@ -31,6 +32,7 @@ def test_an_optimizer_that_cannot_train_is_refused(values, message):
     "values, message",
     [
         ({"global_batch_size": 0}, "^global_batch_size=0: expected at least 1"),
+        ({"accumulate_steps": 0}, "^accumulate_steps=0: expected at least 1"),
         ({"log_every_steps": 0}, "^log_every_steps=0: expected at least 1"),
         ({"evaluate_every_epochs": 0}, "^evaluate_every_epochs=0: expected at least 1"),
         ({"stop_after_stalled_epochs": -1}, "^stop_after_stalled_epochs=-1: expected 0 or more"),
