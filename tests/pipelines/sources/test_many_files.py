@@ -4,6 +4,7 @@ import hashlib
 import os
 import time
 
+import many_files
 import pytest
 
 from pipelines.config import DataConfig
@@ -82,6 +83,12 @@ def test_without_being_asked_to_nothing_is_remembered(tmp_path):
         (tmp_path / "dog/3.jpg").touch()
         assert open_source(config, "all", 0).num_examples == 3
     assert open_source(config, "all", 0).num_examples == 4
+
+
+@pytest.mark.parametrize("layout", ["plain", "split"])
+def test_the_command_opens_both_layouts(capsys, layout):
+    many_files.main("10000", layout)
+    assert capsys.readouterr().out.startswith("10,000 files: ")
 
 
 def test_few_files_are_counted_in_silence(capsys):
