@@ -129,10 +129,10 @@ def _records(asked: _Asked) -> Source:
         asked.place,
         asked.split,
         asked.held_out,
-        asked.classes,
-        asked.inputs,
-        asked.stage,
-        asked.is_served,
+        classes=asked.classes,
+        inputs=asked.inputs,
+        stage=asked.stage,
+        is_served=asked.is_served,
     )
 
 

@@ -90,6 +90,7 @@ def packed(
     root: str,
     split: str,
     held_out: float,
+    *,
     classes: tuple[str, ...] = (),
     inputs: InputConfig | None = None,
     stage: str = "",
