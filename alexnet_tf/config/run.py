@@ -105,6 +105,11 @@ class OptimizerConfig(Typed, section="optimizer"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"optimizer.{name}={value}: expected 0 or a positive number.")
+        if self.clip_norm and not 1e-30 < self.clip_norm < 1e30:
+            raise ValueError(
+                f"optimizer.clip_norm={self.clip_norm}: expected 1e-30 to 1e30, or 0 to clip "
+                "nothing."
+            )
         if not 0 <= self.momentum < 1:
             raise ValueError(f"optimizer.momentum={self.momentum}: expected 0 to below 1.")
         if not 0 <= self.label_smoothing < 1:
@@ -183,8 +188,9 @@ class RunConfig(Typed):
     accumulate_steps: int = dataclasses.field(default=1, metadata=FREE)
     """Compute each step in so many parts, one after another, and add their gradients: a batch that
     does not fit into memory trains as if it did."""
-    batch_norm_of_parts: bool = False
-    """With --accumulate_steps, let a batch normalization use the statistics of each part."""
+    batch_norm_of_parts: bool = dataclasses.field(default=False, metadata=FREE)
+    """With --accumulate_steps, let a batch normalization see each part by itself, and move its
+    statistics once for each."""
     seed: int = 0
     """Decides initial weights, order, augmentation and dropout; 0 to 4294967295."""
     deterministic: bool = False

@@ -87,7 +87,9 @@ class PaperSGD(keras.optimizers.Optimizer):
         if not self.clip_norm:
             return summed
         gradients = [tf.cast(gradient, tf.float32) for gradient, _ in summed]
-        factor = self.clip_norm / tf.maximum(tf.linalg.global_norm(gradients), self.clip_norm)
+        norm = tf.linalg.global_norm(gradients)
+        factor = self.clip_norm / tf.maximum(norm, self.clip_norm)
+        factor = tf.where(tf.math.is_finite(norm), factor, float("nan"))  # not 0, in silence
         variables = [variable for _, variable in summed]
         return [(g * factor, v) for g, v in zip(gradients, variables, strict=True)]
 

@@ -13,7 +13,7 @@ from alexnet_tf.errors import RunFailed, UserError, user_errors
 from alexnet_tf.networks.named_weights import assign, named_weights
 from alexnet_tf.networks.tables.resolved import table
 from alexnet_tf.networks.tables.two_towers import towers_table
-from alexnet_tf.training import run_directory, schedules, selection, start
+from alexnet_tf.training import parts, run_directory, schedules, selection, start
 from alexnet_tf.training.signals import Signals
 from alexnet_tf.training.sinks.sinks import Sinks
 from alexnet_tf.training.strategy import describe, make_strategy
@@ -45,6 +45,7 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
     selection.check(config)
     start.check_place(config)
     strategy = make_strategy(config.run)
+    parts.check(config, strategy.num_replicas_in_sync)
     sources = _open_sources(config)
     if config.data.service:
         with user_errors():
@@ -52,6 +53,8 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
     classes = sources[0].classes
     with run_directory.opened(pathlib.Path(config.run_dir)) as directory:
         config = _with_classes(config, classes)
+        if directory.last:
+            parts.check_same(config, directory.last.config)
         is_new = directory.last is None  # a run that has begun needs nothing of its start
         first = start.load(config, classes) if config.run.start_from and is_new else None
         config, sources, data = _prepare(config, sources, directory.data.get("measured_mean"))

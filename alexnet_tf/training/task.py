@@ -28,7 +28,8 @@ class Task:
     """Sums over examples, a NamedTuple of float64 scalars; it has seen, skipped and loss."""
     train_step: Callable[[TrainState, Batch, tf.Tensor, Scale], tuple[Counts, Scale]]
     """Updates the weights once, on one replica's rows of the global batch: from state, batch, step
-    (int64 [], from 1) and loss scale to the sums over these rows and the next loss scale."""
+    (int64 [], from 1) and loss scale to the sums over these rows and the next loss scale. It is not
+    converted by AutoGraph: tf.cond and tf.while_loop instead of `if` and `for` on tensors."""
     figures: Callable[[Counts], Figures]
     """Computes a line of metrics from sums, seen and skipped among them."""
     evaluator: Callable[[keras.Model, Source, tf.distribute.Strategy], Evaluator]

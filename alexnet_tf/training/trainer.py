@@ -10,8 +10,7 @@ import time
 import keras
 
 from alexnet_tf.config.run import Config, Schedule
-from alexnet_tf.errors import RunFailed, UserError
-from alexnet_tf.networks.named_weights import named_weights
+from alexnet_tf.errors import RunFailed
 from alexnet_tf.training import checkpoint, run_directory, schedules, signals, versions
 from alexnet_tf.training.counts import Counts
 from alexnet_tf.training.device_loop import Launcher, carried
@@ -50,10 +49,8 @@ class Trainer:
         self.config, self.task, self.strategy, self.run_dir = config, task, strategy, run_dir
         self.train_source, self.val_source = sources
         self.num_steps = config.num_steps(self.train_source.num_examples)
-        self._check_batch()
         self._versions = versions.versions(device_names(strategy))
         self.state = TrainState(config, strategy)
-        self._check_statistics()
         self.state.progress.sums = task.zero
         self._saved_step: int | None = None
         self.remark = self._restore()
@@ -111,36 +108,6 @@ class Trainer:
             self._save()  # callbacks may have changed the weights since
         self.callbacks.on_train_end()
         return 0 if is_over else signals.exit_code
-
-    def _check_batch(self) -> None:
-        """Refuses a batch that replicas and parts cannot share."""
-        run, replicas = self.config.run, self.strategy.num_replicas_in_sync
-        if run.global_batch_size % (replicas * run.accumulate_steps):
-            parts = f" in {run.accumulate_steps} parts each" if run.accumulate_steps > 1 else ""
-            raise UserError(
-                f"global_batch_size={run.global_batch_size}: expected a multiple of "
-                f"{replicas * run.accumulate_steps}, the number of replicas{parts}. Change it, or "
-                f"--devices{', or --accumulate_steps' if parts else ''}."
-            )
-
-    def _check_statistics(self) -> None:
-        """Refuses a batch normalization that could not see the whole batch."""
-        run, replicas = self.config.run, self.strategy.num_replicas_in_sync
-        trained = named_weights(self.state.model, is_trained=True)
-        if run.accumulate_steps == 1 or not any(name.endswith("/gamma") for name in trained):
-            return
-        if replicas > 1:
-            raise UserError(
-                f"accumulate_steps={run.accumulate_steps}: expected 1 with {replicas} replicas and "
-                "a batch normalization, which would need the sums of all in each part. Leave "
-                "--accumulate_steps out, or use --strategy=single."
-            )
-        if not run.batch_norm_of_parts:
-            raise UserError(
-                f"accumulate_steps={run.accumulate_steps}: expected 1 for a network with batch "
-                "normalization, whose statistics would be those of each part and no longer the "
-                "batch's. Say that you want that with --batch_norm_of_parts, or leave it out."
-            )
 
     def is_finished(self) -> bool:
         """Tells whether the run is at its end."""

@@ -76,7 +76,12 @@ def test_a_gradient_is_clipped_as_a_whole():
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
         np.testing.assert_allclose(variables[0].numpy(), [-3.0 * factor, 0.0], rtol=1e-6)
         np.testing.assert_allclose(variables[1].numpy(), [-4.0 * factor], rtol=1e-6)
-    assert PaperSGD.from_config(optimizer.get_config()).clip_norm == 0.0
+    optimizer = PaperSGD(1.0, clip_norm=1.0)
+    optimizer.apply_gradients(
+        zip([tf.constant([3e38, 3e38]), gradients[1]], variables, strict=True)
+    )
+    assert np.isnan(variables[1].numpy()).all()  # a length that overflows is not 0
+    assert PaperSGD.from_config(optimizer.get_config()).clip_norm == 1.0
 
 
 BATCH_NORM = {"normalization": "batch"}
@@ -87,15 +92,22 @@ def test_statistics_of_parts_are_asked_for_or_refused(pictures, tmp_path):
         ended(pictures, tmp_path / "one", 2, network=BATCH_NORM)
     with pytest.raises(UserError, match="accumulate_steps=2: expected 1 with 2 replicas and a bat"):
         ended(pictures, tmp_path / "two", 2, 2, BATCH_NORM, batch_norm_of_parts=True)
-    found = ended(pictures, tmp_path / "three", 2, network=BATCH_NORM, batch_norm_of_parts=True)
+    with pytest.raises(UserError, match="accumulate_steps=8, .*: expected two examples in a part"):
+        ended(pictures, tmp_path / "three", 8, network=BATCH_NORM, batch_norm_of_parts=True)
+    asked = {"network": BATCH_NORM, "batch_norm_of_parts": True}
+    found = ended(pictures, tmp_path / "four", 2, steps=2, **asked)
     assert np.isfinite(found["metrics"]).all()
+    with pytest.raises(UserError, match="accumulate_steps=4: the run in .* was begun with 2, and"):
+        ended(pictures, tmp_path / "four", 4, **asked)
+    ended(pictures, tmp_path / "four", 2, steps=3, **asked)
+    assert not any((tmp_path / x).exists() for x in ("one", "two", "three"))  # refused at once
 
 
 @pytest.mark.parametrize(
     "parts, replicas, text",
     [
-        (3, 1, "global_batch_size=8: expected a multiple of 3, the number of replicas in 3 parts"),
-        (8, 2, "global_batch_size=8: expected a multiple of 16, the number of replicas in 8 parts"),
+        (3, 1, "global_batch_size=8: expected a multiple of 3, 1 replica times 3 parts. Change it"),
+        (8, 2, "global_batch_size=8: expected a multiple of 16, 2 replicas times 8 parts. Change"),
     ],
 )
 def test_a_batch_that_parts_cannot_share_is_refused(pictures, tmp_path, parts, replicas, text):

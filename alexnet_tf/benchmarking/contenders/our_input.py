@@ -32,7 +32,7 @@ def floats(spec: Spec) -> Work:
     """The same, and what runs first on the device: to what the first layer sees."""
     batches, inputs = iter(_chain(spec, is_augmented=True)), spec.config.network.input
 
-    @tf.function
+    @tf.function(autograph=False)
     def first(batch):
         return preprocess(batch.image, inputs, batch.shift)
 

@@ -32,6 +32,7 @@ def step(spec: Spec) -> Work:
         shift, mask = tf.zeros([rows, 3]), tf.ones([rows], tf.bool)
         batch = Batch(images, shift, labels, mask, tf.range(rows, dtype=tf.int64))
 
+    @tf.autograph.experimental.do_not_convert  # as in the launch of a run
     def one_step(number):
         return steps.train_step(state, config, batch, number, scale)[0].loss
 
@@ -59,7 +60,7 @@ def inference(spec: Spec) -> Work:
     model = TrainState(config, strategy).model
     images, _ = on_tensorflow.batch_on(device, config)
 
-    @tf.function
+    @tf.function(autograph=False)
     def forward():
         def on_replica():
             return model(preprocess(images, config.network.input), training=False)
