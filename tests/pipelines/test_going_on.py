@@ -65,7 +65,9 @@ def seen(source, shuffle, seed, first_step: int, last_step: int, batch: int, wor
 
 
 @pytest.mark.parametrize("shuffle", Shuffle)
-@pytest.mark.parametrize("num_examples", SIZES)
+@pytest.mark.parametrize(
+    "num_examples", [*SIZES[:2], pytest.param(SIZES[2], marks=pytest.mark.slow)]
+)
 def test_interruptions_and_workers_change_nothing(num_examples, shuffle):
     draw = np.random.default_rng(num_examples)
     source, seed = Numbers(num_examples), int(draw.integers(2**32))

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tiny
 from test_replicas import SMOOTH
 
-from alexnet_tf.config.run import OptimizerConfig
+from alexnet_tf.config.run import Config, OptimizerConfig, RunConfig
 from alexnet_tf.errors import UserError
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.optimizer import PaperSGD
@@ -54,7 +54,7 @@ def test_that_comparison_was_one_of_clipped_gradients(pictures, tmp_path, whole)
     assert np.abs(free["fc8/kernel"] - whole["fc8/kernel"]).max() > 1e-3
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("precision", [pytest.param("bfloat16", marks=pytest.mark.slow), "float16"])
 def test_parts_of_16_bits_are_added_in_32(pictures, tmp_path, whole, precision):
     found = ended(pictures, tmp_path, 4, precision=precision)
     assert found["fc8/kernel"].dtype == np.float32
@@ -115,7 +115,17 @@ def test_a_batch_that_parts_cannot_share_is_refused(pictures, tmp_path, parts, r
         ended(pictures, tmp_path, parts, replicas)
 
 
-@pytest.mark.parametrize("scaling, rate", [("none", 0.01), ("linear", 0.02), ("sqrt", 0.0141421)])
+@pytest.mark.parametrize("scaling, factor", [("none", 1), ("linear", 2), ("sqrt", 2**0.5)])
+def test_batches_are_compared_with_the_papers(scaling, factor):
+    config = Config(
+        run=RunConfig(global_batch_size=256), optimizer=OptimizerConfig(batch_scaling=scaling)
+    )
+    assert config.rate_factor == factor
+
+
+@pytest.mark.parametrize(
+    "scaling, rate", [pytest.param("none", 0.01, marks=pytest.mark.slow), ("linear", 0.02)]
+)
 def test_the_learning_rate_follows_the_batch(pictures, tmp_path, capsys, scaling, rate):
     config = tiny.config(pictures, tmp_path, steps=1, log_every_steps=1, global_batch_size=256)
     rule = OptimizerConfig(learning_rate=0.01, schedule="constant", batch_scaling=scaling)

@@ -66,11 +66,13 @@ def test_killed_and_resumed_it_ends_with_the_same_bits(pictures, tmp_path, alone
     tiny.assert_equal(last(tmp_path), alone)
 
 
+@pytest.mark.slow
 def test_two_replicas_freeze_alike(pictures, tmp_path, alone):
     run(config(pictures, tmp_path, steps=8, strategy="mirrored", devices=TWO))
     tiny.assert_equal(last(tmp_path), alone, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_two_towers_freeze_alike_and_resume(pictures, tmp_path, alone):
     run(config(pictures, tmp_path, towers=2, steps=4))
     run(config(pictures, tmp_path, towers=2, steps=8))

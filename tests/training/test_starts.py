@@ -123,6 +123,7 @@ def test_another_number_of_classes_than_the_data_have_is_refused(pictures, tmp_p
         run(tiny.with_network(tiny.config(pictures, tmp_path), num_classes=4))
 
 
+@pytest.mark.slow
 def test_going_on_elsewhere_is_remarked_on(pictures, tmp_path, capsys):
     run(tiny.config(pictures, tmp_path, steps=4))
     place = {"strategy": "mirrored", "devices": ("cpu:0", "cpu:1")}
