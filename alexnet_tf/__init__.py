@@ -27,7 +27,7 @@ _HOMES = {
     "NetworkConfig": "alexnet_tf.config.network",
     "InputConfig": "pipelines.config",
     "DataConfig": "pipelines.config",
-    "OptimizerConfig": "alexnet_tf.config.run",
+    "OptimizerConfig": "alexnet_tf.config.optimizer",
     "RunConfig": "alexnet_tf.config.run",
     "PaperSGD": "alexnet_tf.training.optimizer",
 }

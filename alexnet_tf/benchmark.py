@@ -47,7 +47,8 @@ from alexnet_tf.benchmarking.spec import NOISE, Spec, What
 from alexnet_tf.benchmarking.text import text
 from alexnet_tf.command_line import flags
 from alexnet_tf.config.fields import POSITIONAL
-from alexnet_tf.config.run import Config, OptimizerConfig, Precision, RunConfig
+from alexnet_tf.config.optimizer import OptimizerConfig
+from alexnet_tf.config.run import Config, Precision, RunConfig
 from alexnet_tf.errors import UserError, expected_one_of, user_errors
 from alexnet_tf.networks.family.names import FAMILY, network
 

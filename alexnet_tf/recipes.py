@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Callable
 
 from alexnet_tf.config.network import DropoutMode, Init
-from alexnet_tf.config.run import Config, OptimizerConfig, RunConfig, Schedule
+from alexnet_tf.config.optimizer import OptimizerConfig, Schedule
+from alexnet_tf.config.run import Config, RunConfig
 from alexnet_tf.errors import UserError, expected_one_of
 from alexnet_tf.networks.family.names import network
 from pipelines.config import Cache, DataConfig

@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from alexnet_tf.config.network import NetworkConfig
-from alexnet_tf.config.run import Config, OptimizerConfig, RunConfig
+from alexnet_tf.config.optimizer import OptimizerConfig
+from alexnet_tf.config.run import Config, RunConfig
 from alexnet_tf.networks.named_weights import named_weights
 from pipelines.config import DataConfig, InputConfig
 

@@ -9,33 +9,12 @@ import enum
 import math
 
 from alexnet_tf.config.network import NetworkConfig
+from alexnet_tf.config.optimizer import PAPER_BATCH, BatchScaling, OptimizerConfig
 from pipelines.config import FREE, DataConfig
 from pipelines.typed import Typed
 
 ALL_BUT_LAST = "all_but_last"
 """In `RunConfig.freeze`: every layer but the output layer."""
-
-
-PAPER_BATCH = 128
-"""Examples in a batch of the paper (section 5)."""
-
-
-class Schedule(enum.StrEnum):
-    """How the learning rate changes during a run."""
-
-    STEP = "step"
-    PLATEAU = "plateau"
-    AUTO2012 = "auto2012"
-    COSINE = "cosine"
-    CONSTANT = "constant"
-
-
-class BatchScaling(enum.StrEnum):
-    """How the learning rate follows the size of the global batch."""
-
-    NONE = "none"
-    LINEAR = "linear"
-    SQRT = "sqrt"
 
 
 class StrategyName(enum.StrEnum):
@@ -52,107 +31,6 @@ class Precision(enum.StrEnum):
     TF32 = "tf32"
     BFLOAT16 = "bfloat16"
     FLOAT16 = "float16"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class OptimizerConfig(Typed, section="optimizer"):
-    """The update rule of the paper's section 5, and the learning rate by step."""
-
-    learning_rate: float = 0.01
-    """Before the first drop."""
-    momentum: float = 0.9
-    """Fraction of the last update that is added to the next."""
-    weight_decay: float = 5e-4
-    """Added to a kernel's gradient as weight_decay * w, so that momentum sees it."""
-    bias_rate: float = 1.0
-    """Learning rate of the biases as a multiple of the kernels'; the 2012 program used 2."""
-    bias_decay: float = 0.0
-    """Weight decay of the biases; the 2012 program used none."""
-    schedule: Schedule = Schedule.STEP
-    """step divides at `drop_epochs`; plateau divides when the validation error stalls (the
-    paper's); auto2012 divides by 6.3 at 25, 50 and 75 % of the run; cosine falls to 0; constant."""
-    drop_epochs: tuple[float, ...] = (25, 50, 80)
-    """Epochs after which the step schedule divides the learning rate."""
-    drop_factor: float = 10.0
-    """What step and plateau divide the learning rate by."""
-    max_drops: int = dataclasses.field(default=3)
-    """How often plateau divides at most; the paper's run divided three times."""
-    patience_epochs: int = 5
-    """Evaluations without a new best that plateau waits for."""
-    label_smoothing: float = 0.0
-    """Part of each training target that is shared by all classes, 0 to below 1; the validation
-    loss is not smoothed."""
-    batch_scaling: BatchScaling = BatchScaling.NONE
-    """linear multiplies the learning rate by global_batch_size / 128, the paper's batch; sqrt by
-    the square root of that; none leaves it."""
-    clip_norm: float = 0.0
-    """Scale the gradient of a whole batch down to this length, the L2 norm over all weights; 0
-    never."""
-    warmup_epochs: float = 0.0
-    """The learning rate rises linearly from 0 during so many epochs, whatever the schedule."""
-    rates: tuple[str, ...] = ()
-    """Learning rates of single layers, kernel and bias, as multiples of what they would be:
-    fc8=10,conv1=0.1. For 0 use --freeze."""
-
-    def __post_init__(self):
-        """Refuses numbers outside their range."""
-        super().__post_init__()
-        for name in ("learning_rate", "drop_factor", "bias_rate"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"optimizer.{name}={value}: expected a positive number.")
-        for name in ("weight_decay", "bias_decay", "warmup_epochs", "clip_norm"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"optimizer.{name}={value}: expected 0 or a positive number.")
-        if self.clip_norm and not 1e-30 < self.clip_norm < 1e30:
-            raise ValueError(
-                f"optimizer.clip_norm={self.clip_norm}: expected 1e-30 to 1e30, or 0 to clip "
-                "nothing."
-            )
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"optimizer.momentum={self.momentum}: expected 0 to below 1.")
-        if not 0 <= self.label_smoothing < 1:
-            raise ValueError(
-                f"optimizer.label_smoothing={self.label_smoothing}: expected 0 to below 1."
-            )
-        if list(self.drop_epochs) != sorted(set(self.drop_epochs)):
-            raise ValueError(
-                f"optimizer.drop_epochs={self.drop_epochs}: expected rising epochs, as 25,50,80."
-            )
-        for name in ("max_drops", "patience_epochs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"optimizer.{name}={getattr(self, name)}: expected at least 1.")
-        names = [layer for layer, _ in map(_rate, self.rates)]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(
-                    f"optimizer.rates={','.join(self.rates)}: expected one rate for {name}."
-                )
-
-    @property
-    def rate_by_layer(self) -> dict[str, float]:
-        """The numbers in `rates`, by the name of the layer."""
-        return dict(map(_rate, self.rates))
-
-
-def _rate(text: str) -> tuple[str, float]:
-    """Reads one of `OptimizerConfig.rates`, such as fc8=10."""
-    layer, _, number = (part.strip() for part in text.partition("="))
-    try:
-        factor = float(number)
-    except ValueError:
-        factor = math.nan
-    if factor == 0:
-        raise ValueError(
-            f"optimizer.rates={text}: expected a positive number. For a layer that stays as it is "
-            f"use --freeze={layer}."
-        )
-    if not (layer and math.isfinite(factor) and factor > 0):
-        raise ValueError(
-            f"optimizer.rates={text}: expected a layer and a positive number, such as fc8=10."
-        )
-    return layer, factor
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -183,7 +61,7 @@ class RunConfig(Typed):
     """Train for so many steps (updates of the weights); instead of --epochs."""
     epochs: float = dataclasses.field(default=90, metadata=FREE)
     """Train for so many passes over the training set; the paper made about 90."""
-    global_batch_size: int = 128
+    global_batch_size: int = PAPER_BATCH
     """Examples per step, over all devices together."""
     accumulate_steps: int = dataclasses.field(default=1, metadata=FREE)
     """Compute each step in so many parts, one after another, and add their gradients: a batch that

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import keras
 import tensorflow as tf
 
-from alexnet_tf.config.run import OptimizerConfig
+from alexnet_tf.config.optimizer import OptimizerConfig
 from alexnet_tf.errors import expected_one_of
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import keras
 
-from alexnet_tf.config.run import PAPER_BATCH, Config
+from alexnet_tf.config.optimizer import PAPER_BATCH
+from alexnet_tf.config.run import Config
 from alexnet_tf.errors import RunFailed, UserError, user_errors
 from alexnet_tf.networks.named_weights import assign, named_weights
 from alexnet_tf.networks.tables.resolved import table

@@ -6,7 +6,7 @@ Only the plateau schedule has a state, which checkpoints store.
 import dataclasses
 import math
 
-from alexnet_tf.config.run import OptimizerConfig, Schedule
+from alexnet_tf.config.optimizer import OptimizerConfig, Schedule
 
 AUTO2012_BASE, AUTO2012_PIECES = 250.0, 4
 """The later runs of 2012: three drops by 250 ** (1 / 3) = 6.30 (cuda-convnet2 wiki, dexp)."""

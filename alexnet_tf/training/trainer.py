@@ -9,7 +9,8 @@ import time
 
 import keras
 
-from alexnet_tf.config.run import Config, Schedule
+from alexnet_tf.config.optimizer import Schedule
+from alexnet_tf.config.run import Config
 from alexnet_tf.errors import RunFailed
 from alexnet_tf.training import checkpoint, run_directory, schedules, signals, versions
 from alexnet_tf.training.counts import Counts

@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from alexnet_tf.command_line import flags
-from alexnet_tf.config.run import Config, Schedule, StrategyName
+from alexnet_tf.config.optimizer import Schedule
+from alexnet_tf.config.run import Config, StrategyName
 from alexnet_tf.errors import UserError
 from alexnet_tf.networks.family.names import network
 from alexnet_tf.recipes import recipe

@@ -9,7 +9,8 @@ import pytest
 from alexnet_tf.config import json_form
 from alexnet_tf.config.fields import DOORS, differences, from_text, settings_of, to_text, value_at
 from alexnet_tf.config.network import NetworkConfig
-from alexnet_tf.config.run import Config, OptimizerConfig, RunConfig, StrategyName
+from alexnet_tf.config.optimizer import OptimizerConfig
+from alexnet_tf.config.run import Config, RunConfig, StrategyName
 from alexnet_tf.errors import UserError
 from alexnet_tf.networks.family.names import NETWORKS, network
 from alexnet_tf.networks.tables.resolved import table

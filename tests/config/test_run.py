@@ -2,7 +2,8 @@
 
 import pytest
 
-from alexnet_tf.config.run import OptimizerConfig, RunConfig
+from alexnet_tf.config.optimizer import OptimizerConfig
+from alexnet_tf.config.run import RunConfig
 
 
 @pytest.mark.parametrize(

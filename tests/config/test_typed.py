@@ -15,7 +15,8 @@ from alexnet_tf.config import layer_rows as rows
 from alexnet_tf.config.fields import value_at
 from alexnet_tf.config.layer_rows import Conv, Pool
 from alexnet_tf.config.network import NetworkConfig, Normalization, Pooling
-from alexnet_tf.config.run import Config, OptimizerConfig, Precision, RunConfig, Schedule
+from alexnet_tf.config.optimizer import OptimizerConfig, Schedule
+from alexnet_tf.config.run import Config, Precision, RunConfig
 from alexnet_tf.networks import named_weights
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.training import checkpoint, steps

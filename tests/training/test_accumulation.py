@@ -9,7 +9,8 @@ import tensorflow as tf
 import tiny
 from test_replicas import SMOOTH
 
-from alexnet_tf.config.run import Config, OptimizerConfig, RunConfig
+from alexnet_tf.config.optimizer import OptimizerConfig
+from alexnet_tf.config.run import Config, RunConfig
 from alexnet_tf.errors import UserError
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.optimizer import PaperSGD

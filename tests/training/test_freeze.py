@@ -11,7 +11,8 @@ import tiny
 
 from alexnet_tf.command_line import flags
 from alexnet_tf.config.fields import differences
-from alexnet_tf.config.run import Config, OptimizerConfig, RunConfig
+from alexnet_tf.config.optimizer import OptimizerConfig
+from alexnet_tf.config.run import Config, RunConfig
 from alexnet_tf.errors import UserError
 from alexnet_tf.networks.named_weights import named_weights
 from alexnet_tf.training import checkpoint, selection, steps

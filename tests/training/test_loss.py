@@ -9,7 +9,7 @@ import tensorflow as tf
 import tiny
 from sklearn.utils.class_weight import compute_class_weight
 
-from alexnet_tf.config.run import OptimizerConfig
+from alexnet_tf.config.optimizer import OptimizerConfig
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.training import checkpoint, counts
 from alexnet_tf.training.optimizer import optimizer

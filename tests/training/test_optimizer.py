@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet_tf.config.run import OptimizerConfig
+from alexnet_tf.config.optimizer import OptimizerConfig
 from alexnet_tf.training.optimizer import PaperSGD, optimizer
 
 RATES = [0.1] * 4 + [0.01] * 4

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 import tiny
 
-from alexnet_tf.config.run import OptimizerConfig
+from alexnet_tf.config.optimizer import OptimizerConfig
 from alexnet_tf.training import checkpoint, steps
 from alexnet_tf.training.run import run
 from alexnet_tf.training.state import FIRST_LOSS_SCALE, TrainState

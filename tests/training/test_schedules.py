@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from alexnet_tf.config.run import OptimizerConfig
+from alexnet_tf.config.optimizer import OptimizerConfig
 from alexnet_tf.training.schedules import Plateau, learning_rate
 
 STEPS, STEPS_PER_EPOCH = 1000, 10.0
