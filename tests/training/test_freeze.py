@@ -176,7 +176,7 @@ def test_two_updates_with_rates_are_numpys():
             velocity[i] = 0.9 * velocity[i] - rate * (gradient[i] + decay * expected[i])
             expected[i] += velocity[i]
     for variable, array in zip(dense.trainable_variables, expected, strict=True):
-        np.testing.assert_allclose(variable.numpy(), array, rtol=1e-5)
+        np.testing.assert_allclose(variable.numpy(), array, rtol=1e-5, atol=1e-7)
     again = keras.optimizers.deserialize(keras.optimizers.serialize(rule))
     assert again.rates == {"fc8": 10.0} == rule.get_config()["rates"]
     with pytest.raises(ValueError, match="rates=fc9: expected one of fc8. Did you mean fc8?"):
