@@ -11,6 +11,7 @@ from pipelines.decode import MAX_PIXELS, explain
 from pipelines.order import ORDER_VERSION, order
 from pipelines.parallelism import Decoding, decoding
 from pipelines.service import served
+from pipelines.share import Share
 from pipelines.source import Source
 from pipelines.squares import ENDLESS, Rows, batches, on_threads
 from pipelines.typed import choice
@@ -53,10 +54,12 @@ def train_dataset(
     first_position: int,
     rows_per_replica: int,
     versions: DrawVersions = DRAW_VERSIONS,
+    share: Share | None = None,
 ) -> tf.data.Dataset:
     """Streams augmented Batches without end, in order of position.
 
     A step takes one Batch for each replica: replica r gets the rows from r * rows_per_replica.
+    Of several workers each streams the Batches of its own replicas.
 
     Args:
       source: numbered examples.
@@ -66,13 +69,15 @@ def train_dataset(
       first_position: (step - 1) * global_batch_size of the first step to make.
       rows_per_replica: examples in a Batch.
       versions: those that the run began with.
+      share: this worker's rows, `rows_per_replica` times its replicas; None where there is one
+        worker.
 
     Returns:
       A dataset of Batches with static shapes, `inputs.size` pixels square.
     """
     # Positions -> draws, indices. Shuffled by arithmetic and before anything is read: no buffer of
     # pictures to fill, and a run that was killed goes on from a number.
-    keys = _keys(source.num_examples, data, inputs, seed, versions)
+    keys = _keys(source.num_examples, data, inputs, seed, versions, share)
     # Index -> square, label: decoded on all threads, or copied where the source keeps its squares,
     # which are the same in every epoch.
     how = decoding(data.max_pixels)
@@ -84,7 +89,8 @@ def train_dataset(
     if data.service:
         ds = served(source, rows, data.service, first_position, rows_per_replica)
     else:
-        ds = batches(source, rows, first_position, ENDLESS, rows_per_replica)
+        first = share.count_below(first_position) if share else first_position
+        ds = batches(source, rows, first, ENDLESS, rows_per_replica)
     # uint8 to the end: a quarter of the bytes of float32, and arithmetic is the device's work.
     return _finished(ds, how)
 
@@ -96,8 +102,11 @@ def eval_dataset(
     num_replicas: int = 1,
     views: Views = Views.CENTER,
     max_pixels: int = MAX_PIXELS,
+    share: Share | None = None,
 ) -> tf.data.Dataset:
     """Streams every example once, in order of index; the last Batches are filled with padding.
+
+    Of several workers each streams the Batches of its own replicas, all equally many.
 
     Args:
       source: numbered examples.
@@ -107,6 +116,7 @@ def eval_dataset(
       views: center yields windows of `inputs.size`; ten yields the squares of `inputs.resize`,
         from which `preprocess.ten_views` cuts on the device.
       max_pixels: the most pixels that a picture may have.
+      share: this worker's rows; None where there is one worker.
 
     Returns:
       A finite dataset of Batches with static shapes.
@@ -124,9 +134,19 @@ def eval_dataset(
         tf.constant(False),
         tf.constant(PADDING, tf.int64),
     )
-    rows = Rows(source=source, inputs=inputs, decoding=decoding(max_pixels), finish=example)
-    padding = (empty, -source.num_examples % (batch_examples * num_replicas))
-    ds = batches(source, rows, 0, source.num_examples, batch_examples, padding)
+    all_rows = batch_examples * num_replicas
+    share = share or Share(index=0, count=1, examples=all_rows)
+    rows = Rows(
+        source=source,
+        inputs=inputs,
+        decoding=decoding(max_pixels),
+        keys=lambda numbers: (share.positions(numbers),),
+        finish=example,
+    )
+    num_rows = share.count_below(source.num_examples)
+    num_batches = -(-source.num_examples // all_rows)
+    padding = (empty, num_batches * share.examples - num_rows)
+    ds = batches(source, rows, 0, num_rows, batch_examples, padding)
     return _finished(ds, rows.decoding)
 
 
@@ -176,14 +196,19 @@ def dataset_mean(
 
 
 def _keys(
-    num_examples: int, data: DataConfig, inputs: InputConfig, seed: int, versions: DrawVersions
+    num_examples: int,
+    data: DataConfig,
+    inputs: InputConfig,
+    seed: int,
+    versions: DrawVersions,
+    share: Share | None,
 ):
-    """Makes the function from positions to what is drawn for them, and to their examples."""
+    """Makes the function from the numbers of rows to what is drawn for them, and their examples."""
     ordered = order(num_examples, seed, data.shuffle, versions.order)
     draws = augment.draws(data, inputs, seed, versions.augmentation)
 
-    def keys(positions: tf.Tensor) -> tuple[augment.Draws, tf.Tensor]:
-        epochs, indices = ordered(positions)
+    def keys(numbers: tf.Tensor) -> tuple[augment.Draws, tf.Tensor]:
+        epochs, indices = ordered(share.positions(numbers) if share else numbers)
         return draws(epochs, indices), indices
 
     return keys
