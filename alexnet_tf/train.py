@@ -21,7 +21,8 @@ def main(argv: Sequence[str]) -> int:
     from alexnet_tf.training.run import run  # TensorFlow starts here, after the flags were checked
 
     exit_code, result = run(config)
-    print(json.dumps(result), flush=True)
+    if result:  # of several workers, the chief alone has one
+        print(json.dumps(result), flush=True)
     return exit_code
 
 

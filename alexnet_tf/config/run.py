@@ -22,6 +22,15 @@ class StrategyName(enum.StrEnum):
 
     SINGLE = "single"
     MIRRORED = "mirrored"
+    MULTI_WORKER = "multi_worker"
+
+
+class Collectives(enum.StrEnum):
+    """How gradients are summed over workers."""
+
+    AUTO = "auto"
+    RING = "ring"
+    NCCL = "nccl"
 
 
 class Precision(enum.StrEnum):
@@ -38,10 +47,21 @@ class RunConfig(Typed):
     """How long and where a run trains, and what it writes. Its flags have no section name."""
 
     strategy: StrategyName = dataclasses.field(default=StrategyName.SINGLE, metadata=FREE)
-    """single trains on one device; mirrored shares each batch among several devices."""
+    """single trains on one device; mirrored shares each batch among several devices; multi_worker
+    among processes on one or many machines, each with all its GPUs or a CPU."""
     devices: tuple[str, ...] = dataclasses.field(default=(), metadata=FREE)
     """Devices to use, such as gpu:0,gpu:1 or cpu:0,cpu:1 (logical ones are made); by default the
     first GPU (single) or all GPUs (mirrored), and the CPU where there is none."""
+    workers: tuple[str, ...] = dataclasses.field(default=(), metadata=FREE)
+    """With multi_worker, HOST:PORT of each worker, the chief's first; by default those of TF_CONFIG
+    or of SLURM's variables."""
+    worker_index: int = dataclasses.field(default=0, metadata=FREE)
+    """Which of --workers this process is, from 0, the chief: the only one that writes."""
+    worker_wait_seconds: float = dataclasses.field(default=600.0, metadata=FREE)
+    """How long workers wait for one that comes late."""
+    collectives: Collectives = dataclasses.field(default=Collectives.AUTO, metadata=FREE)
+    """How workers sum gradients: ring (over the network, CPUs too), nccl (between GPUs), or auto,
+    which takes nccl where all have GPUs."""
     towers: int = dataclasses.field(default=1, metadata=FREE)
     """Devices that hold one replica; 2 puts each of the two groups of channels on a device of its
     own, as in 2012 (--devices=gpu:0,gpu:1, or cpu:0,cpu:1). Its older name is network.towers."""
@@ -113,8 +133,9 @@ class RunConfig(Typed):
             )
         if not (self.steps or self.epochs > 0):
             raise ValueError(f"epochs={self.epochs}: expected a positive number, or --steps=N.")
-        if self.save_every_seconds <= 0:
-            raise ValueError(f"save_every_seconds={self.save_every_seconds}: expected more than 0.")
+        for name in ("save_every_seconds", "worker_wait_seconds"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name}={getattr(self, name)}: expected more than 0.")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed={self.seed}: expected 0 to {2**32 - 1}.")
         if self.start_from_layers and not self.start_from:
@@ -151,11 +172,11 @@ class Config(Typed):
                     f"towers=2 with network.groups={self.network.groups}: expected groups=2, since "
                     "a tower is a group on its own device. Set --towers=1 or --network.groups=2."
                 )
-            if strategy != StrategyName.SINGLE:
+            if strategy not in (StrategyName.SINGLE, StrategyName.MULTI_WORKER):
                 raise ValueError(
-                    f"towers=2 with strategy={strategy}: expected strategy=single, since "
-                    "two towers spread one replica over two devices. Use --strategy=single; for "
-                    "data parallelism --towers=1."
+                    f"towers=2 with strategy={strategy}: expected strategy=single or multi_worker, "
+                    "since two towers spread one replica over two devices. Use --strategy=single; "
+                    "for data parallelism on one machine --towers=1."
                 )
             if len(self.run.devices) != 2:
                 raise ValueError(
@@ -166,6 +187,16 @@ class Config(Typed):
             raise ValueError(
                 f"devices={devices} with strategy=single: expected one device. To train on several "
                 "use --strategy=mirrored, or --towers=2 for the paper's two towers."
+            )
+        if self.run.workers and strategy != StrategyName.MULTI_WORKER:
+            raise ValueError(
+                f"workers={','.join(self.run.workers)} with strategy={strategy}: expected "
+                "strategy=multi_worker. Set it, or leave --workers out."
+            )
+        if self.data.service and strategy == StrategyName.MULTI_WORKER:
+            raise ValueError(
+                f"strategy=multi_worker, data.service={self.data.service}: expected one of the "
+                "two, since each worker reads its share itself. Leave one out."
             )
         if self.data.service and self.run.deterministic:
             raise ValueError(

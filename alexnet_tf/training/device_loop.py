@@ -11,7 +11,7 @@ from alexnet_tf.training import evaluation
 from alexnet_tf.training.counts import Counts
 from alexnet_tf.training.state import TrainState
 from alexnet_tf.training.steps import Scale
-from alexnet_tf.training.strategy import device_names, distribute
+from alexnet_tf.training.strategy import device_names, distribute, share
 from alexnet_tf.training.task import Task
 from pipelines.dataset import Batch, train_dataset
 
@@ -67,6 +67,7 @@ class Launcher:
                 first_position,
                 rows,
                 state.draw_versions,
+                share(strategy, rows),
             ),
         )
         are_cpus = all(name.startswith("CPU") for name in device_names(strategy))
@@ -105,7 +106,8 @@ def _graph(task: Task, state: TrainState, strategy, iterator, has_clock: bool):
         if has_clock:
             with tf.control_dependencies([arrived]):  # beside the step it may be read after it
                 batch = Batch(*[tf.identity(part) for part in batch])
-        return task.train_step(state, batch, step, scale)
+        sums, scale = task.train_step(state, batch, step, scale)
+        return tf.stack(sums), scale  # as one, since workers sum over a network
 
     @tf.function(
         input_signature=[tf.TensorSpec([], tf.int64), tf.TensorSpec([None], tf.float32), signature],
@@ -129,7 +131,7 @@ def _graph(task: Task, state: TrainState, strategy, iterator, has_clock: bool):
             step = first_step + tf.cast(i, tf.int64)
             state.optimizer.learning_rate.assign(rates[i])
             parts, scales = strategy.run(one_step, (batch, step, carried.scale, arrived))
-            new = [strategy.reduce("sum", part, axis=None) for part in parts]
+            new = tf.unstack(strategy.reduce("sum", parts, axis=None), num=len(task.zero))
             sums = task.counts(*[a + b for a, b in zip(carried.sums, new, strict=True)])
             scale = Scale(*[strategy.experimental_local_results(part)[0] for part in scales])
             carried = Carried(sums, scale)

@@ -13,7 +13,7 @@ from alexnet_tf.errors import RunFailed, UserError, user_errors
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.networks.named_weights import assign, compute_dtype, named_weights
 from alexnet_tf.training import checkpoint, counts, steps
-from alexnet_tf.training.strategy import distribute, make_strategy
+from alexnet_tf.training.strategy import distribute, make_strategy, over_workers, share
 from pipelines import decode
 from pipelines.config import OnError, Split, Views
 from pipelines.dataset import eval_dataset
@@ -56,19 +56,26 @@ class Evaluator:
         if views == Views.TEN:
             rows = max(1, rows // TEN_VIEW_SHARE)
         inputs, most = config.network.input, config.data.max_pixels
+        own = share(strategy, rows)
         self._dataset = distribute(
-            strategy, lambda: eval_dataset(source, inputs, rows, replicas, views, most)
+            strategy, lambda: eval_dataset(source, inputs, rows, replicas, views, most, own)
         )
+        self._over_workers = over_workers(strategy)
 
         sets = label_sets(source)
 
+        def of_replica(batch, stops):
+            sums, cells = steps.eval_step(model, config, batch, views, sets)
+            return tf.stack([*sums, stops]), cells  # as one, since workers sum over a network
+
         @tf.function(autograph=False)
-        def sums(batch):
-            parts, cells = strategy.run(
-                lambda batch: steps.eval_step(model, config, batch, views, sets), (batch,)
+        def sums(batch, stops):
+            parts, cells = strategy.run(of_replica, (batch, stops))
+            *total, stops = tf.unstack(
+                strategy.reduce("sum", parts, axis=None), num=1 + len(counts.Counts._fields)
             )
-            total = counts.Counts(*[strategy.reduce("sum", part, axis=None) for part in parts])
-            return total, _counted(strategy, batch, cells), find_undecoded(strategy, batch)
+            undecoded = find_undecoded(strategy, batch)
+            return counts.Counts(*total), stops > 0, _counted(strategy, batch, cells), undecoded
 
         self._sums = sums
 
@@ -78,7 +85,7 @@ class Evaluator:
         """Sees every example once.
 
         Args:
-          is_stopped: asked between two batches whether to stop early.
+          is_stopped: asked with each batch whether to stop early; one worker stops all.
 
         Returns:
           `counts.ratios` of all examples; None if it was stopped. Also sets `confusion`.
@@ -90,12 +97,14 @@ class Evaluator:
         data, num_classes = self._config.data, len(self._source.classes)
         self.confusion = np.zeros([num_classes, num_classes], np.int64)
         for batch in self._dataset:
-            if is_stopped():
+            stops = tf.constant(is_stopped(), tf.float64)
+            sums, stops, cells, undecoded = self._sums(batch, stops)
+            if stops:
                 return None
-            sums, cells, undecoded = self._sums(batch)
             np.add.at(self.confusion.reshape(-1), cells.numpy(), 1)
             report(undecoded.numpy(), self._source, data.on_error, data.max_pixels)
             total = counts.Counts(*[a + float(b) for a, b in zip(total, sums, strict=True)])
+        self.confusion = np.asarray(self._over_workers(tf.constant(self.confusion)))
         result = counts.ratios(total, num_classes)
         if result["seen"] + result["skipped"] != self._source.num_examples:
             raise RuntimeError(

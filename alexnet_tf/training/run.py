@@ -1,5 +1,6 @@
 """From a Config to a finished run directory: what `python -m alexnet_tf.train` does."""
 
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -15,11 +16,14 @@ from alexnet_tf.networks.named_weights import assign, named_weights
 from alexnet_tf.networks.tables.resolved import table
 from alexnet_tf.networks.tables.two_towers import towers_table
 from alexnet_tf.training import parts, run_directory, schedules, selection, start
+from alexnet_tf.training.joining import check_same_data, joined
+from alexnet_tf.training.run_directory import Elsewhere
 from alexnet_tf.training.signals import Signals
-from alexnet_tf.training.sinks.sinks import Sinks
-from alexnet_tf.training.strategy import describe, make_strategy
+from alexnet_tf.training.sinks.sinks import NoSinks, Sinks
+from alexnet_tf.training.strategy import describe
 from alexnet_tf.training.task import classification
 from alexnet_tf.training.trainer import Trainer
+from alexnet_tf.training.workers import Workers
 from pipelines import service
 from pipelines.cache import kept
 from pipelines.config import is_color
@@ -37,50 +41,77 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
       callbacks: Keras callbacks.
 
     Returns:
-      the exit code (0, 130 or 143) and the result (BUILD.md, "JSON").
+      the exit code (0, 130 or 143) and the result (BUILD.md, "JSON"), {} but for the chief.
 
     Raises:
       UserError: a mistake in the settings or in the data.
-      RunFailed: the loss is not finite, or a file cannot be written.
+      RunFailed: the loss is not finite, a file cannot be written, or another worker was lost.
     """
     selection.check(config)
     start.check_place(config)
-    strategy = make_strategy(config.run)
-    parts.check(config, strategy.num_replicas_in_sync)
-    sources = _open_sources(config)
-    if config.data.service:
-        with user_errors():
-            service.check(config.data.service)
-    classes = sources[0].classes
-    with run_directory.opened(pathlib.Path(config.run_dir)) as directory:
-        config = _with_classes(config, classes)
-        if directory.last:
-            parts.check_same(config, directory.last.config)
-        is_new = directory.last is None  # a run that has begun needs nothing of its start
-        first = start.load(config, classes) if config.run.start_from and is_new else None
-        config, sources, data = _prepare(config, sources, directory.data.get("measured_mean"))
-        directory.claim(config, data, classes)
-        return _train(config, strategy, sources, directory.path, callbacks, first)
+    signals = Signals()
+    with joined(config, signals) as (strategy, workers):
+        parts.check(config, strategy.num_replicas_in_sync)
+        sources = _open_sources(config)
+        if config.data.service:
+            with user_errors():
+                service.check(config.data.service)
+        classes = sources[0].classes
+        with _directory(config, workers) as directory:
+            config = _with_classes(config, classes)
+            if directory.last:
+                parts.check_same(config, directory.last.config)
+            is_new = directory.last is None  # a run that has begun needs nothing of its start
+            takes = config.run.start_from and is_new and workers.is_chief
+            first = start.load(config, classes) if takes else None
+            mean = workers.from_chief(lambda: directory.data.get("measured_mean"))
+            config, sources, data = _prepare(config, sources, mean, workers)
+            directory.claim(config, data, classes)
+            trainer = _trainer(config, strategy, sources, directory.path, workers, callbacks, first)
+            return _train(trainer, signals, first)
 
 
-def _train(config, strategy, sources, run_dir, callbacks, first) -> tuple[int, dict]:
-    """Starts or resumes, trains, and writes result.json at the end."""
+def _directory(config: Config, workers: Workers):
+    """Opens the run directory, as the chief; the others need none."""
+    path = pathlib.Path(config.run_dir)
+    if workers.is_chief:
+        return run_directory.opened(path)
+    return contextlib.nullcontext(Elsewhere(path, None, {}))
+
+
+def _trainer(config, strategy, sources, run_dir, workers, callbacks, first) -> Trainer:
+    """Makes the trainer, with the weights that the run starts or goes on with."""
     task = classification(config, sources[0])
-    trainer = Trainer(config, task, strategy, sources, run_dir, callbacks)
+    trainer = Trainer(config, task, strategy, sources, run_dir, workers, callbacks)
     if first:
         weights = named_weights(trainer.state.model)
         assign({name: weights[name] for name in first.arrays}, first.arrays)
         first.arrays.clear()  # the network has them now
+    trainer.follow_chief()
+    return trainer
+
+
+def _train(trainer: Trainer, signals: Signals, first) -> tuple[int, dict]:
+    """Trains, and writes result.json at the end."""
+    config, run_dir, workers = trainer.config, trainer.run_dir, trainer.workers
     if trainer.is_finished():
+        if not workers.is_chief:
+            return 0, {}
         print(_end(trainer, run_dir), file=sys.stderr)
         return 0, _finished(trainer, run_dir)
-    _announce(trainer, strategy, run_dir, first)
-    sinks = Sinks(run_dir, config, trainer.state, trainer.train_source)
+    if workers.is_chief:
+        _announce(trainer, trainer.strategy, run_dir, first)
+        sinks = Sinks(run_dir, config, trainer.state, trainer.train_source)
+    else:
+        print(f"worker {workers.index} of {workers.count} follows", file=sys.stderr, flush=True)
+        sinks = NoSinks()
     try:
-        with Signals() as signals:
+        with contextlib.nullcontext() if workers.are_many else signals:
             exit_code = trainer.run(sinks, signals)
     finally:
         sinks.close()
+    if not workers.is_chief:
+        return exit_code, {}
     result = _result(trainer, run_dir)
     if exit_code == 0:
         if trainer.has_stalled():
@@ -115,7 +146,7 @@ def _with_classes(config: Config, classes: tuple[str, ...]) -> Config:
 
 
 def _prepare(
-    config: Config, sources: tuple[Source, Source], measured_mean: Any
+    config: Config, sources: tuple[Source, Source], measured_mean: Any, workers: Workers
 ) -> tuple[Config, tuple[Source, Source], dict]:
     """Fills the cache, and measures the mean color if the settings leave it to the data.
 
@@ -127,14 +158,17 @@ def _prepare(
     """
     train, val = sources
     data = _identity(train, val)
+    check_same_data(workers, data)
     inputs, most = config.network.input, config.data.max_pixels
     try:
         with user_errors():
             train, val = kept([train, val], config.data, inputs)
             if inputs.mean == "dataset":
                 is_known = isinstance(measured_mean, list) and is_color(measured_mean)
-                mean = measured_mean if is_known else dataset_mean(train, inputs, most)
-                inputs = dataclasses.replace(inputs, mean=mean)
+                mean = measured_mean
+                if not is_known:
+                    mean = workers.from_chief(lambda: dataset_mean(train, inputs, most))
+                inputs = dataclasses.replace(inputs, mean=tuple(mean))
                 data["measured_mean"] = list(inputs.mean)
     except OSError as error:
         raise RunFailed(f"data.source: {error}. Run the same command again.") from error

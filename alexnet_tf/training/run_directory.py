@@ -79,6 +79,13 @@ def opened(path: pathlib.Path) -> Iterator[RunDirectory]:
         lock.release()
 
 
+class Elsewhere(RunDirectory):
+    """What a worker has that is not the chief: the directory is the chief's, and not looked at."""
+
+    def claim(self, config: Config, data: dict, classes: tuple[str, ...]) -> None:
+        """Leaves it to the chief."""
+
+
 class Lock:
     """Keeps a second process out of a run directory; the system releases it when we end."""
 

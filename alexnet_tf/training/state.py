@@ -102,7 +102,7 @@ class TrainState:
 
         A frozen layer has no momentum.
         """
-        return {name: np.asarray(variable) for name, variable in self._variables().items()}
+        return {name: np.asarray(variable) for name, variable in self.variables().items()}
 
     def assign(self, arrays: dict[str, np.ndarray]) -> None:
         """Sets every weight and momentum.
@@ -110,9 +110,10 @@ class TrainState:
         Raises:
           ValueError: a name or a shape does not match.
         """
-        assign(self._variables(), arrays)
+        assign(self.variables(), arrays)
 
-    def _variables(self) -> dict[str, Weight]:
+    def variables(self) -> dict[str, Weight]:
+        """Lists weights and momentum by name, as `arrays` does."""
         trainable = self.model.trainable_variables
         slots = dict(zip(map(id, trainable), self.optimizer.momentums, strict=True))
         trained = named_weights(self.model, is_trained=True)

@@ -6,21 +6,24 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from alexnet_tf.config.run import Precision, RunConfig, StrategyName
+from alexnet_tf.config.run import Collectives, Precision, RunConfig, StrategyName
 from alexnet_tf.errors import UserError
+from alexnet_tf.training.cluster import Cluster
 from pipelines import parallelism
+from pipelines.share import Share
 
 MOST_CPUS = 64
 """Logical CPU devices that we make at most."""
 
 
-def make_strategy(run: RunConfig) -> tf.distribute.Strategy:
+def make_strategy(run: RunConfig, cluster: Cluster | None = None) -> tf.distribute.Strategy:
     """Prepares the devices and returns the strategy of a run.
 
     Call it before anything is placed on a device: logical CPUs can only be made before that.
 
     Args:
       run: names strategy, devices and arithmetic.
+      cluster: the workers of multi_worker, all of which make it at the same time.
 
     Raises:
       UserError: a device does not exist, or a strategy cannot use it.
@@ -28,21 +31,79 @@ def make_strategy(run: RunConfig) -> tf.distribute.Strategy:
     kind, indices = _parse_devices(run)
     _prepare(run, kind, indices)
     _set_threads()
-    return BUILDERS[run.strategy](_names(kind, indices))
+    return BUILDERS[run.strategy](_names(kind, indices), run, cluster)
 
 
-def _single(names: list[str]) -> tf.distribute.Strategy:
+def _single(names: list[str], run: RunConfig, cluster) -> tf.distribute.Strategy:
     return tf.distribute.OneDeviceStrategy(names[0])
 
 
-def _mirrored(names: list[str]) -> tf.distribute.Strategy:
+def _mirrored(names: list[str], run: RunConfig, cluster) -> tf.distribute.Strategy:
     is_cpu = names[0].startswith("CPU")
     sums = tf.distribute.ReductionToOneDevice() if is_cpu else None
     return tf.distribute.MirroredStrategy(names, cross_device_ops=sums)
 
 
-BUILDERS = {StrategyName.SINGLE: _single, StrategyName.MIRRORED: _mirrored}
+def _multi_worker(names: list[str], run: RunConfig, cluster) -> tf.distribute.Strategy:
+    """Joins the workers: TensorFlow's server listens from here on, and watches the others."""
+    if cluster is None:
+        raise UserError(
+            "strategy=multi_worker: expected single or mirrored, since only training has workers. "
+            "Use --strategy=single."
+        )
+    num_gpus = 0 if names[0].startswith("CPU") or run.towers == 2 else len(names)
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec({"worker": list(cluster.addresses)}),
+        task_type="worker",
+        task_id=cluster.index,
+        num_accelerators={"GPU": num_gpus},
+        rpc_layer="grpc",
+    )
+    kinds = tf.distribute.experimental.CommunicationImplementation
+    kind = {Collectives.RING: kinds.RING, Collectives.NCCL: kinds.NCCL}
+    options = tf.distribute.experimental.CommunicationOptions(
+        implementation=kind.get(run.collectives, kinds.AUTO)
+    )
+    return tf.distribute.MultiWorkerMirroredStrategy(resolver, options)
+
+
+BUILDERS = {
+    StrategyName.SINGLE: _single,
+    StrategyName.MIRRORED: _mirrored,
+    StrategyName.MULTI_WORKER: _multi_worker,
+}
 """The function that makes each strategy of the names of its devices."""
+
+
+def share(strategy: tf.distribute.Strategy, rows: int) -> Share | None:
+    """Finds which rows of a global batch this worker makes; None where it makes all.
+
+    Args:
+      strategy: the distribution strategy.
+      rows: of one replica.
+    """
+    local = len(strategy.extended.worker_devices)
+    count = strategy.num_replicas_in_sync // local
+    if count == 1:
+        return None
+    index = strategy.cluster_resolver.task_id
+    return Share(index=index, count=count, examples=rows * local)
+
+
+def over_workers(strategy: tf.distribute.Strategy) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Makes the function that sums a tensor of each worker; all of them call it together."""
+    local = len(strategy.extended.worker_devices)
+
+    def of_replica(x):
+        context = tf.distribute.get_replica_context()
+        is_first = context.replica_id_in_sync_group % local == 0  # the worker's, not each one's
+        return context.all_reduce("sum", tf.where(is_first, x, tf.zeros_like(x)))
+
+    @tf.function(autograph=False)
+    def summed(x):
+        return strategy.experimental_local_results(strategy.run(of_replica, (x,)))[0]
+
+    return summed if strategy.num_replicas_in_sync > local else lambda x: x
 
 
 def distribute(strategy: tf.distribute.Strategy, chain: Callable[[], tf.data.Dataset]):
@@ -72,8 +133,10 @@ def describe(strategy: tf.distribute.Strategy) -> str:
     """Describes strategy and devices in one line."""
     device = tf.DeviceSpec.from_string(strategy.extended.worker_devices[0])
     kind = (device.device_type or "CPU").upper()
-    count = strategy.num_replicas_in_sync
-    what = f"one {kind}" if count == 1 else f"{count} {kind} replicas"
+    count, local = strategy.num_replicas_in_sync, len(strategy.extended.worker_devices)
+    what = f"one {kind}" if local == 1 else f"{local} {kind} replicas"
+    if count > local:
+        what = f"{count // local} workers of {what}"
     none = "" if tf.config.list_physical_devices("GPU") else "; TensorFlow sees no GPU here"
     return f"training on {what}{none}"
 
@@ -86,7 +149,7 @@ def _parse_devices(run: RunConfig) -> tuple[str, list[int]]:
         visible = [gpus.index(gpu) for gpu in tf.config.get_visible_devices("GPU")]
         if not visible:
             return "cpu", [0]
-        return "gpu", visible if run.strategy == StrategyName.MIRRORED else visible[:1]
+        return "gpu", visible[:1] if run.strategy == StrategyName.SINGLE else visible
     kinds, indices = set(), []
     for device in run.devices:
         kind, _, index = device.lower().partition(":")

@@ -16,11 +16,13 @@ from alexnet_tf.training import checkpoint, run_directory, schedules, signals, v
 from alexnet_tf.training.counts import Counts
 from alexnet_tf.training.device_loop import Launcher, carried
 from alexnet_tf.training.evaluation import report
-from alexnet_tf.training.sinks.sinks import Sinks
+from alexnet_tf.training.sinks.sinks import NoSinks, Sinks
 from alexnet_tf.training.state import Progress, TrainState
 from alexnet_tf.training.strategy import device_names
 from alexnet_tf.training.task import Task
 from alexnet_tf.training.timer import Timer
+from alexnet_tf.training.workers import Workers
+from pipelines.dataset import DrawVersions
 from pipelines.order import last_step_of_epoch
 
 LAUNCH_SECONDS = 1.0
@@ -36,6 +38,7 @@ class Trainer:
       strategy: the distribution strategy; everything with variables is built inside its scope.
       sources: the training and the validation Source.
       run_dir: an existing directory that this process has locked.
+      workers: all workers of the run; the chief restores, writes and decides when.
       callbacks: Keras callbacks, called as by `fit`, with a launch as a batch.
 
     Attributes:
@@ -44,29 +47,53 @@ class Trainer:
     """
 
     def __init__(
-        self, config: Config, task: Task, strategy, sources, run_dir: pathlib.Path, callbacks=()
+        self,
+        config: Config,
+        task: Task,
+        strategy,
+        sources,
+        run_dir: pathlib.Path,
+        workers: Workers,
+        callbacks=(),
     ):
-        """Builds the network and restores the last checkpoint, if there is one."""
+        """Builds the network; the chief restores the last checkpoint, if there is one."""
         self.config, self.task, self.strategy, self.run_dir = config, task, strategy, run_dir
+        self.workers = workers
         self.train_source, self.val_source = sources
         self.num_steps = config.num_steps(self.train_source.num_examples)
-        self._versions = versions.versions(device_names(strategy))
+        self._versions = versions.versions(device_names(strategy) * workers.count)
         self.state = TrainState(config, strategy)
         self.state.progress.sums = task.zero
         self._saved_step: int | None = None
-        self.remark = self._restore()
+        self.remark = self._restore() if workers.is_chief else None
         self.callbacks = keras.callbacks.CallbackList(list(callbacks), model=self.state.model)
         self._evaluator = task.evaluator(self.state.model, self.val_source, strategy)
         self._open_epoch: int | None = None
         self._training: dict = {}
         self.timer = Timer()
 
-    def run(self, sinks: Sinks, signals: signals.Signals) -> int:
+    def follow_chief(self) -> None:
+        """Takes weights, momenta and progress of the chief, which may have restored them."""
+        state = self.state
+        said = self.workers.from_chief(
+            lambda: {
+                "progress": state.progress.to_json(),
+                "draw_versions": state.draw_versions,
+                "saved_step": self._saved_step,
+            }
+        )
+        state.progress = Progress.from_json(said["progress"])
+        state.draw_versions = DrawVersions(*said["draw_versions"])
+        self._saved_step = said["saved_step"]
+        if self._saved_step is not None or self.config.run.start_from:  # else all drew the same
+            self.workers.copy_from_chief(state.variables())
+
+    def run(self, sinks: Sinks | NoSinks, signals: signals.Signals) -> int:
         """Trains until the end, or until a signal comes.
 
         Args:
           sinks: take lines and pictures.
-          signals: read between launches.
+          signals: read between launches; one worker's stop all.
 
         Returns:
           the exit code: 0 at the end of the run, 130 or 143 after a signal.
@@ -80,35 +107,46 @@ class Trainer:
         self._launch = Launcher(
             self.task, self.state, self.config, self.strategy, self.train_source, first
         )
-        checkpoints = self.run_dir / "checkpoints"
-        needed = checkpoint.needed_bytes(checkpoints, self.state.arrays())
-        run_directory.check_space(self.run_dir, needed)
+        if self.workers.is_chief:
+            checkpoints = self.run_dir / "checkpoints"
+            needed = checkpoint.needed_bytes(checkpoints, self.state.arrays())
+            run_directory.check_space(self.run_dir, needed)
         self.timer.start()
         if self._saved_step is None and self.config.run.start_from:
             self._save()  # from here on the run needs nothing of what it started from
         self.state.model.stop_training = False
         self.callbacks.on_train_begin()
-        is_over = False
         while True:
             if self._is_evaluation_due():
                 if self._saved_step != progress.step:
                     self._save()  # first: whatever happens meanwhile, the steps are safe
                 self._evaluate(signals)
-                if self._is_evaluation_due():  # still: a signal came
-                    break
+            heard = self.workers.tell(
+                {
+                    "exit_code": signals.exit_code or 0,
+                    "stops": bool(self.state.model.stop_training),
+                    "fitting_steps": self._fitting_steps(),
+                }
+            )
+            exit_code = max(worker["exit_code"] for worker in heard)
+            is_over = False
+            if self._is_evaluation_due():  # still: a signal came
+                break
             if self._open_epoch is not None and self._ends_epoch(progress.step):
                 self.callbacks.on_epoch_end(self._open_epoch, self._epoch_logs())
                 self._open_epoch = None
-            is_over = self.is_finished() or self.state.model.stop_training
-            if is_over or signals.exit_code:
+            is_over = self.is_finished() or any(worker["stops"] for worker in heard)
+            if is_over or exit_code:
                 break
-            self._make_steps()
+            self._make_steps(heard[0]["fitting_steps"])
+            # No other worker waits for it: reading weights is no work of all.
             if self.timer.seconds_since_save() > self.config.run.save_every_seconds:
                 self._save()
         if self._saved_step != progress.step or self.callbacks.callbacks:
             self._save()  # callbacks may have changed the weights since
         self.callbacks.on_train_end()
-        return 0 if is_over else signals.exit_code
+        self.workers.tell({})  # who leaves while the chief still writes would seem lost to it
+        return 0 if is_over else exit_code
 
     def is_finished(self) -> bool:
         """Tells whether the run is at its end."""
@@ -132,11 +170,11 @@ class Trainer:
         """Computes the passes over the training set that are done after a step."""
         return step * self.config.run.global_batch_size / self.train_source.num_examples
 
-    def _make_steps(self) -> None:
-        """Runs the steps up to the next event, or as many as last about a second."""
+    def _make_steps(self, most: int) -> None:
+        """Runs the steps up to the next event, at most `most`."""
         progress = self.state.progress
         event = self._next_event()
-        num_steps = min(event - progress.step, self._fitting_steps())
+        num_steps = min(event - progress.step, most)
         first, last = progress.step + 1, progress.step + num_steps
         if self._open_epoch is None:
             self._open_epoch = self._epochs_done(progress.step)
@@ -245,7 +283,8 @@ class Trainer:
         self._write(line | {"time/seconds": self.timer.seconds(), "time/evaluation": seconds})
         self._sinks.show_weights(self.state.model, progress.step)
         progress.metrics_bytes = self._sinks.flush()
-        checkpoint.mark_evaluated(self.run_dir / "checkpoints", progress.to_json())
+        if self.workers.is_chief:
+            checkpoint.mark_evaluated(self.run_dir / "checkpoints", progress.to_json())
 
     def _epoch_logs(self) -> dict:
         """Makes the logs for Keras callbacks: the last training line, evaluations under val_."""
@@ -258,7 +297,10 @@ class Trainer:
         self._sinks.write({name: value for name, value in line.items() if value is not None})
 
     def _save(self) -> None:
-        """Flushes the metrics to the disk, then writes a checkpoint."""
+        """Flushes the metrics to the disk, then writes a checkpoint, if this is the chief."""
+        self._saved_step = self.state.progress.step
+        if not self.workers.is_chief:
+            return
         began = time.monotonic()
         self.state.progress.metrics_bytes = self._sinks.flush()
         checkpoint.save(
@@ -269,7 +311,6 @@ class Trainer:
             self.state.progress.to_json(),
             self._versions | versions.of_draws(self.state.draw_versions),
         )
-        self._saved_step = self.state.progress.step
         self.timer.saved()
         self.timer.leave_out(time.monotonic() - began)
 

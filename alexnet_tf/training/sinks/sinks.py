@@ -63,3 +63,23 @@ class Sinks:
         with contextlib.ExitStack() as stack:
             for sink in self._sinks:
                 stack.callback(sink.close)
+
+
+class NoSinks:
+    """Writes nothing: what a worker has that is not the chief."""
+
+    def write(self, line: dict) -> None:
+        """Leaves a line to the chief."""
+
+    def progress(self, step: int, images_per_second: float, loss: float) -> None:
+        """Shows nothing."""
+
+    def show_weights(self, model: keras.Model, step: int) -> None:
+        """Draws nothing."""
+
+    def flush(self) -> int:
+        """Returns the length of nothing."""
+        return 0
+
+    def close(self) -> None:
+        """Closes nothing."""

@@ -1,0 +1,253 @@
+"""Workers meet before TensorFlow starts: it would wait an hour for one that is late, in silence.
+
+The chief listens at its address until all have come, compares what they are about to do with what
+it will do itself, and lets them go on or refuses them all. TensorFlow then listens there.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+from alexnet_tf.errors import RunFailed, UserError, listed
+from alexnet_tf.training.cluster import Cluster
+
+FIRST_WORD_SECONDS = 5.0
+"""After so long a worker says whom it waits for."""
+WORD_SECONDS = 30.0
+"""Time between two such lines."""
+_RETRY_SECONDS = 0.2
+_PROBE_SECONDS = 2.0
+_LINE_BYTES = 2**20
+
+Facts = dict[str, str]
+"""What all workers must have in common, by name: versions and settings."""
+
+
+def meet(cluster: Cluster, facts: Facts, limit_seconds: float) -> None:
+    """Waits until all workers are there and have the same facts.
+
+    Raises:
+      UserError: a worker has others than the chief.
+      RunFailed: one did not come in time.
+    """
+    if cluster.count == 1:
+        return
+    wait = _Wait(cluster, limit_seconds)
+    if cluster.is_chief:
+        _receive(cluster, facts, wait)
+    else:
+        _report(cluster, facts, wait)
+
+
+class _Wait:
+    """Says from time to time who is missing, and ends at the limit."""
+
+    def __init__(self, cluster: Cluster, limit_seconds: float):
+        self._cluster, self._limit = cluster, limit_seconds
+        self._began = time.monotonic()
+        self._next_word = self._began + FIRST_WORD_SECONDS
+
+    def check(self, missing: list[int]) -> None:
+        """Speaks, if it is time to.
+
+        Raises:
+          RunFailed: the limit is reached.
+        """
+        now = time.monotonic()
+        names = listed(map(self._cluster.name, missing), most=4)
+        if now - self._began >= self._limit:
+            raise RunFailed(
+                f"worker_wait_seconds={self._limit:g}: {names} did not come in time. Look at what "
+                "they printed, and start all workers again."
+            )
+        if now >= self._next_word:
+            self._next_word = now + WORD_SECONDS
+            left = self._limit - (now - self._began)
+            print(f"waiting for {names}, {left:.0f} s more", file=sys.stderr, flush=True)
+
+
+def _receive(cluster: Cluster, facts: Facts, wait: _Wait) -> None:
+    """Waits as the chief does: until every other worker has reported."""
+    there: dict[int, socket.socket] = {}
+    with _listener(cluster) as listener:
+        while missing := [i for i in range(1, cluster.count) if i not in there]:
+            wait.check(missing)
+            for index, connection, found in _reports(listener, cluster):
+                if index in there:  # it was started anew meanwhile
+                    there[index].close()
+                there[index] = connection
+                if changed := _differences(facts, found):
+                    _answer(there, {"refused": _refusal(cluster, index, changed)})
+                    raise UserError(_refusal(cluster, index, changed))
+            gone = [index for index, connection in there.items() if _has_ended(connection)]
+            for index in gone:
+                there.pop(index).close()
+    _answer(there, {"refused": ""})
+
+
+def _listener(cluster: Cluster) -> socket.socket:
+    """Listens at the chief's port."""
+    host, port = cluster.place(0)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server(("", port), family=family, backlog=cluster.count)
+    except OSError as error:
+        raise UserError(
+            f"workers={','.join(cluster.addresses)}: this worker cannot listen at port {port} "
+            f"({error.strerror}). Expected a free one; name another."
+        ) from error
+    listener.settimeout(_RETRY_SECONDS)
+    return listener
+
+
+def _reports(
+    listener: socket.socket, cluster: Cluster
+) -> Iterator[tuple[int, socket.socket, Facts]]:
+    """Yields a worker that reports, or nobody after a moment."""
+    try:
+        connection, _ = listener.accept()
+    except TimeoutError:
+        return
+    connection.settimeout(FIRST_WORD_SECONDS)
+    try:
+        found = _read(connection)
+        index = found.pop("worker_index")
+        if not (isinstance(index, int) and 0 < index < cluster.count):
+            raise ValueError
+    except (OSError, ValueError, KeyError, AttributeError):  # not one of ours
+        connection.close()
+        return
+    yield index, connection, found
+
+
+def _report(cluster: Cluster, facts: Facts, wait: _Wait) -> None:
+    """Waits as all others do: reports to the chief, again if that was lost, until it answers."""
+    while True:
+        wait.check([0])
+        try:
+            with socket.create_connection(cluster.place(0), FIRST_WORD_SECONDS) as connection:
+                connection.settimeout(_RETRY_SECONDS)
+                _write(connection, facts | {"worker_index": cluster.index})
+                answer = _await_answer(connection, wait)
+        except (OSError, ValueError):
+            time.sleep(_RETRY_SECONDS)
+            continue
+        if answer["refused"]:
+            raise UserError(answer["refused"])
+        return
+
+
+def _await_answer(connection: socket.socket, wait: _Wait) -> dict:
+    """Reads the chief's answer, however long the others take."""
+    while not _is_readable(connection):
+        wait.check([0])
+    connection.settimeout(FIRST_WORD_SECONDS)
+    answer = _read(connection)
+    if not isinstance(answer, dict) or "refused" not in answer:
+        raise ValueError("this is not the chief")
+    return answer
+
+
+def _is_readable(connection: socket.socket) -> bool:
+    try:
+        connection.recv(1, socket.MSG_PEEK)
+        return True
+    except TimeoutError:
+        return False
+
+
+def _has_ended(connection: socket.socket) -> bool:
+    """Tells whether the other side has gone; it says nothing before it has an answer."""
+    connection.setblocking(False)
+    try:
+        return not connection.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    finally:
+        connection.settimeout(FIRST_WORD_SECONDS)
+
+
+def _answer(there: dict[int, socket.socket], answer: dict) -> None:
+    for connection in there.values():
+        with contextlib.suppress(OSError):  # it ended just now, which the others will find out
+            _write(connection, answer)
+        connection.close()
+
+
+def _write(connection: socket.socket, said: dict) -> None:
+    connection.sendall(json.dumps(said).encode() + b"\n")
+
+
+def _read(connection: socket.socket) -> dict:
+    """Reads a line of JSON; ValueError where it is none, or ends too early."""
+    line = connection.makefile("rb").readline(_LINE_BYTES)
+    if not line.endswith(b"\n"):
+        raise ValueError("the line ends too early")
+    return json.loads(line)
+
+
+def _differences(own: Facts, found: Facts) -> list[str]:
+    """Lists facts that differ, as "name: the chief's -> the worker's"."""
+    return [
+        f"{name}: {own.get(name, 'none')} -> {found.get(name, 'none')}"
+        for name in [*own, *(set(found) - set(own))]
+        if own.get(name) != found.get(name)
+    ]
+
+
+def _refusal(cluster: Cluster, index: int, changed: list[str]) -> str:
+    return (
+        f"{cluster.name(index)} was refused by the chief, since it differs: "
+        f"{'; '.join(changed[:3])}. Expected the same everywhere. Start all workers with the same "
+        "command and the same versions."
+    )
+
+
+class Deadline:
+    """Ends the process if its block does not end in time, deaf to signals as it may be.
+
+    TensorFlow waits inside one call, for an hour, for a worker that ended after all had met.
+    """
+
+    def __init__(self, cluster: Cluster, seconds: float):
+        """Prepares the clock."""
+        self._cluster, self._seconds = cluster, seconds
+
+    def __enter__(self) -> None:
+        """Starts the clock."""
+        self._timer = threading.Timer(self._seconds, self._end)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def __exit__(self, *unused) -> None:
+        """Stops it."""
+        self._timer.cancel()
+
+    def _end(self) -> None:
+        names = listed(map(self._cluster.name, unreachable(self._cluster)), most=4)
+        print(
+            f"{names} did not answer for {self._seconds:.0f} s, although all workers had met. "
+            "Start all of them again.",
+            file=sys.stderr,
+            flush=True,
+        )
+        os._exit(1)
+
+
+def unreachable(cluster: Cluster) -> list[int]:
+    """Lists the other workers at whose address nothing listens."""
+    found = []
+    for index in range(cluster.count):
+        if index != cluster.index:
+            try:
+                socket.create_connection(cluster.place(index), _PROBE_SECONDS).close()
+            except OSError:
+                found.append(index)
+    return found

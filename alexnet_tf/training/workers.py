@@ -1,0 +1,113 @@
+"""What the workers of a run tell each other. Alone, a process hears itself.
+
+Every method is called by all workers at the same point of the program, and waits for the others.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from alexnet_tf.errors import RunFailed, listed
+from alexnet_tf.training import rendezvous
+from alexnet_tf.training.cluster import Cluster
+from alexnet_tf.training.strategy import over_workers
+
+_LEAST_BYTES = 1024
+"""Of a message; longer ones fill a power of two, so that few graphs are made."""
+
+_LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InternalError,
+)
+"""What TensorFlow raises where a worker has ended, in any of its calls."""
+
+
+class Workers:
+    """All workers of a run.
+
+    Args:
+      strategy: the distribution strategy.
+      cluster: who they are; None for one process alone.
+    """
+
+    def __init__(self, strategy: tf.distribute.Strategy, cluster: Cluster | None = None):
+        """Prepares the sums that carry what is said."""
+        self._cluster = cluster
+        self.count = cluster.count if cluster else 1
+        self.index = cluster.index if cluster else 0
+        self._summed = over_workers(strategy)
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this is worker 0, the only one that writes."""
+        return self.index == 0
+
+    @property
+    def are_many(self) -> bool:
+        """Whether there are others."""
+        return self.count > 1
+
+    def tell(self, said: Mapping[str, Any]) -> list[dict]:
+        """Tells all workers, and hears them.
+
+        Args:
+          said: what JSON can hold.
+
+        Returns:
+          What each worker said, by its index.
+        """
+        text = json.dumps(said)
+        if not self.are_many:
+            return [json.loads(text)]
+        letters = np.frombuffer(text.encode(), np.uint8)
+        lengths = np.zeros(self.count, np.int32)
+        lengths[self.index] = len(letters)
+        lengths = self._summed(tf.constant(lengths)).numpy()
+        longest = 1 << int(max(_LEAST_BYTES, lengths.max()) - 1).bit_length()
+        lines = np.zeros([self.count, longest], np.int32)  # all-reduce knows no uint8
+        lines[self.index, : len(letters)] = letters
+        lines = self._summed(tf.constant(lines)).numpy().astype(np.uint8)
+        return [json.loads(row[:n].tobytes()) for row, n in zip(lines, lengths, strict=True)]
+
+    def from_chief(self, make: Callable[[], Any]) -> Any:
+        """Lets the chief make what JSON can hold, and gives it to all."""
+        return self.tell({"made": make()} if self.is_chief else {})[0]["made"]
+
+    def copy_from_chief(self, variables: Mapping[str, Any]) -> None:
+        """Gives all workers the chief's values, bit for bit.
+
+        Args:
+          variables: by name, the same on all workers; with `assign`, and readable as arrays.
+        """
+        if not self.are_many:
+            return
+        for variable in variables.values():
+            own = np.asarray(variable)
+            sent = tf.constant(own if self.is_chief else np.zeros_like(own))
+            found = self._summed(sent).numpy()
+            if not self.is_chief:
+                variable.assign(found)
+
+    def lost(self, error: Exception) -> RunFailed | None:
+        """Says which worker's end made a call fail; None if it was another reason."""
+        if not (self.are_many and isinstance(error, _LOST)):
+            return None
+        named = {int(x) for x in re.findall(r"/task:(\d+)", str(error))} - {self.index}
+        silent = set(rendezvous.unreachable(self._cluster))
+        which = sorted(named & silent or silent or named)
+        if not which:
+            return None
+        names = listed(map(self._cluster.name, which), most=4)
+        return RunFailed(
+            f"{names} ended or cannot be reached, so this worker ends too; look at what was "
+            "printed there. The last checkpoint is good: start all workers again, and the run goes "
+            "on from it."
+        )
