@@ -83,7 +83,18 @@ class PaperSGD(keras.optimizers.Optimizer):
 
         Keras' own `global_clipnorm` clips before that: what each replica has (Keras 3.15).
         """
-        summed = super()._all_reduce_sum_gradients(grads_and_vars)
+        # Device by device: those of two towers at once TF 2.21 would sum one by one.
+        devices: dict[str, list] = {}
+        for gradient, variable in grads_and_vars:
+            has_device = not isinstance(variable, tf.distribute.DistributedValues)
+            devices.setdefault(variable.device if has_device else "", []).append(
+                (gradient, variable)
+            )
+        summed = [
+            pair
+            for pairs in devices.values()
+            for pair in super(PaperSGD, self)._all_reduce_sum_gradients(pairs)
+        ]
         if not self.clip_norm:
             return summed
         gradients = [tf.cast(gradient, tf.float32) for gradient, _ in summed]
@@ -92,6 +103,18 @@ class PaperSGD(keras.optimizers.Optimizer):
         factor = tf.where(tf.math.is_finite(norm), factor, float("nan"))  # not 0, in silence
         variables = [variable for _, variable in summed]
         return [(g * factor, v) for g, v in zip(gradients, variables, strict=True)]
+
+    def _distributed_tf_update_step(self, distribution, grads_and_vars, learning_rate):
+        """Updates as Keras does; a strategy of several workers refuses the variables of towers.
+
+        These are no variables of its own: each lives on the device of its tower.
+        """
+        for gradient, variable in grads_and_vars:
+            if isinstance(variable, tf.distribute.DistributedValues):
+                mine = [(gradient, variable)]
+                super()._distributed_tf_update_step(distribution, mine, learning_rate)
+            else:
+                self.update_step(gradient, variable, learning_rate)
 
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable by a gradient that is summed over replicas."""
