@@ -165,9 +165,7 @@ def _of_slurm(environment: Mapping[str, str]) -> Cluster:
             for _ in range(int(match["nodes"] or 1))
         ]
         hosts = list(_hosts(nodes))
-        places = [
-            (host, i) for host, n in zip(hosts, tasks, strict=True) for i in range(n)
-        ]
+        places = [(host, i) for host, n in zip(hosts, tasks, strict=True) for i in range(n)]
     except (KeyError, ValueError) as error:
         raise UserError(
             f"SLURM: expected SLURM_JOB_ID, SLURM_PROCID, SLURM_STEP_NODELIST and "

@@ -74,20 +74,20 @@ class _Wait:
 def _receive(cluster: Cluster, facts: Facts, wait: _Wait) -> None:
     """Waits as the chief does: until every other worker has reported."""
     there: dict[int, socket.socket] = {}
-    with _listener(cluster) as listener:
-        while missing := [i for i in range(1, cluster.count) if i not in there]:
+    refusal = ""
+    with _listener(cluster) as listener, contextlib.ExitStack() as connections:
+        while not refusal and (missing := [i for i in range(1, cluster.count) if i not in there]):
             wait.check(missing)
             for index, connection, found in _reports(listener, cluster):
-                if index in there:  # it was started anew meanwhile
-                    there[index].close()
-                there[index] = connection
-                if changed := _differences(facts, found):
-                    _answer(there, {"refused": _refusal(cluster, index, changed)})
-                    raise UserError(_refusal(cluster, index, changed))
-            gone = [index for index, connection in there.items() if _has_ended(connection)]
-            for index in gone:
-                there.pop(index).close()
-    _answer(there, {"refused": ""})
+                there[index] = connections.enter_context(connection)  # anew, if it had ended
+                refusal = _refusal(cluster, index, facts, found)
+            for index in [index for index, connection in there.items() if _has_ended(connection)]:
+                del there[index]
+        for connection in there.values():
+            with contextlib.suppress(OSError):  # it ended just now, which all will find out
+                _write(connection, {"refused": refusal})
+    if refusal:
+        raise UserError(refusal)
 
 
 def _listener(cluster: Cluster) -> socket.socket:
@@ -174,13 +174,6 @@ def _has_ended(connection: socket.socket) -> bool:
         connection.settimeout(FIRST_WORD_SECONDS)
 
 
-def _answer(there: dict[int, socket.socket], answer: dict) -> None:
-    for connection in there.values():
-        with contextlib.suppress(OSError):  # it ended just now, which the others will find out
-            _write(connection, answer)
-        connection.close()
-
-
 def _write(connection: socket.socket, said: dict) -> None:
     connection.sendall(json.dumps(said).encode() + b"\n")
 
@@ -193,19 +186,18 @@ def _read(connection: socket.socket) -> dict:
     return json.loads(line)
 
 
-def _differences(own: Facts, found: Facts) -> list[str]:
-    """Lists facts that differ, as "name: the chief's -> the worker's"."""
-    return [
+def _refusal(cluster: Cluster, index: int, own: Facts, found: Facts) -> str:
+    """Says in which facts a worker differs from the chief; empty where it does not."""
+    changed = [
         f"{name}: {own.get(name, 'none')} -> {found.get(name, 'none')}"
         for name in [*own, *(set(found) - set(own))]
         if own.get(name) != found.get(name)
     ]
-
-
-def _refusal(cluster: Cluster, index: int, changed: list[str]) -> str:
+    if not changed:
+        return ""
     return (
         f"{cluster.name(index)} was refused by the chief, since it differs: "
-        f"{'; '.join(changed[:3])}. Expected the same everywhere. Start all workers with the same "
+        f"{listed(changed, most=3)}. Expected the same everywhere. Start all workers with the same "
         "command and the same versions."
     )
 

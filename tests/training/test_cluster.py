@@ -1,0 +1,94 @@
+"""Who the workers are: from the command line, TF_CONFIG and SLURM's variables."""
+
+import json
+
+import pytest
+
+from alexnet_tf.config.run import RunConfig
+from alexnet_tf.errors import UserError
+from alexnet_tf.training.cluster import Cluster, cores_of, find
+
+RUN = RunConfig(strategy="multi_worker")
+TWO = ("one:1000", "two:1000")
+
+
+def of_tf_config(cluster, task):
+    return find(RUN, {"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})})
+
+
+def of_slurm(**changes):
+    variables = {
+        "SLURM_JOB_ID": "7",
+        "SLURM_PROCID": "3",
+        "SLURM_STEP_NODELIST": "gpu[01-02,07],login",
+        "SLURM_STEP_TASKS_PER_NODE": "2(x2),1(x2)",
+    }
+    return find(RUN, {k: v for k, v in (variables | changes).items() if v is not None})
+
+
+def test_typed_workers_come_before_the_environment():
+    run = RunConfig(strategy="multi_worker", workers=TWO, worker_index=1)
+    assert find(run, {"TF_CONFIG": "nonsense", "SLURM_PROCID": "0"}) == Cluster(TWO, 1)
+
+
+def test_a_chief_of_tf_config_is_worker_0():
+    jobs = {"chief": ["c:1"], "worker": ["a:1", "b:1"]}
+    assert of_tf_config(jobs, {"type": "worker", "index": 1}) == Cluster(("c:1", "a:1", "b:1"), 2)
+    assert of_tf_config(jobs, {"type": "chief", "index": 0}).is_chief
+    assert of_tf_config({"worker": TWO}, {"type": "worker", "index": 0}).is_chief
+    with pytest.raises(UserError, match="TF_CONFIG: expected workers alone, found evaluator too"):
+        of_tf_config(jobs | {"evaluator": ["e:1"]}, {"type": "worker", "index": 0})
+    for text in ("{", "[]", '{"cluster": {"worker": ["a:1"]}}', '{"cluster": 1, "task": 2}'):
+        with pytest.raises(UserError, match="TF_CONFIG=.*: expected"):
+            find(RUN, {"TF_CONFIG": text})
+    with pytest.raises(UserError, match="TF_CONFIG=.*KeyError: 'ps'"):
+        of_tf_config(jobs, {"type": "ps", "index": 0})
+
+
+def test_slurms_hosts_are_ranked_as_slurm_lists_them():
+    port = 20_000 + 7 * 16
+    names = [f"{host}:{port + i}" for host, i in (("gpu01", 0), ("gpu01", 1), ("gpu02", 0))]
+    names += [f"gpu02:{port + 1}", f"gpu07:{port}", f"login:{port}"]
+    assert of_slurm() == Cluster(tuple(names), 3)
+    racks = of_slurm(SLURM_STEP_NODELIST="z[9-10]n[1-2]", SLURM_STEP_TASKS_PER_NODE="1(x4)")
+    assert [racks.place(i)[0] for i in range(4)] == ["z9n1", "z9n2", "z10n1", "z10n2"]
+    job = {"SLURM_STEP_NODELIST": None, "SLURM_STEP_TASKS_PER_NODE": None}
+    job |= {"SLURM_JOB_NODELIST": "b,a", "SLURM_TASKS_PER_NODE": "2,2"}
+    assert of_slurm(**job).addresses == (f"b:{port}", f"b:{port + 1}", f"a:{port}", f"a:{port + 1}")
+    for changes in ({"SLURM_JOB_ID": None}, {"SLURM_STEP_TASKS_PER_NODE": "1"}):
+        with pytest.raises(UserError, match="SLURM: expected SLURM_JOB_ID, SLURM_PROCID, SLURM_ST"):
+            of_slurm(**changes)
+
+
+def test_what_is_no_cluster_is_refused():
+    with pytest.raises(UserError, match="strategy=multi_worker: expected to find the workers in -"):
+        find(RUN, {})
+    for address in ("one", "one:", ":1000", "one:0", "one:99999", "one:x"):
+        with pytest.raises(UserError, match=r"workers=.*: expected host:port for each worker, fou"):
+            Cluster((address,), 0)
+    with pytest.raises(UserError, match="workers=.*: expected each address once. Give workers on"):
+        Cluster(("one:1", "one:1"), 0)
+    with pytest.raises(UserError, match="worker_index=2: expected 0 to 1, since there are 2 worke"):
+        Cluster(TWO, 2)
+    with pytest.raises(ValueError, match="worker_wait_seconds=0.0: expected more than 0"):
+        RunConfig(worker_wait_seconds=0.0)
+
+
+def test_neighbors_are_on_the_same_machine():
+    cluster = Cluster(("a:1", "b:1", "a:2", "[::1]:1"), 2)
+    assert cluster.neighbors() == [0, 2]
+    assert cluster.place(3) == ("::1", 1)
+
+
+@pytest.mark.parametrize(
+    "num_cores, workers, expected",
+    [
+        (2, 2, [[0], [1]]),
+        (8, 3, [[0, 1], [2, 3, 4], [5, 6, 7]]),
+        (2, 3, [[0], [1], [0]]),
+        (64, 8, [list(range(8 * i, 8 * i + 8)) for i in range(8)]),
+    ],
+)
+def test_workers_of_a_machine_divide_its_processors(num_cores, workers, expected):
+    cores = list(range(num_cores))
+    assert [list(cores_of(cores, i, range(workers))) for i in range(workers)] == expected
