@@ -133,9 +133,12 @@ class RunConfig(Typed):
             )
         if not (self.steps or self.epochs > 0):
             raise ValueError(f"epochs={self.epochs}: expected a positive number, or --steps=N.")
-        for name in ("save_every_seconds", "worker_wait_seconds"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name}={getattr(self, name)}: expected more than 0.")
+        if self.save_every_seconds <= 0:
+            raise ValueError(f"save_every_seconds={self.save_every_seconds}: expected more than 0.")
+        if self.worker_wait_seconds <= 0:
+            raise ValueError(
+                f"worker_wait_seconds={self.worker_wait_seconds}: expected more than 0."
+            )
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed={self.seed}: expected 0 to {2**32 - 1}.")
         if self.start_from_layers and not self.start_from:

@@ -149,7 +149,7 @@ def _await_answer(connection: socket.socket, wait: _Wait) -> dict:
     connection.settimeout(FIRST_WORD_SECONDS)
     answer = _read(connection)
     if not isinstance(answer, dict) or "refused" not in answer:
-        raise ValueError("this is not the chief")
+        raise ConnectionError("this is not the chief")
     return answer
 
 
@@ -179,10 +179,10 @@ def _write(connection: socket.socket, said: dict) -> None:
 
 
 def _read(connection: socket.socket) -> dict:
-    """Reads a line of JSON; ValueError where it is none, or ends too early."""
+    """Reads a line of JSON; ValueError or OSError where it is none, or ends too early."""
     line = connection.makefile("rb").readline(_LINE_BYTES)
     if not line.endswith(b"\n"):
-        raise ValueError("the line ends too early")
+        raise ConnectionError("the line ends too early")
     return json.loads(line)
 
 

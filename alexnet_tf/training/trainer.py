@@ -121,6 +121,10 @@ class Trainer:
                 if self._saved_step != progress.step:
                     self._save()  # first: whatever happens meanwhile, the steps are safe
                 self._evaluate(signals)
+            is_stopped = self._is_evaluation_due()  # still: a signal came meanwhile
+            if self._open_epoch is not None and self._ends_epoch(progress.step) and not is_stopped:
+                self.callbacks.on_epoch_end(self._open_epoch, self._epoch_logs())
+                self._open_epoch = None
             heard = self.workers.tell(
                 {
                     "exit_code": signals.exit_code or 0,
@@ -129,14 +133,8 @@ class Trainer:
                 }
             )
             exit_code = max(worker["exit_code"] for worker in heard)
-            is_over = False
-            if self._is_evaluation_due():  # still: a signal came
-                break
-            if self._open_epoch is not None and self._ends_epoch(progress.step):
-                self.callbacks.on_epoch_end(self._open_epoch, self._epoch_logs())
-                self._open_epoch = None
             is_over = self.is_finished() or any(worker["stops"] for worker in heard)
-            if is_over or exit_code:
+            if is_stopped or is_over or exit_code:
                 break
             self._make_steps(heard[0]["fitting_steps"])
             # No other worker waits for it: reading weights is no work of all.
@@ -146,7 +144,7 @@ class Trainer:
             self._save()  # callbacks may have changed the weights since
         self.callbacks.on_train_end()
         self.workers.tell({})  # who leaves while the chief still writes would seem lost to it
-        return 0 if is_over else exit_code
+        return 0 if is_over and not is_stopped else exit_code
 
     def is_finished(self) -> bool:
         """Tells whether the run is at its end."""

@@ -1,12 +1,12 @@
 """Workers meet over real sockets: late, with other settings, twice, or not at all."""
 
 import concurrent.futures
-import contextlib
 import socket
 import threading
 import time
 
 import pytest
+from worker_processes import free_ports
 
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.training import rendezvous
@@ -14,14 +14,6 @@ from alexnet_tf.training.cluster import Cluster
 from alexnet_tf.training.rendezvous import meet, unreachable
 
 FACTS = {"alexnet_tf": "0", "steps": "20"}
-
-
-def free_ports(count):
-    with contextlib.ExitStack() as stack:
-        sockets = [
-            stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
-        ]
-        return [one.getsockname()[1] for one in sockets]
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from alexnet_tf.training.sinks.sinks import Sinks
 from alexnet_tf.training.strategy import make_strategy
 from alexnet_tf.training.task import Task, classification
 from alexnet_tf.training.trainer import Trainer
+from alexnet_tf.training.workers import Workers
 from pipelines.sources import open_source
 
 
@@ -44,7 +45,8 @@ def test_another_task_is_trained_counted_and_judged_by_its_own_figure(pictures, 
     config = tiny.with_network(config, num_classes=3)
     sources = [open_source(config.data, split, 0) for split in ("train", "val")]
     task, strategy = another(classification(config, sources[0])), make_strategy(config.run)
-    trainer = Trainer(config, task, strategy, sources, tmp_path)
+    workers = Workers(strategy)
+    trainer = Trainer(config, task, strategy, sources, tmp_path, workers)
     sinks = Sinks(tmp_path, config, trainer.state, sources[0])
     with Signals() as signals:
         assert trainer.run(sinks, signals) == 0
@@ -56,4 +58,4 @@ def test_another_task_is_trained_counted_and_judged_by_its_own_figure(pictures, 
     assert trainer.state.progress.best_error == min(losses)
     stored = checkpoint.load(tmp_path, "last").progress
     assert stored["sums"] == [0.0] * 4
-    assert Trainer(config, task, strategy, sources, tmp_path).is_finished()
+    assert Trainer(config, task, strategy, sources, tmp_path, workers).is_finished()

@@ -91,7 +91,10 @@ def test_histograms_read_the_halves_of_a_weight(two_devices):
         ({"towers": 3}, "^towers=3: expected 1 or 2"),
         ({"towers": 2}, "^towers=2 with devices=: expected two devices"),
         ({"towers": 2, "devices": ("cpu:0",)}, "Set --devices=gpu:0,gpu:1, or cpu:0,cpu:1"),
-        ({"strategy": StrategyName.MIRRORED} | TOWERS, "Use --strategy=single"),
+        (
+            {"strategy": StrategyName.MIRRORED} | TOWERS,
+            "^towers=2 with strategy=mirrored: expected strategy=single or multi_worker, since two",
+        ),
         (TWO, "or --towers=2 for the paper's two towers"),
     ],
 )

@@ -1,0 +1,205 @@
+"""Workers as real processes: the same numbers as one device, towers too, and one run of any number.
+
+All but the first test are slow: each starts two or three processes.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tiny
+import worker_processes
+from worker_processes import FLAGS, Processes, run_to_end
+
+from alexnet_tf.training import checkpoint
+
+STEPS = "--steps=20"
+
+
+def alone(pictures, run_dir, *flags):
+    """Runs one process; returns weights and momenta."""
+    command = [sys.executable, "-m", "alexnet_tf.train", f"--run_dir={run_dir}", *flags]
+    command += [*FLAGS, f"--data.source=folder:{pictures}"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return checkpoint.load(run_dir, "last").arrays()
+
+
+@pytest.fixture(scope="module")
+def single(pictures, tmp_path_factory):
+    """The run of one process, and what it ended with."""
+    run_dir = tmp_path_factory.mktemp("single")
+    return run_dir, alone(pictures, run_dir, STEPS)
+
+
+def largest(found, expected) -> float:
+    assert found.keys() == expected.keys()
+    return max(np.abs(found[name] - expected[name]).max() for name in found)
+
+
+def assert_same_counts(run_dir, other):
+    """Compares all lines of metrics: counts and errors exactly, losses up to rounding."""
+    lines, expected = tiny.metrics(run_dir), tiny.metrics(other)
+    assert len(lines) == len(expected) > 10
+    for line, wanted in zip(lines, expected, strict=True):
+        assert line.keys() == wanted.keys()
+        for name in line:
+            if "loss" in name or "rate" in name:
+                assert line[name] == pytest.approx(wanted[name], rel=1e-5)
+            else:
+                assert line[name] == wanted[name], name
+
+
+def test_two_workers_end_like_one_device(pictures, tmp_path, single):
+    run_dir, expected = single
+    found = run_to_end(2, tmp_path / "run", *FLAGS, STEPS, f"--data.source=folder:{pictures}")
+    assert largest(found, expected) <= 1e-5
+    assert_same_counts(tmp_path / "run", run_dir)
+
+
+TOWERS = ("--towers=2", "--devices=cpu:0,cpu:1")
+CASES = {
+    "three workers": (3, (), (), 1e-5),
+    "ring": (2, ("--collectives=ring",), (), 1e-5),
+    "two parts each": (2, ("--accumulate_steps=2",), (), 1e-5),
+    "clipped": (2, ("--optimizer.clip_norm=0.5",), ("--optimizer.clip_norm=0.5",), 1e-5),
+    "batch norm": (2, ("--network.normalization=batch",), ("--network.normalization=batch",), 1e-4),
+    "towers": (2, TOWERS, (), 1e-5),
+    "towers clipped": (
+        2,
+        (*TOWERS, "--optimizer.clip_norm=0.5"),
+        ("--optimizer.clip_norm=0.5",),
+        1e-5,
+    ),
+    "float16": (2, ("--precision=float16",), ("--precision=float16",), 2e-2),
+    "bfloat16": (2, ("--precision=bfloat16",), ("--precision=bfloat16",), 2e-2),
+    "towers bfloat16": (2, (*TOWERS, "--precision=bfloat16"), ("--precision=bfloat16",), 2e-2),
+    "memory": (2, ("--data.cache=memory",), (), 1e-5),
+}  # workers, their flags, flags of the single run, the largest difference
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_workers_end_like_one_device(pictures, tmp_path, single, case):
+    count, flags, others, most = CASES[case]
+    source = f"--data.source=folder:{pictures}"
+    found = run_to_end(count, tmp_path / "run", *FLAGS, STEPS, source, *flags)
+    expected = alone(pictures, tmp_path / "single", STEPS, *others) if others else single[1]
+    difference = largest(found, expected)
+    print(f"{case}: largest difference {difference:.2g}")
+    assert difference <= most
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_another_number_of_workers(pictures, tmp_path, single):
+    run_dir, source = tmp_path / "run", f"--data.source=folder:{pictures}"
+    run_to_end(2, run_dir, *FLAGS, "--steps=7", source)
+    alone(pictures, run_dir, "--steps=13")
+    found = run_to_end(3, run_dir, *FLAGS, STEPS, source)
+    assert largest(found, single[1]) <= 1e-5
+
+
+@pytest.mark.slow
+def test_two_workers_have_the_same_bits_each_time_and_after_going_on(pictures, tmp_path):
+    flags = (*FLAGS, f"--data.source=folder:{pictures}", "--collectives=ring")
+    whole = run_to_end(2, tmp_path / "whole", *flags, STEPS)
+    run_to_end(2, tmp_path / "parts", *flags, "--steps=9")
+    tiny.assert_equal(run_to_end(2, tmp_path / "parts", *flags, STEPS), whole)
+
+
+@pytest.mark.slow
+def test_the_chief_gives_what_it_started_from_to_workers_without_it(pictures, tmp_path, single):
+    source = f"--data.source=folder:{pictures}"
+    flags = (*FLAGS, source, "--steps=5", f"--start_from={single[0]}")
+    # Worker 1 has another place for the run and cannot see the chief's.
+    own = {1: (f"--run_dir={tmp_path / 'nowhere'}",)}
+    found = run_to_end(2, tmp_path / "run", *flags, own=own)
+    assert not (tmp_path / "nowhere").exists()
+    expected = alone(pictures, tmp_path / "one", "--steps=5", f"--start_from={single[0]}")
+    assert largest(found, expected) <= 1e-5
+    again = run_to_end(2, tmp_path / "run", *flags[:-2], "--steps=8", flags[-1], own=own)
+    assert np.abs(again["fc8/kernel"] - found["fc8/kernel"]).max() > 0
+
+
+@pytest.mark.slow
+def test_a_signal_to_any_worker_saves_at_one_step_and_ends_all(pictures, tmp_path):
+    source = f"--data.source=folder:{pictures}"
+    for index, number, code in (
+        (1, signal.SIGTERM, 143),
+        (0, signal.SIGTERM, 143),
+        (1, signal.SIGINT, 130),
+    ):
+        run_dir = tmp_path / f"{index}{number}"
+        with Processes(2, run_dir, *FLAGS, source, "--steps=100000") as workers:
+            workers.wait_for(0, "step 6 ")
+            workers[index].send_signal(number)
+            began = time.monotonic()
+            assert workers.codes(60) == [code, code], [workers.said(i) for i in range(2)]
+            seconds = time.monotonic() - began
+            step = json.loads(workers.printed(0).splitlines()[-1])["step"]
+        print(f"{number!r} to worker {index}: {seconds:.1f} s")
+        assert seconds < 30
+        assert checkpoint.load(run_dir, "last").step == step > 0
+
+
+@pytest.mark.slow
+def test_workers_that_do_not_fit_are_refused(pictures, tmp_path):
+    source = f"--data.source=folder:{pictures}"
+    other = tiny.write_pictures(tmp_path / "other", train=9)
+    for own, text in (
+        (("--optimizer.momentum=0.8",), "since it differs: optimizer.momentum: 0.9 -> 0.8"),
+        ((f"--data.source=folder:{other}",), "since its data differ: train_num_examples: 30 -> 27"),
+    ):
+        with Processes(2, tmp_path / "run", *FLAGS, STEPS, source, own={1: own}) as workers:
+            assert workers.codes(60) == [2, 2]
+            for index in range(2):
+                last = workers.said(index).splitlines()[-1]
+                assert "was refused by the chief, " in last and text in last
+                assert "Traceback" not in workers.said(index)
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+@pytest.mark.slow
+def test_an_infinite_gradient_on_one_worker_holds_all(pictures, tmp_path):
+    done = subprocess.run(
+        [sys.executable, worker_processes.__file__.replace("worker_processes", "worker_overflow")],
+        capture_output=True,
+        text=True,
+        env=dict(os.environ),
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    print(done.stdout)
+
+
+@pytest.mark.slow
+def test_the_second_tower_of_each_worker_lives_and_works_on_its_second_device():
+    done = subprocess.run(
+        [sys.executable, worker_processes.__file__.replace("worker_processes", "worker_placement")],
+        capture_output=True,
+        text=True,
+        env=dict(os.environ),
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    print(done.stdout)
+
+
+def test_settings_of_workers_alone_are_refused_elsewhere():
+    from alexnet_tf.config.run import Config, RunConfig
+    from alexnet_tf.errors import UserError
+    from alexnet_tf.training.strategy import make_strategy
+    from pipelines.config import DataConfig
+
+    with pytest.raises(ValueError, match="workers=a:1 with strategy=single: expected strategy=mul"):
+        Config(run=RunConfig(workers=("a:1",)))
+    with pytest.raises(ValueError, match="strategy=multi_worker, data.service=.*: expected one of"):
+        run = RunConfig(strategy="multi_worker")
+        Config(run=run, data=DataConfig(service="grpc://a:1", cache="none"))
+    with pytest.raises(
+        UserError, match="strategy=multi_worker: expected single or mirrored, since"
+    ):
+        make_strategy(run)
