@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -27,8 +28,9 @@ class Processes:
 
     def __init__(self, count, run_dir, *flags, own=None):
         workers = ",".join(f"127.0.0.1:{port}" for port in free_ports(count))
-        common = [sys.executable, "-m", "alexnet_tf.train", f"--run_dir={run_dir}", *flags]
+        common = [sys.executable, "-m", "alexnet_tf.train", f"--run_dir={run_dir}"]
         common += ["--strategy=multi_worker", f"--workers={workers}", "--worker_wait_seconds=60"]
+        common += flags
         self.addresses = workers.split(",")
         self.paths = [f"{run_dir}.{index}" for index in range(count)]
         self.processes = []
@@ -64,9 +66,9 @@ class Processes:
         with open(f"{self.paths[index]}.out") as file:
             return file.read()
 
-    def wait_for(self, index, text) -> None:
-        """Waits until a worker has written a text to standard error, or has ended."""
-        while text not in self.said(index) and self[index].poll() is None:
+    def wait_for(self, index, pattern) -> None:
+        """Waits until a worker has written a pattern to standard error, or has ended."""
+        while not re.search(pattern, self.said(index)) and self[index].poll() is None:
             time.sleep(0.02)
 
 

@@ -15,7 +15,7 @@ from alexnet_tf.training.signals import Signals
 from alexnet_tf.training.strategy import make_strategy
 from alexnet_tf.training.workers import Workers
 
-JOIN_SECONDS = 60.0
+JOIN_SECONDS = 40.0
 """How long TensorFlow may take to join workers that have met."""
 
 OWN = (

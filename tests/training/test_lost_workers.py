@@ -17,13 +17,13 @@ from alexnet_tf.training import checkpoint
 
 STEPS = "--steps=40"
 MOMENTS = {
-    "meeting": ("", 0.5),  # a text that the chief has written, and seconds after it at most
+    "meeting": ("", 0.5),  # a pattern that the chief has written, and seconds after it at most
     "starting": ("", 6.0),
     "compiling": ("training examples", 1.0),
-    "training": ("step 6 ", 0.5),
-    "later": ("step 21 ", 0.5),
-    "evaluating": ("step 8 ", 0.05),  # 30 examples, 12 a step: an epoch ends with step 8
-    "saving": ("step 15 ", 0.1),
+    "training": (r"step +6 ", 0.5),
+    "later": (r"step +21 ", 0.5),
+    "evaluating": (r"step +8 ", 0.05),  # 30 examples, 12 a step: an epoch ends with step 8
+    "saving": (r"step +15 ", 0.1),
 }
 
 

@@ -13,7 +13,7 @@ import time
 import numpy as np
 import pytest
 import tiny
-import worker_processes
+import worker_programs
 from worker_processes import FLAGS, Processes, run_to_end
 
 from alexnet_tf.training import checkpoint
@@ -136,7 +136,7 @@ def test_a_signal_to_any_worker_saves_at_one_step_and_ends_all(pictures, tmp_pat
     ):
         run_dir = tmp_path / f"{index}{number}"
         with Processes(2, run_dir, *FLAGS, source, "--steps=100000") as workers:
-            workers.wait_for(0, "step 6 ")
+            workers.wait_for(0, r"step +6 ")
             workers[index].send_signal(number)
             began = time.monotonic()
             assert workers.codes(60) == [code, code], [workers.said(i) for i in range(2)]
@@ -165,21 +165,10 @@ def test_workers_that_do_not_fit_are_refused(pictures, tmp_path):
 
 
 @pytest.mark.slow
-def test_an_infinite_gradient_on_one_worker_holds_all(pictures, tmp_path):
+@pytest.mark.parametrize("program", ["overflow", "placement"])
+def test_two_workers_see_in_their_own_processes(program):
     done = subprocess.run(
-        [sys.executable, worker_processes.__file__.replace("worker_processes", "worker_overflow")],
-        capture_output=True,
-        text=True,
-        env=dict(os.environ),
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    print(done.stdout)
-
-
-@pytest.mark.slow
-def test_the_second_tower_of_each_worker_lives_and_works_on_its_second_device():
-    done = subprocess.run(
-        [sys.executable, worker_processes.__file__.replace("worker_processes", "worker_placement")],
+        [sys.executable, worker_programs.__file__, program],
         capture_output=True,
         text=True,
         env=dict(os.environ),
