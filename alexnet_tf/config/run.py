@@ -23,6 +23,7 @@ class StrategyName(enum.StrEnum):
     SINGLE = "single"
     MIRRORED = "mirrored"
     MULTI_WORKER = "multi_worker"
+    TPU = "tpu"
 
 
 class Collectives(enum.StrEnum):
@@ -48,7 +49,8 @@ class RunConfig(Typed):
 
     strategy: StrategyName = dataclasses.field(default=StrategyName.SINGLE, metadata=FREE)
     """single trains on one device; mirrored shares each batch among several devices; multi_worker
-    among processes on one or many machines, each with all its GPUs or a CPU."""
+    among processes on one or many machines, each with all its GPUs or a CPU; tpu among the cores of
+    a TPU (not run on one)."""
     devices: tuple[str, ...] = dataclasses.field(default=(), metadata=FREE)
     """Devices to use, such as gpu:0,gpu:1 or cpu:0,cpu:1 (logical ones are made); by default the
     first GPU (single) or all GPUs (mirrored), and the CPU where there is none."""
@@ -62,6 +64,8 @@ class RunConfig(Typed):
     collectives: Collectives = dataclasses.field(default=Collectives.AUTO, metadata=FREE)
     """How workers sum gradients: ring (over the network, CPUs too), nccl (between GPUs), or auto,
     which takes nccl where all have GPUs."""
+    tpu: str = dataclasses.field(default="local", metadata=FREE)
+    """With tpu, which one: local, of this machine, or a TPU's name or address."""
     towers: int = dataclasses.field(default=1, metadata=FREE)
     """Devices that hold one replica; 2 puts each of the two groups of channels on a device of its
     own, as in 2012 (--devices=gpu:0,gpu:1, or cpu:0,cpu:1). Its older name is network.towers."""
@@ -191,6 +195,17 @@ class Config(Typed):
                 f"devices={devices} with strategy=single: expected one device. To train on several "
                 "use --strategy=mirrored, or --towers=2 for the paper's two towers."
             )
+        if strategy == StrategyName.TPU:
+            if devices:
+                raise ValueError(
+                    f"devices={devices} with strategy=tpu: expected none, since all cores of the "
+                    "TPU are used. Leave --devices out, and name the TPU with --tpu."
+                )
+            if self.run.precision in (Precision.FLOAT16, Precision.TF32):
+                raise ValueError(
+                    f"precision={self.run.precision} with strategy=tpu: expected bfloat16 or "
+                    "float32, which are what a TPU has. Use --precision=bfloat16."
+                )
         if self.run.workers and strategy != StrategyName.MULTI_WORKER:
             raise ValueError(
                 f"workers={','.join(self.run.workers)} with strategy={strategy}: expected "

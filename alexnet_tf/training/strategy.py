@@ -28,7 +28,7 @@ def make_strategy(run: RunConfig, cluster: Cluster | None = None) -> tf.distribu
     Raises:
       UserError: a device does not exist, or a strategy cannot use it.
     """
-    kind, indices = _parse_devices(run)
+    kind, indices = ("cpu", [0]) if run.strategy == StrategyName.TPU else _parse_devices(run)
     _prepare(run, kind, indices)
     _set_threads()
     return BUILDERS[run.strategy](_names(kind, indices), run, cluster)
@@ -67,10 +67,27 @@ def _multi_worker(names: list[str], run: RunConfig, cluster) -> tf.distribute.St
     return tf.distribute.MultiWorkerMirroredStrategy(resolver, options)
 
 
+def _tpu(names: list[str], run: RunConfig, cluster) -> tf.distribute.Strategy:
+    """Connects to a TPU and starts it. Not run on a TPU."""
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=run.tpu)
+        if run.tpu != "local":
+            tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+    except (tf.errors.OpError, OSError, ValueError) as error:
+        reason = str(error).partition(". ")[0]
+        raise UserError(
+            f"tpu={run.tpu}: expected a TPU that can be reached ({reason}). Run on a TPU machine "
+            "with tensorflow-tpu (BUILD.md, 'TPU'), or use --strategy=single."
+        ) from error
+    return tf.distribute.TPUStrategy(resolver)
+
+
 BUILDERS = {
     StrategyName.SINGLE: _single,
     StrategyName.MIRRORED: _mirrored,
     StrategyName.MULTI_WORKER: _multi_worker,
+    StrategyName.TPU: _tpu,
 }
 """The function that makes each strategy of the names of its devices."""
 

@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from alexnet_tf.config.run import RunConfig
+from alexnet_tf.config.run import Config, RunConfig
 from alexnet_tf.errors import UserError
 from alexnet_tf.training import strategy
 
@@ -60,3 +60,23 @@ def test_one_cpu_takes_its_batches_as_they_are_and_two_share_them(two_devices):
     (batch,) = strategy.distribute(both, chain)
     parts = both.experimental_local_results(batch)
     assert [part.numpy().tolist() for part in parts] == [[0, 1], [2, 3]]
+
+
+def test_a_tpu_that_is_not_there_is_one_sentence():
+    with pytest.raises(
+        UserError, match=r"tpu=local: expected a TPU that can be reached \(TPUs not"
+    ):
+        strategy.make_strategy(RunConfig(strategy="tpu"))
+
+
+@pytest.mark.parametrize(
+    "settings, text",
+    [
+        ({"devices": ("cpu:0",)}, "devices=cpu:0 with strategy=tpu: expected none, since all co"),
+        ({"precision": "float16"}, "precision=float16 with strategy=tpu: expected bfloat16 or f"),
+        ({"precision": "tf32"}, "precision=tf32 with strategy=tpu: expected bfloat16 or f"),
+    ],
+)
+def test_what_a_tpu_has_not_is_refused(settings, text):
+    with pytest.raises(ValueError, match=text):
+        Config(run=RunConfig(strategy="tpu", **settings))
