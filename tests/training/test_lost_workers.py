@@ -15,21 +15,22 @@ from worker_processes import FLAGS, Processes, run_to_end
 
 from alexnet_tf.training import checkpoint
 
-STEPS = "--steps=1500"
+STEPS = "--steps=600"
 MOMENTS = {
     "meeting": ("", 0.5),  # a pattern that the chief has written, and seconds after it at most
     "starting": ("", 6.0),
     "compiling": ("training examples", 1.0),
     "training": (r"step +\d+ .* train", 2.0),
-    "evaluating": (r"step +\d+ .* train", 0.02),  # which ends an epoch, so it is evaluated next
-    "saving": (r"step +\d+ .* eval", 0.0),
+    "evaluating": (r"step +\d+0 .* train", 0.02),  # the fourth epoch's last: evaluated next
+    "saving": (r"step +\d+ .* train", 0.0),
 }
 
 
 @pytest.fixture(scope="module")
 def flags(pictures):
+    # 30 examples, 12 a step: every fourth epoch, so every tenth step, is evaluated.
     own = (f"--data.source=folder:{pictures}", "--collectives=ring", STEPS, "--steps_per_launch=1")
-    return *FLAGS, *own, "--save_every_seconds=0.3"
+    return *FLAGS, *own, "--save_every_seconds=0.3", "--evaluate_every_epochs=4"
 
 
 @pytest.fixture(scope="module")
@@ -92,4 +93,4 @@ def test_workers_killed_at_ten_random_moments_end_with_the_same_bits(flags, tmp_
 @pytest.mark.slow
 def test_the_chiefs_result_is_written_once_and_whole(undisturbed):
     run_dir, _ = undisturbed
-    assert json.loads((run_dir / "result.json").read_text())["step"] == 1500
+    assert json.loads((run_dir / "result.json").read_text())["step"] == 600
