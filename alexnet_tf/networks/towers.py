@@ -82,7 +82,7 @@ class TwoTowers(keras.Model):
 class Joined:
     """The two halves of a weight, used as one variable."""
 
-    parts: list[keras.Variable]
+    parts: list[keras.Variable] | list[tf.Tensor]
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from alexnet_tf.training import optimizer
 from alexnet_tf.training.schedules import Plateau
 from alexnet_tf.training.selection import frozen_layers
 from alexnet_tf.training.strategy import tower_devices
+from pipelines import host
 from pipelines.dataset import DRAW_VERSIONS
 from pipelines.typed import Typed
 
@@ -100,9 +101,19 @@ class TrainState:
     def arrays(self) -> dict[str, np.ndarray]:
         """Reads weights and momentum by name: `conv1/kernel`, `conv1/kernel/momentum`, ...
 
-        A frozen layer has no momentum.
+        A frozen layer has no momentum. The arrays cannot be written to.
         """
-        return {name: np.asarray(variable) for name, variable in self.variables().items()}
+        return {name: np.asarray(held) for name, held in self.snapshot().items()}
+
+    def snapshot(self) -> dict[str, tf.Tensor | Joined]:
+        """Takes hold of what `arrays` would read, for `np.asarray` later, in any thread.
+
+        On a CPU that is done in milliseconds: before a variable changes, TensorFlow copies it if
+        anything else holds its numbers (TF 2.21). From a GPU all are copied now. They take up
+        memory until the last reference is gone.
+        """
+        with host.kept():
+            return {name: _held(variable) for name, variable in self.variables().items()}
 
     def assign(self, arrays: dict[str, np.ndarray]) -> None:
         """Sets every weight and momentum.
@@ -123,3 +134,10 @@ class TrainState:
             else slots[id(weight)]
             for name, weight in trained.items()
         }
+
+
+def _held(weight: Weight) -> tf.Tensor | Joined:
+    """Reads a weight without a copy; of two halves, both."""
+    if isinstance(weight, Joined):
+        return Joined([tf.identity(part.value) for part in weight.parts])
+    return tf.identity(weight.value)
