@@ -17,8 +17,10 @@ import os
 import pathlib
 import re
 import shutil
+from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from alexnet_tf.config import json_form
 from alexnet_tf.config.run import Config
@@ -51,7 +53,7 @@ class Which(enum.StrEnum):
 
 def save(
     directory: pathlib.Path,
-    arrays: dict[str, np.ndarray],
+    arrays: Mapping[str, ArrayLike],
     config: Config,
     classes: tuple[str, ...],
     progress: dict,
@@ -62,6 +64,7 @@ def save(
     Raises:
       RunFailed: a weight is not finite, or it cannot be written. Earlier ones are unchanged.
     """
+    arrays = {name: np.asarray(array) for name, array in arrays.items()}
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise RunFailed(

@@ -13,6 +13,7 @@ from alexnet_tf.config.optimizer import Schedule
 from alexnet_tf.config.run import Config
 from alexnet_tf.errors import RunFailed
 from alexnet_tf.training import checkpoint, run_directory, schedules, signals, versions
+from alexnet_tf.training.checkpoint_writer import CheckpointWriter
 from alexnet_tf.training.counts import Counts
 from alexnet_tf.training.device_loop import Launcher, carried
 from alexnet_tf.training.evaluation import report
@@ -102,6 +103,11 @@ class Trainer:
           RunFailed: the loss is not finite, or a checkpoint cannot be written.
           UserError: an example cannot be decoded and `data.on_error` is fail.
         """
+        with CheckpointWriter(self.run_dir / "checkpoints") as self._writer:
+            return self._run(sinks, signals)
+
+    def _run(self, sinks: Sinks | NoSinks, signals: signals.Signals) -> int:
+        """Trains as `run` says; what is being written at the end is waited for there."""
         self._sinks, progress = sinks, self.state.progress
         first = progress.step * self.config.run.global_batch_size
         self._launch = Launcher(
@@ -137,11 +143,13 @@ class Trainer:
             if is_stopped or is_over or exit_code:
                 break
             self._make_steps(heard[0]["fitting_steps"])
+            self._writer.check()
             # No other worker waits for it: reading weights is no work of all.
             if self.timer.seconds_since_save() > self.config.run.save_every_seconds:
                 self._save()
         if self._saved_step != progress.step or self.callbacks.callbacks:
             self._save()  # callbacks may have changed the weights since
+        self._writer.wait()
         self.callbacks.on_train_end()
         self.workers.tell({})  # who leaves while the chief still writes would seem lost to it
         return 0 if is_over and not is_stopped else exit_code
@@ -282,7 +290,9 @@ class Trainer:
         self._sinks.show_weights(self.state.model, progress.step)
         progress.metrics_bytes = self._sinks.flush()
         if self.workers.is_chief:
-            checkpoint.mark_evaluated(self.run_dir / "checkpoints", progress.to_json())
+            began = time.monotonic()
+            self._writer.mark_evaluated(progress.to_json())
+            self.timer.leave_out(time.monotonic() - began)
 
     def _epoch_logs(self) -> dict:
         """Makes the logs for Keras callbacks: the last training line, evaluations under val_."""
@@ -295,15 +305,14 @@ class Trainer:
         self._sinks.write({name: value for name, value in line.items() if value is not None})
 
     def _save(self) -> None:
-        """Flushes the metrics to the disk, then writes a checkpoint, if this is the chief."""
+        """Flushes the metrics, then begins to write a checkpoint, if this is the chief."""
         self._saved_step = self.state.progress.step
         if not self.workers.is_chief:
             return
         began = time.monotonic()
         self.state.progress.metrics_bytes = self._sinks.flush()
-        checkpoint.save(
-            self.run_dir / "checkpoints",
-            self.state.arrays(),
+        self._writer.save(
+            self.state.snapshot(),
             self.config,
             self.train_source.classes,
             self.state.progress.to_json(),

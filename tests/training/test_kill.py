@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -30,10 +31,13 @@ def undisturbed(pictures, tmp_path_factory):
     return run_dir, time.monotonic() - began, json.loads(output.splitlines()[-1])
 
 
-def start(pictures, run_dir, more=()):
+def start(pictures, run_dir, more=(), limits=()):
     flags = [f"--data.source=folder:{pictures}", f"--run_dir={run_dir}", *more]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([*COMMAND, *flags], env=dict(os.environ), **pipes)
+    process = subprocess.Popen([*COMMAND, *flags], env=dict(os.environ), **pipes)
+    for limit in limits:
+        resource.prlimit(process.pid, limit, limits[limit])
+    return process
 
 
 def wait_for_training(run_dir, process):
@@ -103,6 +107,46 @@ def test_a_signal_saves_and_the_run_goes_on(pictures, tmp_path, undisturbed, num
     one, other = (checkpoint.load(x, checkpoint.Which.LAST) for x in (undisturbed[0], tmp_path))
     tiny.assert_equal(one.arrays(), other.arrays())
     assert tiny.metrics(tmp_path) == tiny.metrics(undisturbed[0])
+
+
+LARGE = ["--network.fc_width=1024", "--optimizer.learning_rate=0.001", "--tensorboard=false"]
+"""A network whose checkpoints, of 9 MB, take a while to write."""
+
+
+def test_a_kill_in_the_middle_of_writing_costs_this_checkpoint_only(pictures, tmp_path):
+    checkpoints = tmp_path / "checkpoints"
+    process = start(pictures, tmp_path, [*LARGE, "--save_every_seconds=0.01"])
+    is_written = is_writing = False
+    while not (is_written and is_writing):
+        assert process.poll() is None
+        process.send_signal(signal.SIGSTOP)  # so that it stays as it is seen here
+        is_written = any(checkpoints.glob("step-*"))
+        is_writing = any(checkpoints.glob(".unfinished-step-*/arrays.npz"))
+        if not (is_written and is_writing):
+            process.send_signal(signal.SIGCONT)
+            time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    (unfinished,) = checkpoints.glob(".unfinished-*")
+    last = checkpoint.read_last(checkpoints)
+    assert last.step < int(unfinished.name.rpartition("-")[2])
+    assert all(array.size for array in last.arrays().values())
+    process = start(pictures, tmp_path, LARGE)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert f"going on after step {last.step} in" in errors
+    assert not unfinished.exists()
+
+
+def test_a_full_disk_while_training_goes_on_ends_the_run_in_one_sentence(pictures, tmp_path):
+    limit = {resource.RLIMIT_FSIZE: (2_000_000, 2_000_000)}
+    process = start(pictures, tmp_path, LARGE, limit)
+    output, errors = process.communicate()
+    assert (process.returncode, output) == (1, "")
+    text = "could not be written: File too large. The previous checkpoint is good; make room or"
+    assert text in errors.splitlines()[-1]
+    assert "Traceback" not in errors
+    assert not any((tmp_path / "checkpoints").iterdir())
 
 
 def test_a_second_process_in_the_same_directory_is_refused(pictures, tmp_path):
