@@ -188,14 +188,14 @@ def _identity(train: Source, val: Source) -> dict:
 def _announce(trainer: Trainer, strategy, run_dir: pathlib.Path, first: start.Start | None) -> None:
     """Says on standard error what is trained, where and for how long."""
     config, progress = trainer.config, trainer.state.progress
-    source = trainer.train_source
+    source, cadence = trainer.train_source, trainer.cadence
     begun = f"going on after step {progress.step}" if progress.step else "a new run"
     lines = [
         f"{config.recipe}: {begun} in {run_dir}, {describe(strategy)}",
         f"{config.network.name} network, {trainer.state.model.count_params():,} parameters; "
         f"{source.num_examples:,} training examples of {len(source.classes)} classes from "
-        f"{config.data.source}; {trainer.num_steps:,} steps of "
-        f"{config.run.global_batch_size} = {trainer.epoch_of(trainer.num_steps):.1f} epochs",
+        f"{config.data.source}; {cadence.num_steps:,} steps of "
+        f"{config.run.global_batch_size} = {cadence.epoch_of(cadence.num_steps):.1f} epochs",
         *(first.lines if first else ()),
     ]
     frozen = selection.frozen_layers(config)
@@ -259,7 +259,7 @@ def _result(trainer: Trainer, run_dir: pathlib.Path) -> dict:
     return {
         "run_dir": str(run_dir),
         "step": progress.step,
-        "epoch": round(trainer.epoch_of(progress.step), 4),
+        "epoch": round(trainer.cadence.epoch_of(progress.step), 4),
         "top1_error": evaluation.get("top1_error"),
         "top5_error": evaluation.get("top5_error"),
         "seen": progress.seen + int(trainer.sums.seen),

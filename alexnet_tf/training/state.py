@@ -61,6 +61,20 @@ class Progress(Typed):
         self.at_least(0, "metrics_bytes", "best_error", "loss_scale")
         self.at_least(0, "improved_step", "improved_error")
 
+    def evaluated(self, result: dict, error: float, is_scheduled: bool) -> None:
+        """Takes down what an evaluation of this step found.
+
+        Args:
+          result: all its figures.
+          error: the one by which evaluations are compared; the lowest is best.
+          is_scheduled: whether a run of any length is evaluated here.
+        """
+        self.evaluated_step, self.evaluation = self.step, result
+        if is_scheduled and (not self.improved_step or error < self.improved_error):
+            self.improved_step, self.improved_error = self.step, error
+        if not self.best_step or error < self.best_error:
+            self.best_step, self.best_error = self.step, error
+
     def to_json(self) -> dict[str, Any]:
         """Makes a dict that `json.dumps` takes."""
         return dataclasses.asdict(self)

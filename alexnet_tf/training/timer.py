@@ -48,6 +48,10 @@ class Timer:
         """Computes the speed over all launches but the first; 1 before there is a second."""
         return self._steps / self._seconds if self._steps else 1.0
 
+    def steps_in(self, seconds: float) -> int:
+        """Computes how many steps last so long; at least 1."""
+        return max(1, int(seconds * self.steps_per_second()))
+
     def seconds(self) -> float:
         """Returns the time since `start`."""
         return time.monotonic() - self._started

@@ -12,7 +12,8 @@ import keras
 from alexnet_tf.config.optimizer import Schedule
 from alexnet_tf.config.run import Config
 from alexnet_tf.errors import RunFailed
-from alexnet_tf.training import checkpoint, run_directory, schedules, signals, versions
+from alexnet_tf.training import checkpoint, run_directory, signals, versions
+from alexnet_tf.training.cadence import Cadence
 from alexnet_tf.training.checkpoint_writer import CheckpointWriter
 from alexnet_tf.training.counts import Counts
 from alexnet_tf.training.device_loop import Launcher, carried
@@ -24,7 +25,6 @@ from alexnet_tf.training.task import Task
 from alexnet_tf.training.timer import Timer
 from alexnet_tf.training.workers import Workers
 from pipelines.dataset import DrawVersions
-from pipelines.order import last_step_of_epoch
 
 LAUNCH_SECONDS = 1.0
 """How long a launch should last at most, where a step is shorter than that."""
@@ -43,6 +43,7 @@ class Trainer:
       callbacks: Keras callbacks, called as by `fit`, with a launch as a batch.
 
     Attributes:
+      cadence: at which steps something is due.
       state: network, optimizer and progress, restored from the last checkpoint if there is one.
       remark: a sentence about what differs since that checkpoint, or None.
     """
@@ -61,7 +62,7 @@ class Trainer:
         self.config, self.task, self.strategy, self.run_dir = config, task, strategy, run_dir
         self.workers = workers
         self.train_source, self.val_source = sources
-        self.num_steps = config.num_steps(self.train_source.num_examples)
+        self.cadence = Cadence(config, self.train_source.num_examples)
         self._versions = versions.versions(device_names(strategy) * workers.count)
         self.state = TrainState(config, strategy)
         self.state.progress.sums = task.zero
@@ -128,14 +129,19 @@ class Trainer:
                     self._save()  # first: whatever happens meanwhile, the steps are safe
                 self._evaluate(signals)
             is_stopped = self._is_evaluation_due()  # still: a signal came meanwhile
-            if self._open_epoch is not None and self._ends_epoch(progress.step) and not is_stopped:
+            if (
+                self._open_epoch is not None
+                and self.cadence.ends_epoch(progress.step)
+                and not is_stopped
+            ):
                 self.callbacks.on_epoch_end(self._open_epoch, self._epoch_logs())
                 self._open_epoch = None
             heard = self.workers.tell(
                 {
                     "exit_code": signals.exit_code or 0,
                     "stops": bool(self.state.model.stop_training),
-                    "fitting_steps": self._fitting_steps(),
+                    "fitting_steps": self.config.run.steps_per_launch
+                    or self.timer.steps_in(LAUNCH_SECONDS),
                 }
             )
             exit_code = max(worker["exit_code"] for worker in heard)
@@ -157,36 +163,36 @@ class Trainer:
     def is_finished(self) -> bool:
         """Tells whether the run is at its end."""
         progress = self.state.progress
-        is_at_end = progress.step >= self.num_steps and progress.evaluated_step == progress.step
+        is_at_end = (
+            progress.step >= self.cadence.num_steps and progress.evaluated_step == progress.step
+        )
         return is_at_end or self.has_stalled()
 
     def has_stalled(self) -> bool:
         """Tells whether `stop_after_stalled_epochs` ends the run at the last evaluation."""
         progress, patience = self.state.progress, self.config.run.stop_after_stalled_epochs
-        is_asked = patience and progress.evaluated_step == progress.step < self.num_steps
-        waited = self._epochs_done(progress.step) - self._epochs_done(progress.improved_step)
-        return bool(is_asked and self._is_scheduled(progress.step) and waited >= patience)
+        is_asked = patience and progress.evaluated_step == progress.step < self.cadence.num_steps
+        waited = self.cadence.epochs_done(progress.step) - self.cadence.epochs_done(
+            progress.improved_step
+        )
+        return bool(is_asked and self.cadence.is_scheduled(progress.step) and waited >= patience)
 
     @property
     def sums(self) -> Counts:
         """Sums since the last line of training metrics."""
         return self.task.counts(*self.state.progress.sums)
 
-    def epoch_of(self, step: int) -> float:
-        """Computes the passes over the training set that are done after a step."""
-        return step * self.config.run.global_batch_size / self.train_source.num_examples
-
     def _make_steps(self, most: int) -> None:
         """Runs the steps up to the next event, at most `most`."""
         progress = self.state.progress
-        event = self._next_event()
+        event = self.cadence.next_event(progress.step)
         num_steps = min(event - progress.step, most)
         first, last = progress.step + 1, progress.step + num_steps
         if self._open_epoch is None:
-            self._open_epoch = self._epochs_done(progress.step)
+            self._open_epoch = self.cadence.epochs_done(progress.step)
             self.callbacks.on_epoch_begin(self._open_epoch)
         self.callbacks.on_train_batch_begin(first - 1)
-        rates = [self._learning_rate(step) for step in range(first, last + 1)]
+        rates = [self.cadence.learning_rate(x, progress.plateau) for x in range(first, last + 1)]
         state = carried(self.sums, progress.loss_scale, progress.good_steps)
         state, said = self._launch(first, rates, state)
         data = self.config.data
@@ -209,49 +215,12 @@ class Trainer:
             self._log_training(rates[-1])
         self.callbacks.on_train_batch_end(last - 1, {"loss": loss})
 
-    def _fitting_steps(self) -> int:
-        """Computes the number of steps that lasts as long as a launch should."""
-        return self.config.run.steps_per_launch or max(
-            1, int(LAUNCH_SECONDS * self.timer.steps_per_second())
-        )
-
-    def _next_event(self) -> int:
-        """Finds the next step after which a log line or an evaluation is due."""
-        step, every = self.state.progress.step, self.config.run.log_every_steps
-        return min((step // every + 1) * every, self._epoch_end_after(step), self.num_steps)
-
-    def _epoch_end_after(self, step: int) -> int:
-        """Finds the first step after `step` that completes an epoch."""
-        n, batch_size = self.train_source.num_examples, self.config.run.global_batch_size
-        return last_step_of_epoch(self._epochs_done(step), n, batch_size)
-
-    def _epochs_done(self, step: int) -> int:
-        """Counts the epochs completed by a step; the next has this number, from 0."""
-        return step * self.config.run.global_batch_size // self.train_source.num_examples
-
-    def _ends_epoch(self, step: int) -> bool:
-        return step > 0 and self._epoch_end_after(step - 1) == step
-
     def _is_evaluation_due(self) -> bool:
         """Tells whether this step ends an epoch to evaluate, or the run, and was not evaluated."""
         progress = self.state.progress
         if progress.step == 0 or progress.evaluated_step == progress.step:
             return False
-        return self._is_scheduled(progress.step) or progress.step >= self.num_steps
-
-    def _is_scheduled(self, step: int) -> bool:
-        """Tells whether a run is evaluated after this step, whatever its length."""
-        every = self.config.run.evaluate_every_epochs
-        return self._ends_epoch(step) and not self._epochs_done(step) % every
-
-    def _learning_rate(self, step: int) -> float:
-        return self.config.rate_factor * schedules.learning_rate(
-            self.config.optimizer,
-            step,
-            self.num_steps,
-            1 / self.epoch_of(1),
-            self.state.progress.plateau,
-        )
+        return self.cadence.is_scheduled(progress.step) or progress.step >= self.cadence.num_steps
 
     def _log_training(self, rate: float) -> None:
         """Writes a line about the steps since the last one, and starts new sums."""
@@ -272,17 +241,12 @@ class Trainer:
         if result is None:
             return
         self.callbacks.on_test_end(result)
-        progress.evaluated_step = progress.step
-        progress.evaluation = result
         error = result[self.task.best_when_low]
         # The end of a run that is extended later is no evaluation of the longer run.
-        if self._is_scheduled(progress.step):
-            if self.config.optimizer.schedule == Schedule.PLATEAU:
-                progress.plateau = progress.plateau.after(error, self.config.optimizer)
-            if not progress.improved_step or error < progress.improved_error:
-                progress.improved_step, progress.improved_error = progress.step, error
-        if not progress.best_step or error < progress.best_error:
-            progress.best_step, progress.best_error = progress.step, error
+        is_scheduled = self.cadence.is_scheduled(progress.step)
+        progress.evaluated(result, error, is_scheduled)
+        if is_scheduled and self.config.optimizer.schedule == Schedule.PLATEAU:
+            progress.plateau = progress.plateau.after(error, self.config.optimizer)
         seconds = time.monotonic() - began
         self.timer.leave_out(seconds)
         line = {f"eval/{name}": value for name, value in result.items()}
@@ -301,7 +265,7 @@ class Trainer:
 
     def _write(self, values: dict) -> None:
         step = self.state.progress.step
-        line = {"step": step, "epoch": self.epoch_of(step)} | values
+        line = {"step": step, "epoch": self.cadence.epoch_of(step)} | values
         self._sinks.write({name: value for name, value in line.items() if value is not None})
 
     def _save(self) -> None:

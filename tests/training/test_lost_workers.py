@@ -45,8 +45,9 @@ def kill(count, run_dir, flags, victim, moment, draw):
     with Processes(count, run_dir, *flags) as workers:
         workers.wait_for(0, pattern)
         time.sleep(draw.uniform(0, most))
-        while moment == "saving" and not list((run_dir / "checkpoints").glob(".unfinished-*")):
-            time.sleep(0.0005)
+        while moment == "saving" and workers[victim].poll() is None:
+            if list((run_dir / "checkpoints").glob(".unfinished-*")):
+                break
         workers[victim].send_signal(signal.SIGKILL)
         began = time.monotonic()
         workers.codes(100)

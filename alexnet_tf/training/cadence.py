@@ -1,0 +1,57 @@
+"""When something is due, and at which rate: arithmetic of steps, from 1, and epochs, from 0."""
+
+import dataclasses
+
+from alexnet_tf.config.run import Config
+from alexnet_tf.training import schedules
+from alexnet_tf.training.schedules import Plateau
+from pipelines.order import last_step_of_epoch
+
+
+@dataclasses.dataclass(frozen=True)
+class Cadence:
+    """At which steps a run logs, evaluates and ends."""
+
+    config: Config
+    """The run's settings."""
+    num_examples: int
+    """Of the training set."""
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of the whole run."""
+        return self.config.num_steps(self.num_examples)
+
+    def epoch_of(self, step: int) -> float:
+        """Computes the passes over the training set that are done after a step."""
+        return step * self.config.run.global_batch_size / self.num_examples
+
+    def epochs_done(self, step: int) -> int:
+        """Counts the epochs completed by a step; the next has this number, from 0."""
+        return step * self.config.run.global_batch_size // self.num_examples
+
+    def next_event(self, step: int) -> int:
+        """Finds the next step after which a log line or an evaluation is due."""
+        every = self.config.run.log_every_steps
+        return min((step // every + 1) * every, self._epoch_end_after(step), self.num_steps)
+
+    def ends_epoch(self, step: int) -> bool:
+        """Tells whether a step completes an epoch."""
+        return step > 0 and self._epoch_end_after(step - 1) == step
+
+    def is_scheduled(self, step: int) -> bool:
+        """Tells whether a run is evaluated after this step, whatever its length."""
+        every = self.config.run.evaluate_every_epochs
+        return self.ends_epoch(step) and not self.epochs_done(step) % every
+
+    def learning_rate(self, step: int, plateau: Plateau) -> float:
+        """Computes the learning rate of a step."""
+        steps_per_epoch = 1 / self.epoch_of(1)
+        return self.config.rate_factor * schedules.learning_rate(
+            self.config.optimizer, step, self.num_steps, steps_per_epoch, plateau
+        )
+
+    def _epoch_end_after(self, step: int) -> int:
+        """Finds the first step after `step` that completes an epoch."""
+        batch_size = self.config.run.global_batch_size
+        return last_step_of_epoch(self.epochs_done(step), self.num_examples, batch_size)
