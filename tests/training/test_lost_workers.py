@@ -30,7 +30,7 @@ MOMENTS = {
 def flags(pictures):
     # 30 examples, 12 a step: every fourth epoch, so every tenth step, is evaluated.
     own = (f"--data.source=folder:{pictures}", "--collectives=ring", STEPS, "--steps_per_launch=1")
-    return *FLAGS, *own, "--save_every_seconds=0.3", "--evaluate_every_epochs=4"
+    return *FLAGS, *own, "--save_every_seconds=0.3", "--evaluate_every_epochs=4", "--deterministic"
 
 
 @pytest.fixture(scope="module")

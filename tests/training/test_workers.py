@@ -106,7 +106,7 @@ def test_a_run_goes_on_with_another_number_of_workers(pictures, tmp_path, single
 
 @pytest.mark.slow
 def test_two_workers_have_the_same_bits_each_time_and_after_going_on(pictures, tmp_path):
-    flags = (*FLAGS, f"--data.source=folder:{pictures}", "--collectives=ring")
+    flags = (*FLAGS, f"--data.source=folder:{pictures}", "--collectives=ring", "--deterministic")
     whole = run_to_end(2, tmp_path / "whole", *flags, STEPS)
     run_to_end(2, tmp_path / "parts", *flags, "--steps=9")
     tiny.assert_equal(run_to_end(2, tmp_path / "parts", *flags, STEPS), whole)
