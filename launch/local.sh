@@ -1,7 +1,108 @@
 #!/usr/bin/env bash
-# Runs one command of alexnet_tf on this machine: launch/local.sh train --recipe=paper
+# Runs a command of alexnet_tf on this machine, as one process or as workers that train together:
+#   launch/local.sh train --recipe=paper
+#   launch/local.sh 2 train --recipe=paper      2 workers: --strategy=multi_worker on 127.0.0.1
+# Each line of worker 1 begins with [1]. The exit code is that of the first worker that fails; the
+# others then have GRACE_SECONDS (60) to end by themselves before SIGTERM, and as long again before
+# SIGKILL. SIGTERM and Ctrl-C are passed on: the workers save and end with 143 or 130. With
+# CUDA_VISIBLE_DEVICES=0,1 each worker sees the GPU of its place.
 set -euo pipefail
 
 export TF_FORCE_GPU_ALLOW_GROWTH="${TF_FORCE_GPU_ALLOW_GROWTH:-true}"   # memory on demand
+python="${PYTHON:-python}"
 
-exec "${PYTHON:-python}" -m "alexnet_tf.${1:-train}" "${@:2}"
+if [[ ! "${1:-}" =~ ^[0-9] ]]; then
+  exec "$python" -m "alexnet_tf.${1:-train}" "${@:2}"
+fi
+
+say() {
+  echo "local.sh: $1" >&2
+}
+
+refuse() {
+  say "$1"
+  exit 2
+}
+
+num_workers="$1" command="${2:-train}" grace="${GRACE_SECONDS:-60}"
+[[ "$num_workers" =~ ^[1-9][0-9]*$ ]] ||
+  refuse "workers=$num_workers: expected a number from 1. Type launch/local.sh 2 train ..."
+[[ "$grace" =~ ^[1-9][0-9]*$ ]] ||
+  refuse "GRACE_SECONDS=$grace: expected whole seconds from 1. Leave it unset for 60."
+IFS=, read -ra gpus <<<"${CUDA_VISIBLE_DEVICES:-}"
+if ((${#gpus[@]})) && [[ "${gpus[0]}" != -1 ]] && ((${#gpus[@]} != num_workers)); then
+  refuse "CUDA_VISIBLE_DEVICES=$CUDA_VISIBLE_DEVICES: expected $num_workers GPUs, one for each \
+worker. Name as many, or none to train on the CPU."
+fi
+workers="$("$python" -c 'if True:
+  import socket, sys
+  ports = [socket.create_server(("127.0.0.1", 0)) for _ in range(int(sys.argv[1]))]
+  print(*("127.0.0.1:%d" % port.getsockname()[1] for port in ports), sep=",")' "$num_workers")"
+
+pipes="$(mktemp -d)"
+running=()    # processes by worker
+markers=()    # the processes that mark the workers' lines
+exit_code=0   # of the first worker that failed
+deadline=0    # in SECONDS; 0 before anything has failed
+next=TERM     # what those get that are still running then
+
+pass_on() {
+  for worker in "${running[@]}"; do
+    kill "-$1" "$worker" 2>/dev/null || true
+  done
+}
+
+begin_to_end() {
+  ((deadline)) || deadline=$((SECONDS + grace))
+}
+
+kill_group() {   # the worker, and what it may have started
+  kill -KILL -- "-$1" 2>/dev/null || true
+}
+
+mark() {   # hears no signal, so that the last words of a worker are seen
+  trap '' INT TERM HUP
+  exec sed -u "s/^/[$1] /"
+}
+
+trap 'for worker in "${running[@]}"; do kill_group "$worker"; done; rm -rf "$pipes"' EXIT
+trap 'pass_on INT; begin_to_end' INT
+trap 'pass_on TERM; begin_to_end' TERM HUP
+
+for ((i = 0; i < num_workers; i++)); do
+  mkfifo "$pipes/$i.out" "$pipes/$i.err"
+  mark "$i" <"$pipes/$i.out" & markers+=($!)
+  mark "$i" <"$pipes/$i.err" >&2 & markers+=($!)
+  ((${#gpus[@]} != num_workers)) || export CUDA_VISIBLE_DEVICES="${gpus[i]}"
+  set -m   # a process group of its own: Ctrl-C reaches the worker once, and not a second time
+  "$python" -m "alexnet_tf.$command" "${@:3}" --strategy=multi_worker "--workers=$workers" \
+    "--worker_index=$i" </dev/null >"$pipes/$i.out" 2>"$pipes/$i.err" &
+  running[i]=$!
+  set +m
+done
+
+# Where errors go to /dev/null below, bash would write "Killed" with the whole command.
+while ((${#running[@]})); do
+  for i in "${!running[@]}"; do
+    worker="${running[i]}"
+    kill -0 "$worker" 2>/dev/null && continue
+    code=0
+    wait "$worker" 2>/dev/null || code=$?
+    unset "running[i]"
+    kill_group "$worker"
+    if ((code && !exit_code)); then
+      exit_code="$code"
+      begin_to_end
+      ((${#running[@]} == 0)) ||
+        say "worker=$i ended with exit code $code; the others have $grace s to end by themselves."
+    fi
+  done
+  if ((deadline && SECONDS >= deadline && ${#running[@]})); then
+    say "workers=${!running[*]} are still running after $grace s: SIG$next."
+    pass_on "$next"
+    next=KILL deadline=$((SECONDS + grace))
+  fi
+  { sleep 0.2 || true; } 2>/dev/null
+done
+wait "${markers[@]}" || true
+exit "$exit_code"
