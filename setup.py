@@ -55,6 +55,7 @@ setup(
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.20,<2.22"],
         "test": [
+            "kubernetes-validate>=1.37",
             "pillow>=11",
             "pytest>=8.4",
             "pytest-xdist>=3.8",
