@@ -47,6 +47,7 @@ deadline=0    # in SECONDS; 0 before anything has failed
 next=TERM     # what those get that are still running then
 
 pass_on() {
+  local worker   # a signal may come anywhere in the loop below
   for worker in "${running[@]}"; do
     kill "-$1" "$worker" 2>/dev/null || true
   done
@@ -69,40 +70,48 @@ trap 'for worker in "${running[@]}"; do kill_group "$worker"; done; rm -rf "$pip
 trap 'pass_on INT; begin_to_end' INT
 trap 'pass_on TERM; begin_to_end' TERM HUP
 
-for ((i = 0; i < num_workers; i++)); do
-  mkfifo "$pipes/$i.out" "$pipes/$i.err"
-  mark "$i" <"$pipes/$i.out" & markers+=($!)
-  mark "$i" <"$pipes/$i.err" >&2 & markers+=($!)
-  ((${#gpus[@]} != num_workers)) || export CUDA_VISIBLE_DEVICES="${gpus[i]}"
-  set -m   # a process group of its own: Ctrl-C reaches the worker once, and not a second time
-  "$python" -m "alexnet_tf.$command" "${@:3}" --strategy=multi_worker "--workers=$workers" \
-    "--worker_index=$i" </dev/null >"$pipes/$i.out" 2>"$pipes/$i.err" &
-  running[i]=$!
-  set +m
-done
-
-# Where errors go to /dev/null below, bash would write "Killed" with the whole command.
-while ((${#running[@]})); do
-  for i in "${!running[@]}"; do
-    worker="${running[i]}"
-    kill -0 "$worker" 2>/dev/null && continue
-    code=0
-    wait "$worker" 2>/dev/null || code=$?
-    unset "running[i]"
-    kill_group "$worker"
-    if ((code && !exit_code)); then
-      exit_code="$code"
-      begin_to_end
-      ((${#running[@]} == 0)) ||
-        say "worker=$i ended with exit code $code; the others have $grace s to end by themselves."
-    fi
+start() {
+  local i
+  for ((i = 0; i < num_workers; i++)); do
+    mkfifo "$pipes/$i.out" "$pipes/$i.err"
+    mark "$i" <"$pipes/$i.out" & markers+=($!)
+    mark "$i" <"$pipes/$i.err" >&2 & markers+=($!)
+    ((${#gpus[@]} != num_workers)) || export CUDA_VISIBLE_DEVICES="${gpus[i]}"
+    set -m   # a process group of its own: Ctrl-C reaches the worker once, and not a second time
+    "$python" -m "alexnet_tf.$command" "${@:3}" --strategy=multi_worker "--workers=$workers" \
+      "--worker_index=$i" </dev/null >"$pipes/$i.out" 2>"$pipes/$i.err" &
+    running[i]=$!
+    set +m
   done
-  if ((deadline && SECONDS >= deadline && ${#running[@]})); then
-    say "workers=${!running[*]} are still running after $grace s: SIG$next."
-    pass_on "$next"
-    next=KILL deadline=$((SECONDS + grace))
-  fi
-  { sleep 0.2 || true; } 2>/dev/null
-done
-wait "${markers[@]}" || true
-exit "$exit_code"
+}
+
+watch() {
+  local i worker code
+  # Where errors go to /dev/null below, bash would write "Killed" with the whole command.
+  while ((${#running[@]})); do
+    for i in "${!running[@]}"; do
+      worker="${running[i]}"
+      kill -0 "$worker" 2>/dev/null && continue
+      code=0
+      wait "$worker" 2>/dev/null || code=$?
+      unset "running[i]"
+      kill_group "$worker"
+      if ((code && !exit_code)); then
+        exit_code="$code"
+        begin_to_end
+        ((${#running[@]} == 0)) ||
+          say "worker=$i ended with exit code $code; the others have $grace s to end by themselves."
+      fi
+    done
+    if ((deadline && SECONDS >= deadline && ${#running[@]})); then
+      say "workers=${!running[*]} are still running after $grace s: SIG$next."
+      pass_on "$next"
+      next=KILL deadline=$((SECONDS + grace))
+    fi
+    { sleep 0.2 || true; } 2>/dev/null
+  done
+  wait "${markers[@]}" || true
+}
+
+# In one line, behind which bash reads no more: the script may be replaced while it runs.
+start "$@"; watch; exit "$exit_code"

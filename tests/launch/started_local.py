@@ -15,7 +15,7 @@ class Local:
     """Starts launch/local.sh and reads what its workers have noted."""
 
     def __init__(self, notes: pathlib.Path):
-        self.notes = notes
+        self.notes, self.script = notes, LOCAL
         self.python = notes / "python"
         self.python.write_text(f'#!/bin/sh\nexec {sys.executable} {HERE}/told_workers.py "$@"\n')
         self.python.chmod(0o755)
@@ -25,7 +25,7 @@ class Local:
         environment = {**os.environ, **given, **variables}
         environment = {name: value for name, value in environment.items() if value is not None}
         return subprocess.Popen(
-            [LOCAL, *words],
+            [self.script, *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

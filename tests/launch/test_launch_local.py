@@ -2,11 +2,12 @@
 
 import os
 import re
+import shutil
 import signal
 import time
 
 import pytest
-from started_local import Local
+from started_local import LOCAL, Local
 
 HANGS = "time.sleep(100)"
 IGNORES = f"signal.signal(signal.SIGTERM, signal.SIG_IGN); {HANGS}"
@@ -81,7 +82,9 @@ def test_the_exit_code_is_that_of_the_first_that_fails(local, first, then):
 
 
 def test_a_worker_that_was_killed_has_failed(local):
-    code, _, err = local.run("2", DOES_0="time.sleep(1)", DOES_1="os.kill(os.getpid(), 9)")
+    code, _, err = local.run(
+        "2", DOES_0="time.sleep(1)", DOES_1="os.kill(os.getpid(), 9)", GRACE_SECONDS="60"
+    )
     assert code == 137
     assert [line.partition(";")[0] for line in err] == [
         "local.sh: worker=1 ended with exit code 137"
@@ -102,6 +105,16 @@ def test_who_outlives_a_lost_peer_is_ended_at_last(local):
 def test_what_a_worker_has_started_ends_with_it(local):
     code, _, _ = local.run("2", DOES="subprocess.Popen(['sleep', '100'])")
     assert code == 0
+
+
+def test_the_script_may_be_replaced_while_it_runs(local, tmp_path):
+    local.script = tmp_path / "local.sh"
+    shutil.copy(LOCAL, local.script)
+    process = local.start("2", DOES="(notes / f'ready_{index}').touch(); time.sleep(1)")
+    local.wait_for("ready_0", "ready_1")
+    local.script.write_text("exit 7\n" * 1000, encoding="utf-8")
+    process.communicate(timeout=60)
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
