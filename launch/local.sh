@@ -86,7 +86,7 @@ start() {
 }
 
 watch() {
-  local i worker code
+  local i worker code pass=1 first_pass=0
   # Where errors go to /dev/null below, bash would write "Killed" with the whole command.
   while ((${#running[@]})); do
     for i in "${!running[@]}"; do
@@ -97,12 +97,15 @@ watch() {
       unset "running[i]"
       kill_group "$worker"
       if ((code && !exit_code)); then
-        exit_code="$code"
+        exit_code="$code" first_pass="$pass"
         begin_to_end
         ((${#running[@]} == 0)) ||
           say "worker=$i ended with exit code $code; the others have $grace s to end by themselves."
+      elif ((code && pass == first_pass && exit_code == 1)); then
+        exit_code="$code"   # who loses a peer ends with 1, and at once: this one was the first
       fi
     done
+    ((pass += 1))
     if ((deadline && SECONDS >= deadline && ${#running[@]})); then
       say "workers=${!running[*]} are still running after $grace s: SIG$next."
       pass_on "$next"

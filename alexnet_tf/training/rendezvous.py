@@ -97,9 +97,9 @@ def _listener(cluster: Cluster) -> socket.socket:
     try:
         listener = socket.create_server(("", port), family=family, backlog=cluster.count)
     except OSError as error:
-        raise UserError(
+        raise RunFailed(  # no mistake: whoever picked the port may pick another
             f"workers={','.join(cluster.addresses)}: this worker cannot listen at port {port} "
-            f"({error.strerror}). Expected a free one; name another."
+            f"({error.strerror}). Start all workers again, or name another port."
         ) from error
     listener.settimeout(_RETRY_SECONDS)
     return listener
@@ -180,7 +180,8 @@ def _write(connection: socket.socket, said: dict) -> None:
 
 def _read(connection: socket.socket) -> dict:
     """Reads a line of JSON; ValueError or OSError where it is none, or ends too early."""
-    line = connection.makefile("rb").readline(_LINE_BYTES)
+    with connection.makefile("rb") as file:
+        line = file.readline(_LINE_BYTES)
     if not line.endswith(b"\n"):
         raise ConnectionError("the line ends too early")
     return json.loads(line)

@@ -19,6 +19,9 @@ from alexnet_tf.training.strategy import over_workers
 _LEAST_BYTES = 1024
 """Of a message; longer ones fill a power of two, so that few graphs are made."""
 
+_CHUNK = 2**20
+"""Numbers of the chief's weights that are sent at a time."""
+
 _LOST = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
@@ -91,10 +94,12 @@ class Workers:
             return
         for variable in variables.values():
             own = np.asarray(variable)
-            sent = tf.constant(own if self.is_chief else np.zeros_like(own))
-            found = self._summed(sent).numpy()
+            chunks = np.zeros([-(-own.size // _CHUNK), _CHUNK], own.dtype)  # one graph for all
+            if self.is_chief:
+                chunks.reshape(-1)[: own.size] = own.reshape(-1)
+            found = np.stack([self._summed(tf.constant(chunk)).numpy() for chunk in chunks])
             if not self.is_chief:
-                variable.assign(found)
+                variable.assign(found.reshape(-1)[: own.size].reshape(own.shape))
 
     def lost(self, error: Exception) -> RunFailed | None:
         """Says which worker's end made a call fail; None if it was another reason."""

@@ -91,6 +91,11 @@ def test_a_worker_that_was_killed_has_failed(local):
     ]
 
 
+def test_a_mistake_counts_before_the_loss_that_followed_it(local):
+    code, _, _ = local.run("3", DOES_0="sys.exit(1)", DOES_1="sys.exit(2)", DOES_2="sys.exit(1)")
+    assert code == 2
+
+
 def test_who_outlives_a_lost_peer_is_ended_at_last(local):
     begin = time.monotonic()
     code, _, err = local.run("3", DOES_0=HANGS, DOES_1="sys.exit(1)", DOES_2=IGNORES)

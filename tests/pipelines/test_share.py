@@ -27,8 +27,19 @@ def test_rows_of_all_workers_are_those_of_the_batch_in_its_order(workers, replic
             assert (positions[: share.count_below(end)] < end).all()
 
 
-@pytest.mark.parametrize("kind", ["source", "memory"])
-@pytest.mark.parametrize("workers, replicas", [(2, 1), (3, 1), (2, 2)])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "kind, workers, replicas",
+    [
+        ("source", 2, 1),
+        ("memory", 2, 2),
+        pytest.param("source", 2, 2, marks=SLOW),
+        pytest.param("source", 3, 1, marks=SLOW),
+        pytest.param("memory", 3, 1, marks=SLOW),
+    ],
+)
 def test_workers_train_on_the_batches_of_one(request, kind, workers, replicas):
     one = request.getfixturevalue(kind)
     first = 2 * 4 * workers * replicas  # of the third step
@@ -46,7 +57,10 @@ def test_workers_train_on_the_batches_of_one(request, kind, workers, replicas):
         assert_same(take(ds, steps * replicas), mine)
 
 
-@pytest.mark.parametrize("workers, replicas, rows", [(2, 1, 4), (3, 1, 2), (2, 2, 5), (4, 1, 9)])
+@pytest.mark.parametrize(
+    "workers, replicas, rows",
+    [(2, 2, 5)] + [pytest.param(*case, marks=SLOW) for case in ((2, 1, 4), (3, 1, 2), (4, 1, 9))],
+)
 def test_workers_evaluate_every_example_once_in_equally_many_batches(
     source, memory, workers, replicas, rows
 ):
