@@ -60,7 +60,8 @@ def main(argv: Sequence[str]) -> int:
     output = pathlib.Path(arguments.output or os.path.join(arguments.run_dir, "per_class"))
     stored = checkpoint.load(arguments.run_dir, arguments.checkpoint)
     # By default not where it was trained.
-    run = dataclasses.replace(stored.config.run, strategy=StrategyName.SINGLE, devices=(), towers=1)
+    alone = {"strategy": StrategyName.SINGLE, "devices": (), "towers": 1, "workers": ()}
+    run = dataclasses.replace(stored.config.run, **alone)
     data = dataclasses.replace(stored.config.data, stage="")
     config = call.override(dataclasses.replace(stored.config, run=run, data=data))
     if arguments.per_class:

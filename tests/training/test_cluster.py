@@ -1,12 +1,17 @@
 """Who the workers are: from the command line, TF_CONFIG and SLURM's variables."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
 from alexnet_tf.config.run import RunConfig
 from alexnet_tf.errors import UserError
 from alexnet_tf.training.cluster import Cluster, cores_of, find
+from pipelines.machine import Machine
+from pipelines.parallelism import decoding, threads
 
 RUN = RunConfig(strategy="multi_worker")
 TWO = ("one:1000", "two:1000")
@@ -92,3 +97,44 @@ def test_neighbors_are_on_the_same_machine():
 def test_workers_of_a_machine_divide_its_processors(num_cores, workers, expected):
     cores = list(range(num_cores))
     assert [list(cores_of(cores, i, range(workers))) for i in range(workers)] == expected
+
+
+PROGRAM = """
+import os, sys
+from alexnet_tf.training.cluster import Cluster, take_cores
+from pipelines.parallelism import decoding, threads
+if sys.argv[2:]:
+    os.sched_setaffinity(0, {int(sys.argv[2])})
+take_cores(Cluster(("here:1", "there:1", "here:2"), int(sys.argv[1])))
+print(sorted(os.sched_getaffinity(0)), decoding(1).threads, threads())
+"""
+
+
+def places(*arguments):
+    """What a process of its own may use once it has taken its cores."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one processor cannot be divided")
+@pytest.mark.skipif(
+    len(os.sched_getaffinity(0)) != os.cpu_count(), reason="this process is bound already"
+)
+def test_workers_of_this_machine_decode_on_their_own_processors():
+    count = os.cpu_count()
+    half = count // 2
+    first, second = list(range(half)), list(range(half, count))
+    assert places("0").startswith(f"{first} ") and places("2").startswith(f"{second} ")
+    assert places("1").startswith(f"{list(range(count))} ")  # alone on its machine
+    # Who bound them, such as SLURM, has divided them: they stay, and so does the number of threads.
+    assert places("0", "1") == "[1] 1 0"
+
+
+def test_one_host_of_eight_replicas_decodes_on_all_its_processors():
+    host = Machine(cpus=64, schedulable_cpus=64, memory_bytes=512 * 10**9)
+    assert decoding(50_000_000, host).threads == 64  # one chain feeds all replicas
+    assert threads(host) == 0  # TensorFlow's own choice: as many
+    part = Machine(cpus=8, schedulable_cpus=64, memory_bytes=512 * 10**9)  # a container's quota
+    assert decoding(50_000_000, part).threads == threads(part) == 8

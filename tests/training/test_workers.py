@@ -16,6 +16,7 @@ import tiny
 import worker_programs
 from worker_processes import FLAGS, Processes, run_to_end
 
+from alexnet_tf import evaluate, export
 from alexnet_tf.training import checkpoint
 
 STEPS = "--steps=20"
@@ -60,6 +61,8 @@ def test_two_workers_end_like_one_device(pictures, tmp_path, single):
     found = run_to_end(2, tmp_path / "run", *FLAGS, STEPS, f"--data.source=folder:{pictures}")
     assert largest(found, expected) <= 1e-5
     assert_same_counts(tmp_path / "run", run_dir)
+    for command in (evaluate, export):  # by one process, as of any other run
+        assert command.main([f"--run_dir={tmp_path / 'run'}"]) == 0
 
 
 TOWERS = ("--towers=2", "--devices=cpu:0,cpu:1")
