@@ -24,8 +24,8 @@ STEPS = "--steps=20"
 
 def alone(pictures, run_dir, *flags):
     """Runs one process; returns weights and momenta."""
-    command = [sys.executable, "-m", "alexnet_tf.train", f"--run_dir={run_dir}", *flags]
-    command += [*FLAGS, f"--data.source=folder:{pictures}"]
+    command = [sys.executable, "-m", "alexnet_tf.train", *FLAGS, f"--run_dir={run_dir}"]
+    command += [f"--data.source=folder:{pictures}", *flags]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return checkpoint.load(run_dir, "last").arrays()
@@ -61,41 +61,46 @@ def test_two_workers_end_like_one_device(pictures, tmp_path, single):
     found = run_to_end(2, tmp_path / "run", *FLAGS, STEPS, f"--data.source=folder:{pictures}")
     assert largest(found, expected) <= 1e-5
     assert_same_counts(tmp_path / "run", run_dir)
-    for command in (evaluate, export):  # by one process, as of any other run
-        assert command.main([f"--run_dir={tmp_path / 'run'}"]) == 0
+    # Afterwards one process does, as for any other run.
+    assert evaluate.main([f"--run_dir={tmp_path / 'run'}"]) == 0
+    assert export.main([f"--run_dir={tmp_path / 'run'}", f"--output={tmp_path / 'out'}"]) == 0
 
 
 TOWERS = ("--towers=2", "--devices=cpu:0,cpu:1")
+CLIPPED = ("--optimizer.clip_norm=0.5",)
+# A batch of 12 makes normalization chaotic: a step multiplies rounding tenfold, unless it is small.
+NORMALIZED = ("--network.normalization=batch", "--optimizer.learning_rate=0.0001")
+# Of 16 bits, rounding depends on the rows that are added up, and grows with each step as well.
+FLOAT16 = ("--precision=float16", "--optimizer.learning_rate=0.001")
+BFLOAT16 = ("--precision=bfloat16", "--optimizer.learning_rate=0.001")
+MOST = {"batch norm": 1e-4} | dict.fromkeys(("float16", "bfloat16", "towers bfloat16"), 1e-2)
+"""The largest difference allowed, where it is not 1e-5; variances of batch norm go up to 10."""
 CASES = {
-    "three workers": (3, (), (), 1e-5),
-    "ring": (2, ("--collectives=ring",), (), 1e-5),
-    "two parts each": (2, ("--accumulate_steps=2",), (), 1e-5),
-    "clipped": (2, ("--optimizer.clip_norm=0.5",), ("--optimizer.clip_norm=0.5",), 1e-5),
-    "batch norm": (2, ("--network.normalization=batch",), ("--network.normalization=batch",), 1e-4),
-    "towers": (2, TOWERS, (), 1e-5),
-    "towers clipped": (
-        2,
-        (*TOWERS, "--optimizer.clip_norm=0.5"),
-        ("--optimizer.clip_norm=0.5",),
-        1e-5,
-    ),
-    "float16": (2, ("--precision=float16",), ("--precision=float16",), 2e-2),
-    "bfloat16": (2, ("--precision=bfloat16",), ("--precision=bfloat16",), 2e-2),
-    "towers bfloat16": (2, (*TOWERS, "--precision=bfloat16"), ("--precision=bfloat16",), 2e-2),
-    "memory": (2, ("--data.cache=memory",), (), 1e-5),
-}  # workers, their flags, flags of the single run, the largest difference
+    "three workers": (3, (), ()),
+    "ring": (2, ("--collectives=ring",), ()),
+    "two parts each": (2, ("--accumulate_steps=2",), ()),
+    "clipped": (2, CLIPPED, CLIPPED),
+    "batch norm": (2, NORMALIZED, NORMALIZED),
+    "squares in memory": (2, ("--data.cache=memory",), ()),
+    "towers": (2, TOWERS, ()),
+    "towers clipped": (2, (*TOWERS, *CLIPPED), CLIPPED),
+    "float16": (2, FLOAT16, FLOAT16),
+    "bfloat16": (2, BFLOAT16, BFLOAT16),
+    "towers bfloat16": (2, (*TOWERS, *BFLOAT16), BFLOAT16),
+}
+"""Number of workers, their flags, and those of the one process that they are compared with."""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
-def test_workers_end_like_one_device(pictures, tmp_path, single, case):
-    count, flags, others, most = CASES[case]
+def test_workers_end_like_one_process(pictures, tmp_path, single, case):
+    count, flags, others = CASES[case]
     source = f"--data.source=folder:{pictures}"
     found = run_to_end(count, tmp_path / "run", *FLAGS, STEPS, source, *flags)
-    expected = alone(pictures, tmp_path / "single", STEPS, *others) if others else single[1]
+    expected = alone(pictures, tmp_path / "one", STEPS, *others) if others else single[1]
     difference = largest(found, expected)
     print(f"{case}: largest difference {difference:.2g}")
-    assert difference <= most
+    assert difference <= MOST.get(case, 1e-5)
 
 
 @pytest.mark.slow
