@@ -1,11 +1,12 @@
-"""How fast it is: python -m alexnet_tf.benchmark step|inference|loop|input [--json].
+"""How fast it is: python -m alexnet_tf.benchmark step|inference|loop|input|strategy [--json].
 
 step measures the training step against plain Keras, against PyTorch where it is installed (eager
 and compiled, channels first and last, and compiled with local response normalization rewritten; the
 best as its users tune it and the best rewritten are quoted), and against the device's matrix
 products; inference does so for the forward pass; loop measures what reading data costs `train`
 on top of its step; input compares the reading of files with PyTorch's DataLoader and NVIDIA DALI
-where they are installed, and measures its stages. Each contender works in a process of its own, one
+where they are installed, and measures its stages; strategy measures the same step on one device,
+on several, and on two workers. Each contender works in a process of its own, one
 after the other in rounds; the table quotes medians over the rounds. It goes to standard output,
 progress to standard error.
 
@@ -32,7 +33,9 @@ threads), and
   loss_percent (against that); both are null of the others;
 - of input (alexnet_tf, floats, not_augmented, squares (the limit: read, decode and resize in one
   plain map), packed, checked, decoded, read, pytorch, dali; of a packed set of raw squares only
-  those that need no decoding): ours_times, share_of_limit (a fraction).
+  those that need no decoding): ours_times, share_of_limit (a fraction);
+- of strategy (single, mirrored, multi_worker): step_seconds (the median), of_single (a fraction of
+  its images per second).
 """
 
 import dataclasses
@@ -54,24 +57,29 @@ from alexnet_tf.networks.family.names import FAMILY, network
 
 NUM_CLASSES = 1000
 """Of ImageNet; --network.num_classes changes it."""
+BATCH, BATCH_OF_MANY = 64, 256
+"""Examples per step by default: of one device, and where several share them."""
+ON_MANY = (What.STRATEGY,)
+"""What is measured on devices that each contender chooses."""
 LEARNING_RATE = 1e-4
 """So small that random pictures and labels lead nowhere: numbers keep their size."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """Measures images per second: of training, of the forward pass, of the loop or of its input.
+    """Measures images per second: of training, the forward pass, the loop, its input, strategies.
 
     step and inference compare with plain Keras, with PyTorch (if it is installed; eager and
     compiled) and with the device's matrix products. loop says what is lost by reading data, from
     memory and from encoded pictures; input compares the reading with other programs, and needs
-    --data.source=folder:DIR or, for squares that are only read, records:DIR.
+    --data.source=folder:DIR or, for squares that are only read, records:DIR. strategy takes the
+    same step on one device, on all GPUs or two logical CPUs, and on two workers of this machine.
     """
 
     what: tuple[str, ...] = dataclasses.field(metadata=POSITIONAL)
-    """step, inference, loop or input."""
-    global_batch_size: int = 64
-    """Examples per step."""
+    """step, inference, loop, input or strategy."""
+    global_batch_size: int | None = None
+    """Examples per step, over all workers; by default 64, and 256 for strategy."""
     rounds: int = 5
     """How often each contender is measured."""
     round_seconds: float = 1.0
@@ -100,11 +108,14 @@ class Arguments:
 
     def config(self) -> Config:
         """Makes the run whose steps are measured: the paper's network, without --network.* yet."""
+        rows = self.global_batch_size
+        if rows is None:
+            rows = BATCH_OF_MANY if self.what[0] in ON_MANY else BATCH
         return Config(
             recipe="paper",
             network=network("paper").with_num_classes(NUM_CLASSES),
             optimizer=OptimizerConfig(learning_rate=LEARNING_RATE),
-            run=RunConfig(global_batch_size=self.global_batch_size, precision=self.precision),
+            run=RunConfig(global_batch_size=rows, precision=self.precision),
         )
 
 
@@ -114,6 +125,8 @@ def main(argv: Sequence[str]) -> int:
     arguments = call.arguments
     with user_errors():
         config = _config(arguments, call.typed)
+        if arguments.what[0] in ON_MANY:
+            _check_chooses(arguments.what[0], config)
         spec = Spec(
             what=What(arguments.what[0]),
             config=config,
@@ -145,6 +158,17 @@ def _config(arguments: Arguments, typed: Mapping[str, Any]) -> Config:
     if typed.get("network.name") in FAMILY:
         values.setdefault("network.num_classes", FAMILY[typed["network.name"]].num_classes)
     return flags.override(arguments.config(), values)
+
+
+def _check_chooses(what: str, config: Config) -> None:
+    """Refuses devices where each contender chooses its own."""
+    run = config.run
+    if run.devices or run.towers > 1:
+        raise UserError(
+            f"devices={','.join(run.devices)}, towers={run.towers}: expected neither with {what}, "
+            "whose contenders choose their devices. Leave them out; CUDA_VISIBLE_DEVICES= leaves "
+            "the CPU alone."
+        )
 
 
 def _has_squares(pictures: str) -> bool:

@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from alexnet_tf.benchmarking.contenders.table import LIMIT, PAPER, PYTORCH, contender, paper
+from alexnet_tf.benchmarking.contenders.table import LIMIT, PAPER, PYTORCH, SINGLE, contender, paper
 from alexnet_tf.benchmarking.rounds import Measured
 from alexnet_tf.benchmarking.spec import Sample, Spec, What
 from alexnet_tf.config.network import NetworkConfig
@@ -82,6 +82,8 @@ def result(
         entries = loop_entries(samples, machine)
     elif spec.what == What.INPUT:
         entries = input_entries(samples)
+    elif spec.what == What.STRATEGY:
+        entries = strategy_entries(samples, run.global_batch_size)
     else:
         entries = rival_entries(samples, flop, flop_per_image(paper(), spec.what))
         best, rewritten = (best_pytorch(entries, spec.what, anew) for anew in (False, True))
@@ -202,6 +204,27 @@ def input_entries(samples: Mapping[str, Sequence[Sample]]) -> list[dict[str, Any
             if entry["name"] == OURS
             else median_ratio(speeds[OURS], entry["by_round"]),
             "share_of_limit": median_ratio(entry["by_round"], speeds[LIMIT]),
+        }
+        for entry in entries
+    ]
+
+
+def strategy_entries(
+    samples: Mapping[str, Sequence[Sample]], global_batch_size: int
+) -> list[dict[str, Any]]:
+    """The contenders of `strategy`: speed, time of a step, how fast they are beside one device.
+
+    Args:
+      samples: of all rounds, by contender.
+      global_batch_size: examples in a step.
+    """
+    entries = [_entry(key, some) for key, some in samples.items()]
+    single = next(entry["by_round"] for entry in entries if entry["name"] == SINGLE)
+    return [
+        entry
+        | {
+            "step_seconds": global_batch_size / entry["images_per_second"],
+            "of_single": median_ratio(entry["by_round"], single),
         }
         for entry in entries
     ]

@@ -1,7 +1,8 @@
 """Starts the workers and lets each do a round in turn, so that drift affects all alike.
 
 Between its rounds a worker is stopped (SIGSTOP): threads that spin or decode ahead would take time
-from the others, and the batches made ahead would speed up its own next round.
+from the others, and the batches made ahead would speed up its own next round. Those that cannot be
+stopped wait for their next round without work.
 """
 
 import contextlib
@@ -39,7 +40,7 @@ class Absent(Exception):
 
 
 class Worker:
-    """A process that is stopped except while it works.
+    """A process that is stopped except while it works, if it can be.
 
     Args:
       one: the contender.
@@ -56,6 +57,7 @@ class Worker:
           UserError: it refuses the settings.
           Absent: it cannot take part, or ended.
         """
+        self._is_stopped = one.is_stopped
         environment = os.environ | {name: x or "" for name, x in one.environment.items()}
         for name in (name for name, x in one.environment.items() if x is None):
             del environment[name]
@@ -84,7 +86,7 @@ class Worker:
         if "refused" in self.hello:
             self.end()
             raise UserError(self.hello["refused"])
-        self._signal(signal.SIGSTOP)
+        self._stop()
 
     def work(self) -> Sample:
         """Lets it measure one round, and stops it again."""
@@ -92,7 +94,7 @@ class Worker:
         self._process.stdin.write("\n")
         self._process.stdin.flush()
         sample = Sample(**self._answer())
-        self._signal(signal.SIGSTOP)
+        self._stop()
         return sample
 
     def end(self) -> None:
@@ -102,6 +104,10 @@ class Worker:
         with contextlib.suppress(BrokenPipeError):
             self._process.communicate()
         self._complaints.close()
+
+    def _stop(self) -> None:
+        if self._is_stopped:
+            self._signal(signal.SIGSTOP)
 
     def _signal(self, number: int) -> None:
         os.killpg(self._process.pid, number)  # processes that it started too

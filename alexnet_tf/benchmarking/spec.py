@@ -11,12 +11,13 @@ from pipelines.typed import Typed
 
 
 class What(enum.StrEnum):
-    """The four benchmarks."""
+    """The benchmarks."""
 
     STEP = "step"
     INFERENCE = "inference"
     LOOP = "loop"
     INPUT = "input"
+    STRATEGY = "strategy"
 
 
 NOISE = "noise"

@@ -12,6 +12,7 @@ TITLES = {
     What.INFERENCE: "Forward passes on a batch that is on the device",
     What.LOOP: "The loop of train against its step alone",
     What.INPUT: "From files to batches, the network left out",
+    What.STRATEGY: "Training steps of each strategy on a batch that is on the devices",
 }
 LOOP_NOTE = (
     "allowed: to squares in memory the speed of the step, to encoded pictures what the decoder's "
@@ -50,6 +51,8 @@ def text(result: Mapping[str, Any]) -> str:
     elif what == What.INPUT:
         columns = _input_columns(result)
         notes = [f"pictures: {result['pictures']}", *_notes_of_contenders(result, what)]
+    elif what == What.STRATEGY:
+        columns, notes = _strategy_columns(result), _notes_of_contenders(result, what)
     else:
         columns, notes = _columns(result), _notes(result, what)
     missing = [
@@ -120,6 +123,21 @@ def _input_columns(result: Mapping[str, Any]) -> list[list[str]]:
                 f"{1000 * one['cpu_seconds_per_image']:.3f}",
                 f"{times:.2f} x as fast" if times else "",
                 f"{100 * one['share_of_limit']:.0f} %",
+            ]
+        )
+    return rows
+
+
+def _strategy_columns(result: Mapping[str, Any]) -> list[list[str]]:
+    """The table of `strategy`."""
+    rows = [["", "images/s", "lowest - highest", "ms a step", "ms of CPU an image", "of single"]]
+    for one in result["contenders"]:
+        rows.append(
+            [
+                *_speed(result, one),
+                f"{1000 * one['step_seconds']:.1f}",
+                f"{1000 * one['cpu_seconds_per_image']:.2f}",
+                f"{100 * one['of_single']:.1f} %",
             ]
         )
     return rows

@@ -1,8 +1,10 @@
 """Work that can be done any number of times, and how it is timed. No TensorFlow here."""
 
 import dataclasses
+import os
+import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -70,6 +72,23 @@ def timed(
         work.run(num_steps)
         units += num_steps * work.units_per_step
     return Sample(units, clock() - began, work.cpu_seconds() - cpu_began)
+
+
+def cpu_seconds_of_all() -> float:
+    """Tells the processor time taken so far by this process and those that it started (Linux)."""
+    return sum(map(_cpu_seconds, ["self", *_children()]))
+
+
+def _children() -> Iterator[str]:
+    """Numbers of the processes that this one started."""
+    for path in pathlib.Path("/proc/self/task").glob("*/children"):
+        yield from path.read_text().split()
+
+
+def _cpu_seconds(process: str) -> float:
+    """Processor time of all threads of a process."""
+    fields = pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def synthetic(config: Config) -> tuple[np.ndarray, np.ndarray]:

@@ -33,6 +33,9 @@ class Contender:
     """Further arguments of that function."""
     adapt: Callable[[Spec], Spec] = lambda spec: spec
     """Changes what is measured, where it is not the network that was asked for."""
+    is_stopped: bool = True
+    """Whether its processes are stopped between its rounds. Workers that watch each other are not:
+    after ten seconds without a heartbeat TensorFlow takes the others for lost (TF 2.21)."""
     can_be_missed: bool = False
     """Whether the benchmark goes on without it, by choice or because it cannot run."""
     needs: str = ""

@@ -7,11 +7,24 @@ import tensorflow as tf
 
 from alexnet_tf.benchmarking.timing import Work, synthetic
 from alexnet_tf.config.run import Config
+from alexnet_tf.errors import UserError
 
 
 def device_of(strategy: tf.distribute.Strategy) -> str:
     """Names the one device of a strategy."""
     return strategy.extended.worker_devices[0]
+
+
+def devices_of_two() -> tuple[str, ...]:
+    """Names all GPUs, or two logical CPUs where there is none, as in --devices.
+
+    Raises:
+      UserError: there is one GPU.
+    """
+    num_gpus = len(tf.config.list_physical_devices("GPU"))
+    if num_gpus == 1:
+        raise UserError("TensorFlow sees one GPU, and two are needed")
+    return tuple(f"gpu:{i}" for i in range(num_gpus)) or ("cpu:0", "cpu:1")
 
 
 def batch_on(device: str, config: Config) -> tuple[tf.Tensor, tf.Tensor]:
@@ -21,7 +34,13 @@ def batch_on(device: str, config: Config) -> tuple[tf.Tensor, tf.Tensor]:
         return tf.constant(images), tf.constant(labels)
 
 
-def work(device: str, units: float, run: Callable[[int], None], least_steps: int = 1) -> Work:
+def work(
+    device: str,
+    units: float,
+    run: Callable[[int], None],
+    least_steps: int = 1,
+    wait: Callable[[], object] = tf.test.experimental.sync_devices,
+) -> Work:
     """Makes Work of steps that may return before the device is done.
 
     Args:
@@ -29,11 +48,12 @@ def work(device: str, units: float, run: Callable[[int], None], least_steps: int
       units: units of work in one step.
       run: does a number of steps.
       least_steps: the least number of steps in a round.
+      wait: waits for the device.
     """
 
     def run_to_the_end(num_steps: int) -> None:
         run(num_steps)
-        tf.test.experimental.sync_devices()
+        wait()
 
     return Work(
         run=run_to_the_end,

@@ -1,12 +1,15 @@
 """What this project does, as work to be measured."""
 
+import dataclasses
+
 import tensorflow as tf
 
 from alexnet_tf.benchmarking.contenders import on_tensorflow
 from alexnet_tf.benchmarking.sources import of_spec
 from alexnet_tf.benchmarking.spec import Spec
-from alexnet_tf.benchmarking.timing import Work
-from alexnet_tf.training import device_loop, steps
+from alexnet_tf.benchmarking.timing import Work, synthetic
+from alexnet_tf.config.run import Config, StrategyName
+from alexnet_tf.training import device_loop, parts, steps
 from alexnet_tf.training.state import FIRST_LOSS_SCALE, TrainState
 from alexnet_tf.training.strategy import make_strategy
 from alexnet_tf.training.task import classification
@@ -21,26 +24,43 @@ LEAST_LOOP_STEPS = 4
 
 
 def step(spec: Spec) -> Work:
-    """Measures the step of `train`, on a batch on the device; as there, many steps a launch."""
-    config, strategy = spec.config, make_strategy(spec.config.run)
-    device = on_tensorflow.device_of(strategy)
+    """Measures the step of `train` on one device, or on two towers."""
+    return step_of(spec.config, make_strategy(spec.config.run))
+
+
+def mirrored(spec: Spec) -> Work:
+    """Measures the same step, each batch shared among all GPUs, or two logical CPUs.
+
+    Raises:
+      UserError: there is one GPU.
+    """
+    run = dataclasses.replace(
+        spec.config.run, strategy=StrategyName.MIRRORED, devices=on_tensorflow.devices_of_two()
+    )
+    return step_of(dataclasses.replace(spec.config, run=run), make_strategy(run))
+
+
+def step_of(config: Config, strategy: tf.distribute.Strategy) -> Work:
+    """Measures the step of a strategy on a batch on its devices; as in `train`, many a launch.
+
+    Raises:
+      UserError: the replicas cannot share the batch.
+    """
+    parts.check(config, strategy.num_replicas_in_sync)
     state = TrainState(config, strategy)
     scale = steps.Scale(tf.constant(FIRST_LOSS_SCALE), tf.constant(0, tf.int64))
-    images, labels = on_tensorflow.batch_on(device, config)
-    rows = config.run.global_batch_size
-    with tf.device(device):
-        shift, mask = tf.zeros([rows, 3]), tf.ones([rows], tf.bool)
-        batch = Batch(images, shift, labels, mask, tf.range(rows, dtype=tf.int64))
+    batch = _batch(config, strategy)
 
     @tf.autograph.experimental.do_not_convert  # as in the launch of a run
-    def one_step(number):
+    def one_step(batch, number):
         return steps.train_step(state, config, batch, number, scale)[0].loss
 
     @tf.function(input_signature=[tf.TensorSpec([], tf.int64)] * 2)
     def many(first, last):
         loss = tf.zeros([], tf.float64)
         for number in tf.range(first, last):
-            loss += strategy.run(one_step, (number,))
+            losses = strategy.run(one_step, (batch, number))
+            loss += strategy.reduce("sum", losses, axis=None)
         return loss
 
     done = 0
@@ -50,7 +70,33 @@ def step(spec: Spec) -> Work:
         many(done + 1, done + 1 + num_steps)
         done += num_steps
 
-    return on_tensorflow.work(device, rows, run)
+    if config.run.strategy != StrategyName.MULTI_WORKER:
+        wait = tf.test.experimental.sync_devices
+    else:  # this would reach for the other workers' devices, and cannot (TF 2.21)
+        wait = state.model.trainable_variables[-1].numpy
+    device, rows = on_tensorflow.device_of(strategy), config.run.global_batch_size
+    return on_tensorflow.work(device, rows, run, wait=wait)
+
+
+def _batch(config: Config, strategy: tf.distribute.Strategy):
+    """Copies each replica's rows of the batch that all contenders use to its device."""
+    images, labels = synthetic(config)
+    devices = strategy.extended.worker_devices
+    rows = len(labels) // strategy.num_replicas_in_sync
+
+    def part(context: tf.distribute.experimental.ValueContext) -> Batch:
+        replica = context.replica_id_in_sync_group
+        own = slice(replica * rows, (replica + 1) * rows)
+        with tf.device(devices[replica % len(devices)]):
+            return Batch(
+                image=tf.constant(images[own]),
+                shift=tf.zeros([rows, 3]),
+                label=tf.constant(labels[own]),
+                mask=tf.ones([rows], tf.bool),
+                index=tf.range(own.start, own.stop, dtype=tf.int64),
+            )
+
+    return strategy.experimental_distribute_values_from_function(part)
 
 
 def inference(spec: Spec) -> Work:

@@ -13,6 +13,9 @@ from alexnet_tf.networks.tables.options import layers_of
 PAPER = "paper"
 """Key of the contender that predicts a network's speed."""
 
+SINGLE = "single"
+"""Key of the strategy that the others are compared with."""
+
 LIMIT = "squares"
 """Key of what no chain can be faster than, where it makes whole squares."""
 
@@ -201,6 +204,37 @@ INPUT = (
 )
 """The chain, its stages, and others at the same work."""
 
+STRATEGY = (
+    Contender(
+        key=SINGLE,
+        label="single",
+        module="ours",
+        function="step",
+        environment=FAST,
+        note="one device",
+    ),
+    Contender(
+        key="mirrored",
+        label="mirrored",
+        module="ours",
+        function="mirrored",
+        environment=FAST,
+        can_be_missed=True,
+        note="all GPUs; without any, two logical CPUs that share the processors",
+    ),
+    Contender(
+        key="multi_worker",
+        label="2 workers",
+        module="workers",
+        function="together",
+        environment=FAST,
+        is_stopped=False,
+        can_be_missed=True,
+        note="processes on this machine, each on a GPU of its own or on half the processors",
+    ),
+)
+"""The same step, on the same batch."""
+
 CONTENDERS: dict[What, tuple[Contender, ...]] = {
     What.STEP: _rivals("step"),
     What.INFERENCE: _rivals("inference"),
@@ -214,6 +248,7 @@ CONTENDERS: dict[What, tuple[Contender, ...]] = {
         )
     ),
     What.INPUT: INPUT,
+    What.STRATEGY: STRATEGY,
 }
 """Of each benchmark, in the order of the table; the first one is what the others compare with."""
 
@@ -241,7 +276,7 @@ def contenders_of(spec: Spec, beside: Sequence[str] = ()) -> tuple[Contender, ..
     names = list(dict.fromkeys(name for one in optional for name in _names(one)))
     for key in beside:
         if not optional:
-            raise UserError(f"beside={key}: loop always measures the same. Leave it out.")
+            raise UserError(f"beside={key}: {spec.what} always measures the same. Leave it out.")
         if key not in names:
             raise UserError(expected_one_of("beside", key, names))
     return tuple(

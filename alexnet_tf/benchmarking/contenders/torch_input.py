@@ -7,13 +7,11 @@ the layout that torchvision resizes fastest. The workers are started afresh, wit
 import atexit
 import functools
 import io
-import os
 import pathlib
 import tempfile
-from collections.abc import Iterator
 
 from alexnet_tf.benchmarking.spec import Spec
-from alexnet_tf.benchmarking.timing import Work
+from alexnet_tf.benchmarking.timing import Work, cpu_seconds_of_all
 from pipelines.machine import this_machine
 
 LEAST_STEPS = 4
@@ -117,7 +115,7 @@ def windows(spec: Spec, interpolation: str = "bilinear") -> Work:
         run=run,
         units_per_step=rows,
         least_steps=LEAST_STEPS,
-        cpu_seconds=lambda: sum(map(_cpu_seconds, ["self", *_children()])),
+        cpu_seconds=cpu_seconds_of_all,
         versions={"PyTorch": torch.__version__, "torchvision": _version()},
     )
 
@@ -163,15 +161,3 @@ def _version() -> str:
     import torchvision
 
     return torchvision.__version__
-
-
-def _children() -> Iterator[str]:
-    """Numbers of the processes that this one started."""
-    for path in pathlib.Path("/proc/self/task").glob("*/children"):
-        yield from path.read_text().split()
-
-
-def _cpu_seconds(process: str) -> float:
-    """Processor time of all threads of a process."""
-    fields = pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
