@@ -1,4 +1,4 @@
-"""How fast it is: python -m alexnet_tf.benchmark step|inference|loop|input|strategy [--json].
+"""How fast it is: python -m alexnet_tf.benchmark step|inference|loop|input|strategy|scaling.
 
 step measures the training step against plain Keras, against PyTorch where it is installed (eager
 and compiled, channels first and last, and compiled with local response normalization rewritten; the
@@ -6,9 +6,9 @@ best as its users tune it and the best rewritten are quoted), and against the de
 products; inference does so for the forward pass; loop measures what reading data costs `train`
 on top of its step; input compares the reading of files with PyTorch's DataLoader and NVIDIA DALI
 where they are installed, and measures its stages; strategy measures the same step on one device,
-on several, and on two workers. Each contender works in a process of its own, one
-after the other in rounds; the table quotes medians over the rounds. It goes to standard output,
-progress to standard error.
+on several, and on two workers; scaling predicts what data parallelism reaches on several workers.
+Each contender works in a process of its own (workers in two), one after the other in rounds; the
+table quotes medians over the rounds. It goes to standard output, progress to standard error.
 
 With --json the last line of standard output is one JSON object: benchmark, network,
 global_batch_size, precision, device, pictures (what loop or input read: noise or a data.source;
@@ -35,7 +35,15 @@ threads), and
   plain map), packed, checked, decoded, read, pytorch, dali; of a packed set of raw squares only
   those that need no decoding): ours_times, share_of_limit (a fraction);
 - of strategy (single, mirrored, multi_worker): step_seconds (the median), of_single (a fraction of
-  its images per second).
+  its images per second);
+- of scaling (one_worker, one_worker_half, one_worker_smallest, two_workers, small_sum, large_sum):
+  step_seconds (the median).
+
+Of scaling there is also scaling (null otherwise): gradient_bytes, gbit_per_second, latency_seconds,
+predictions (a list of scaling: strong or weak, workers, examples_per_worker, step_seconds,
+sum_seconds, speedup_summed_after, speedup_overlapped) and loopback (gbit_per_second and
+latency_seconds as measured, predicted: one more prediction, measured_speedup; null where two
+workers could not be measured).
 """
 
 import dataclasses
@@ -59,7 +67,9 @@ NUM_CLASSES = 1000
 """Of ImageNet; --network.num_classes changes it."""
 BATCH, BATCH_OF_MANY = 64, 256
 """Examples per step by default: of one device, and where several share them."""
-ON_MANY = (What.STRATEGY,)
+WORKERS = (2, 4, 8)
+"""Numbers of workers to predict by default."""
+ON_MANY = (What.STRATEGY, What.SCALING)
 """What is measured on devices that each contender chooses."""
 LEARNING_RATE = 1e-4
 """So small that random pictures and labels lead nowhere: numbers keep their size."""
@@ -74,12 +84,15 @@ class Arguments:
     memory and from encoded pictures; input compares the reading with other programs, and needs
     --data.source=folder:DIR or, for squares that are only read, records:DIR. strategy takes the
     same step on one device, on all GPUs or two logical CPUs, and on two workers of this machine.
+    scaling predicts how much faster several workers are that sum their gradients in a ring, over a
+    network with --gbit_per_second; what it predicts for two on this machine is measured too.
     """
 
     what: tuple[str, ...] = dataclasses.field(metadata=POSITIONAL)
-    """step, inference, loop, input or strategy."""
+    """step, inference, loop, input, strategy or scaling."""
     global_batch_size: int | None = None
-    """Examples per step, over all workers; by default 64, and 256 for strategy."""
+    """Examples per step, over all workers; by default 64, and 256 for strategy and
+    scaling."""
     rounds: int = 5
     """How often each contender is measured."""
     round_seconds: float = 1.0
@@ -87,6 +100,12 @@ class Arguments:
     beside: tuple[str, ...] = ()
     """Contenders to measure besides alexnet_tf and the matrix product: plain_keras, pytorch (all
     its forms, or one by its name in --json); all by default."""
+    workers: tuple[int, ...] = ()
+    """Of scaling: numbers of workers to predict; by default 2,4,8."""
+    gbit_per_second: float = 0.0
+    """Of scaling: the bandwidth from each worker to the next."""
+    latency_seconds: float = 0.0
+    """Of scaling: what each message between workers takes besides its bytes."""
     json: bool = False
     """Print one JSON object after the table."""
     precision: Precision = Precision.FLOAT32
@@ -105,6 +124,30 @@ class Arguments:
             raise ValueError(f"rounds={self.rounds}: expected at least 1.")
         if self.round_seconds <= 0:
             raise ValueError(f"round_seconds={self.round_seconds}: expected more than 0.")
+
+        if self.what[0] == What.SCALING:
+            self._check_network()
+        elif self.workers or self.gbit_per_second or self.latency_seconds:
+            raise ValueError(
+                f"workers={','.join(map(str, self.workers))}, "
+                f"gbit_per_second={self.gbit_per_second:g}, "
+                f"latency_seconds={self.latency_seconds:g}: expected none with {self.what[0]}, "
+                "since scaling alone predicts. Leave them out."
+            )
+
+    def _check_network(self):
+        """Refuses workers and a network between them that make no sense."""
+        if any(workers < 2 for workers in self.workers):
+            raise ValueError(
+                f"workers={','.join(map(str, self.workers))}: expected 2 or more, each of them."
+            )
+        if self.gbit_per_second <= 0:
+            raise ValueError(
+                f"gbit_per_second={self.gbit_per_second:g}: expected more than 0, the bandwidth "
+                "between workers. Set --gbit_per_second=10 for a network of 10 Gbit/s."
+            )
+        if self.latency_seconds < 0:
+            raise ValueError(f"latency_seconds={self.latency_seconds:g}: expected 0 or more.")
 
     def config(self) -> Config:
         """Makes the run whose steps are measured: the paper's network, without --network.* yet."""
@@ -132,6 +175,9 @@ def main(argv: Sequence[str]) -> int:
             config=config,
             pictures=call.typed.get("data.source", NOISE),
             round_seconds=arguments.round_seconds,
+            workers=_workers(arguments, config),
+            gbit_per_second=arguments.gbit_per_second,
+            latency_seconds=arguments.latency_seconds,
         )
         report.flop_per_image(config.network, spec.what)  # refuses tables that cannot be built
         report.crossing_bytes(config)  # or halved
@@ -169,6 +215,19 @@ def _check_chooses(what: str, config: Config) -> None:
             "whose contenders choose their devices. Leave them out; CUDA_VISIBLE_DEVICES= leaves "
             "the CPU alone."
         )
+
+
+def _workers(arguments: Arguments, config: Config) -> tuple[int, ...]:
+    """Lists the numbers of workers to predict, all of which can share the batch."""
+    if arguments.what[0] != What.SCALING:
+        return ()
+    numbers, batch = arguments.workers or WORKERS, config.run.global_batch_size
+    if uneven := [number for number in numbers if batch % number]:
+        raise UserError(
+            f"global_batch_size={batch}: expected a multiple of {uneven[0]}, since so many workers "
+            "share it. Change it, or --workers."
+        )
+    return numbers
 
 
 def _has_squares(pictures: str) -> bool:

@@ -14,7 +14,7 @@ import traceback
 from alexnet_tf.benchmarking.contenders.table import contender
 from alexnet_tf.benchmarking.spec import Spec
 from alexnet_tf.benchmarking.timing import steps_for, timed
-from alexnet_tf.command_line import quiet
+from alexnet_tf.command_line import environment, quiet
 from alexnet_tf.errors import UserError
 
 PARTS = 10
@@ -40,7 +40,7 @@ def main(key: str, text: str) -> None:
         return answer({"refused": str(error)})
     except Exception:
         traceback.print_exc()
-        sys.exit(1)
+        environment.leave(1)  # at once: TensorFlow would wait for other workers
     answer({"versions": work.versions, "accelerator": work.accelerator})
     for _ in sys.stdin:
         answer(timed(work, num_steps, spec.round_seconds)._asdict())
@@ -49,3 +49,4 @@ def main(key: str, text: str) -> None:
 if __name__ == "__main__":
     quiet.watch_import()
     main(*sys.argv[1:])
+    environment.leave(0)

@@ -10,6 +10,7 @@ from typing import Any
 
 from alexnet_tf.benchmarking.contenders.table import LIMIT, PAPER, PYTORCH, SINGLE, contender, paper
 from alexnet_tf.benchmarking.rounds import Measured
+from alexnet_tf.benchmarking.scaling import rows_of, scaling
 from alexnet_tf.benchmarking.spec import Sample, Spec, What
 from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.config.run import Config, Precision
@@ -77,13 +78,16 @@ def result(
     run = spec.config.run
     flop = flop_per_image(spec.config.network, spec.what)
     is_reading = spec.what in (What.LOOP, What.INPUT)
-    samples, best, rewritten = measured.samples, None, None
+    samples, best, rewritten, scaled = measured.samples, None, None, None
     if spec.what == What.LOOP:
         entries = loop_entries(samples, machine)
     elif spec.what == What.INPUT:
         entries = input_entries(samples)
     elif spec.what == What.STRATEGY:
         entries = strategy_entries(samples, run.global_batch_size)
+    elif spec.what == What.SCALING:
+        entries = step_entries(spec, samples)
+        scaled = scaling(spec, samples, entries)
     else:
         entries = rival_entries(samples, flop, flop_per_image(paper(), spec.what))
         best, rewritten = (best_pytorch(entries, spec.what, anew) for anew in (False, True))
@@ -102,6 +106,7 @@ def result(
         "contenders": entries,
         "best_pytorch": best,
         "best_pytorch_lrn_rewritten": rewritten,
+        "scaling": scaled,
         "left_out": [{"name": key, "reason": why} for key, why in measured.left_out.items()],
         "machine": dict(machine),
         "command": command,
@@ -226,6 +231,20 @@ def strategy_entries(
             "step_seconds": global_batch_size / entry["images_per_second"],
             "of_single": median_ratio(entry["by_round"], single),
         }
+        for entry in entries
+    ]
+
+
+def step_entries(spec: Spec, samples: Mapping[str, Sequence[Sample]]) -> list[dict[str, Any]]:
+    """The contenders of `scaling`: speed and time of a step, on a batch of their own.
+
+    Args:
+      spec: what was measured.
+      samples: of all rounds, by contender.
+    """
+    entries = [_entry(key, some) for key, some in samples.items()]
+    return [
+        entry | {"step_seconds": rows_of(spec, entry["name"]) / entry["images_per_second"]}
         for entry in entries
     ]
 

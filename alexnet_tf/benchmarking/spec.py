@@ -18,6 +18,7 @@ class What(enum.StrEnum):
     LOOP = "loop"
     INPUT = "input"
     STRATEGY = "strategy"
+    SCALING = "scaling"
 
 
 NOISE = "noise"
@@ -35,6 +36,12 @@ class Spec(Typed):
     """What the loop and the input read: noise, or a data.source."""
     has_squares: bool = False
     """Whether `pictures` is a packed set of raw squares."""
+    workers: tuple[int, ...] = ()
+    """Of scaling: the numbers of workers whose speed is predicted."""
+    gbit_per_second: float = 0.0
+    """Of scaling: the bandwidth between workers."""
+    latency_seconds: float = 0.0
+    """Of scaling: what a message between workers takes besides its bytes."""
     round_seconds: float = 1.0
     """Least duration of a round, about."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from alexnet_tf.benchmarking import scaling_text
 from alexnet_tf.benchmarking.contenders.table import contender
 from alexnet_tf.benchmarking.machine import sentence
 from alexnet_tf.benchmarking.spec import What
@@ -13,6 +14,7 @@ TITLES = {
     What.LOOP: "The loop of train against its step alone",
     What.INPUT: "From files to batches, the network left out",
     What.STRATEGY: "Training steps of each strategy on a batch that is on the devices",
+    What.SCALING: "Data parallelism, predicted from steps of one worker",
 }
 LOOP_NOTE = (
     "allowed: to squares in memory the speed of the step, to encoded pictures what the decoder's "
@@ -53,6 +55,10 @@ def text(result: Mapping[str, Any]) -> str:
         notes = [f"pictures: {result['pictures']}", *_notes_of_contenders(result, what)]
     elif what == What.STRATEGY:
         columns, notes = _strategy_columns(result), _notes_of_contenders(result, what)
+    elif what == What.SCALING:
+        columns = _step_columns(result)
+        notes = scaling_text.lines(result["scaling"], aligned)
+        notes += _notes_of_contenders(result, what)
     else:
         columns, notes = _columns(result), _notes(result, what)
     missing = [
@@ -140,6 +146,15 @@ def _strategy_columns(result: Mapping[str, Any]) -> list[list[str]]:
                 f"{100 * one['of_single']:.1f} %",
             ]
         )
+    return rows
+
+
+def _step_columns(result: Mapping[str, Any]) -> list[list[str]]:
+    """The table of `scaling`'s measurements."""
+    rows = [["", "ms a step"]]
+    for one in result["contenders"]:
+        label = contender(What.SCALING, one["name"]).label
+        rows.append([label, f"{1000 * one['step_seconds']:.2f}"])
     return rows
 
 

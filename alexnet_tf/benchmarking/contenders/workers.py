@@ -12,6 +12,8 @@ import socket
 import subprocess
 import sys
 
+import tensorflow as tf
+
 from alexnet_tf.benchmarking.contenders import on_tensorflow, ours
 from alexnet_tf.benchmarking.spec import Spec
 from alexnet_tf.benchmarking.timing import Work, cpu_seconds_of_all
@@ -28,16 +30,26 @@ WAIT_SECONDS = 120.0
 """How long one waits for the other to start."""
 
 
-def together(spec: Spec) -> Work:
-    """Measures the step of `train` on two workers that share each batch.
+def alone(spec: Spec) -> Work:
+    """Measures the step of `train` on what one of the workers has of this machine."""
+    _take_cores(0)
+    return ours.step(spec)
+
+
+def together(spec: Spec, num_bytes: int = 0) -> Work:
+    """Measures the step of `train` on two workers that share each batch, or their sum.
+
+    Args:
+      spec: what to measure.
+      num_bytes: of what they sum, as if that were a step; 0 makes steps.
 
     Raises:
       UserError: there is one GPU, or the batch cannot be shared.
     """
     on_tensorflow.devices_of_two()
     addresses = _free_addresses()
-    others = [_start(spec, Cluster(addresses, index)) for index in range(1, COUNT)]
-    own = _work(spec, Cluster(addresses, 0))
+    others = [_start(spec, num_bytes, Cluster(addresses, index)) for index in range(1, COUNT)]
+    own = _work(spec, num_bytes, Cluster(addresses, 0))
 
     def run(num_steps: int) -> None:
         for other in others:
@@ -48,14 +60,14 @@ def together(spec: Spec) -> Work:
     return dataclasses.replace(own, run=run, cpu_seconds=cpu_seconds_of_all)
 
 
-def _start(spec: Spec, cluster: Cluster) -> subprocess.Popen:
+def _start(spec: Spec, num_bytes: int, cluster: Cluster) -> subprocess.Popen:
     """Starts another worker, which lives no longer than this one."""
-    arguments = [spec.to_text(), json.dumps(cluster.addresses), str(cluster.index)]
+    arguments = [spec.to_text(), str(num_bytes), json.dumps(cluster.addresses), str(cluster.index)]
     command = [sys.executable, "-m", __name__, *arguments]
     return subprocess.Popen(command, stdin=subprocess.PIPE, text=True)
 
 
-def _work(spec: Spec, cluster: Cluster) -> Work:
+def _work(spec: Spec, num_bytes: int, cluster: Cluster) -> Work:
     """Joins the other worker; the work is this one's part."""
     _take_cores(cluster.index)
     (device, *_), index = on_tensorflow.devices_of_two(), cluster.index
@@ -67,7 +79,31 @@ def _work(spec: Spec, cluster: Cluster) -> Work:
     rendezvous.meet(cluster, {}, WAIT_SECONDS)
     with rendezvous.Deadline(cluster, JOIN_SECONDS):
         strategy = make_strategy(run, cluster)
+    if num_bytes:
+        return _sum(strategy, num_bytes, run.global_batch_size)
     return ours.step_of(dataclasses.replace(spec.config, run=run), strategy)
+
+
+def _sum(strategy: tf.distribute.Strategy, num_bytes: int, rows: int) -> Work:
+    """Sums float32 numbers over the workers, many times a launch; each sum stands for a step."""
+    device = on_tensorflow.device_of(strategy)
+
+    def of_replica(x):
+        return tf.distribute.get_replica_context().all_reduce(
+            "sum", tf.identity(x)
+        )  # on the device
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.int64)])
+    def many(count):
+        x = tf.zeros([num_bytes // 4])
+        for _ in tf.range(count):
+            x = strategy.run(of_replica, (x,))  # each waits for the one before
+        return x[0]
+
+    def run(num_steps: int) -> None:
+        many(num_steps).numpy()
+
+    return on_tensorflow.work(device, rows, run, wait=lambda: None)
 
 
 def _take_cores(index: int) -> None:
@@ -84,9 +120,10 @@ def _free_addresses() -> tuple[str, ...]:
         return tuple(f"127.0.0.1:{one.getsockname()[1]}" for one in found)
 
 
-def main(text: str, addresses: str, index: str) -> None:
+def main(text: str, num_bytes: str, addresses: str, index: str) -> None:
     """Is one of the other workers, until standard input ends."""
-    own = _work(Spec.from_text(text), Cluster(tuple(json.loads(addresses)), int(index)))
+    cluster = Cluster(tuple(json.loads(addresses)), int(index))
+    own = _work(Spec.from_text(text), int(num_bytes), cluster)
     for line in sys.stdin:
         own.run(int(line))
     environment.leave(0)
