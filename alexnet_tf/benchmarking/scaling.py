@@ -9,6 +9,7 @@ import numpy as np
 
 from alexnet_tf.benchmarking.contenders.table import (
     HALF,
+    LARGE_BYTES,
     LARGE_SUM,
     ONE_WORKER,
     SMALL_SUM,
@@ -16,7 +17,6 @@ from alexnet_tf.benchmarking.contenders.table import (
     TWO_WORKERS,
     contender,
 )
-from alexnet_tf.benchmarking.contenders.table import LARGE_BYTES as LARGE
 from alexnet_tf.benchmarking.ring import Link, link_of, predict
 from alexnet_tf.benchmarking.spec import Sample, Spec, What
 from alexnet_tf.networks.tables.resolved import table
@@ -56,7 +56,7 @@ def scaling(
     ]
     loopback = None
     if {SMALL_SUM, LARGE_SUM, TWO_WORKERS} <= seconds.keys():
-        found = link_of(2, seconds[SMALL_SUM], seconds[LARGE_SUM], LARGE)
+        found = link_of(2, seconds[SMALL_SUM], seconds[LARGE_SUM], LARGE_BYTES)
         pairs = zip(samples[TWO_WORKERS], samples[ONE_WORKER], strict=True)
         loopback = dataclasses.asdict(found) | {
             "predicted": _predicted(spec, seconds, 2, found, STRONG),
