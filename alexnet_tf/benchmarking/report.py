@@ -8,7 +8,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from alexnet_tf.benchmarking.contenders.table import LIMIT, PAPER, PYTORCH, SINGLE, contender, paper
+from alexnet_tf.benchmarking.contenders.on_several import SINGLE
+from alexnet_tf.benchmarking.contenders.table import LIMIT, PAPER, PYTORCH, contender, paper
 from alexnet_tf.benchmarking.rounds import Measured
 from alexnet_tf.benchmarking.scaling import rows_of, scaling
 from alexnet_tf.benchmarking.spec import Sample, Spec, What

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from alexnet_tf.benchmarking.contenders.table import (
+from alexnet_tf.benchmarking.contenders.on_several import (
     HALF,
     LARGE_BYTES,
     LARGE_SUM,
@@ -15,8 +15,8 @@ from alexnet_tf.benchmarking.contenders.table import (
     SMALL_SUM,
     SMALLEST,
     TWO_WORKERS,
-    contender,
 )
+from alexnet_tf.benchmarking.contenders.table import contender
 from alexnet_tf.benchmarking.ring import Link, link_of, predict
 from alexnet_tf.benchmarking.spec import Sample, Spec, What
 from alexnet_tf.networks.tables.resolved import table
