@@ -53,6 +53,7 @@ class PaperSGD(keras.optimizers.Optimizer):
         self.bias_rate, self.bias_decay = bias_rate, bias_decay
         self.rates = dict(rates or {})
         self.clip_norm = clip_norm
+        self.summed: set[int] = set()  # ids of variables whose gradients are those of all replicas
 
     def build(self, variables):
         """Makes a velocity for each variable, and the switch of `hold`."""
@@ -85,16 +86,16 @@ class PaperSGD(keras.optimizers.Optimizer):
         """
         # Device by device: those of two towers at once TF 2.21 would sum one by one.
         devices: dict[str, list] = {}
+        summed = [pair for pair in grads_and_vars if id(pair[1]) in self.summed]
         for gradient, variable in grads_and_vars:
+            if id(variable) in self.summed:
+                continue
             has_device = not isinstance(variable, tf.distribute.DistributedValues)
             devices.setdefault(variable.device if has_device else "", []).append(
                 (gradient, variable)
             )
-        summed = [
-            pair
-            for pairs in devices.values()
-            for pair in super(PaperSGD, self)._all_reduce_sum_gradients(pairs)
-        ]
+        for pairs in devices.values():
+            summed += super()._all_reduce_sum_gradients(pairs)
         if not self.clip_norm:
             return summed
         gradients = [tf.cast(gradient, tf.float32) for gradient, _ in summed]

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from alexnet_tf.config.run import Config, Precision
 from alexnet_tf.networks.layers.dropout import DropPosition, drop_position
+from alexnet_tf.training import factors
 from alexnet_tf.training.counts import Counts, count
 from alexnet_tf.training.optimizer import before_cast
 from alexnet_tf.training.state import TrainState
@@ -94,7 +95,7 @@ def _gradients(
     # What lies below the lowest layer that trains leaves no trace on the tape, and so no work.
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch([variable.value for variable in variables])
-        with drop_position(position):
+        with drop_position(position), factors.watched(run) as found:
             logits = state.model(images, training=True)  # [N, K], N of this batch
         smoothing = config.optimizer.label_smoothing
         losses = training_losses(batch.label, logits, smoothing, class_weights)
@@ -102,7 +103,15 @@ def _gradients(
         loss = tf.reduce_sum(learned) / run.global_batch_size  # parts and replicas sum to the mean
         if run.precision == Precision.FLOAT16:
             loss *= scale.value
-    return tape.gradient(loss, variables), count(logits, losses, batch)
+    factored = {id(x.kernel): x for x in found if factors.pays(x, run.global_batch_size)}
+    state.optimizer.summed = {id(product.kernel.value) for product in factored.values()}
+    sources = [factored[id(x)].y if id(x) in factored else x.value for x in variables]
+    gradients = tape.gradient(loss, sources)
+    for place, variable in enumerate(variables):
+        if product := factored.get(id(variable)):
+            gradient = factors.gradient_of_all(product, gradients[place])
+            gradients[place] = tf.cast(gradient, variable.dtype)
+    return gradients, count(logits, losses, batch)
 
 
 def _accumulated(gradients_of, batch: Batch, first_row: tf.Tensor, num_parts: int, zeros: list):

@@ -1,10 +1,40 @@
 """Fully connected layers."""
 
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import keras
 import tensorflow as tf
 
 MANY_WEIGHTS = 2**20
 """Of a kernel. Below, nothing is gained, and the bits stay those of version 0.1."""
+
+
+_thread = threading.local()
+
+
+class Product(NamedTuple):
+    """What the gradient of a kernel is made of: that of `y` by the transposed `x`."""
+
+    kernel: keras.Variable
+    """[D, units]."""
+    x: tf.Tensor
+    """[N, D]."""
+    y: tf.Tensor
+    """[N, units], before the bias."""
+
+
+@contextlib.contextmanager
+def products() -> Iterator[list[Product]]:
+    """Collects the products of all fully connected layers that train inside it, on this thread."""
+    outer = getattr(_thread, "products", None)
+    _thread.products = found = []
+    try:
+        yield found
+    finally:
+        _thread.products = outer
 
 
 @keras.saving.register_keras_serializable("alexnet_tf")
@@ -16,9 +46,12 @@ class Dense(keras.layers.Dense):
 
     def call(self, inputs, training=None):
         """Multiplies by the kernel, adds the bias and activates."""
-        if not training or self.compute_dtype != "float32":
+        found = getattr(_thread, "products", None)
+        if not training or (self.compute_dtype != "float32" and found is None):
             return super().call(inputs, training=training)
         y = _product(inputs, tf.convert_to_tensor(self.kernel))
+        if found is not None and self.kernel.trainable:
+            found.append(Product(self._kernel, inputs, y))
         return self.activation(tf.nn.bias_add(y, self.bias) if self.use_bias else y)
 
 
