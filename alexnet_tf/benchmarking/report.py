@@ -88,7 +88,7 @@ def result(
         entries = strategy_entries(samples, run.global_batch_size)
     elif spec.what == What.SCALING:
         entries = step_entries(spec, samples)
-        scaled = scaling(spec, samples, entries)
+        scaled = scaling(spec, samples, entries, measured.accelerator is not None)
     else:
         entries = rival_entries(samples, flop, flop_per_image(paper(), spec.what))
         best, rewritten = (best_pytorch(entries, spec.what, anew) for anew in (False, True))

@@ -13,9 +13,6 @@ import tensorflow as tf
 from alexnet_tf.config.run import Collectives, RunConfig, StrategyName
 from alexnet_tf.networks.layers.dense import Product, products
 
-LEAST_GAIN = 4
-"""Sums have to be so many times larger: the product of all rows is more work than that of some."""
-
 
 def watched(run: RunConfig) -> contextlib.AbstractContextManager[list[Product]]:
     """Collects the products that this run may send as factors; none where it sends sums.
@@ -28,17 +25,6 @@ def watched(run: RunConfig) -> contextlib.AbstractContextManager[list[Product]]:
     if run.strategy == StrategyName.MULTI_WORKER and run.towers == 1 and is_ring:
         return products()
     return contextlib.nullcontext([])
-
-
-def pays(product: Product, num_rows: int) -> bool:
-    """Compares the numbers that two workers send for one kernel, by factors and by sums.
-
-    Args:
-      product: of the kernel.
-      num_rows: of the global batch.
-    """
-    inputs, units = product.kernel.shape
-    return LEAST_GAIN * num_rows * (inputs + units) < 2 * inputs * units
 
 
 def gradient_of_all(product: Product, gradient: tf.Tensor) -> tf.Tensor:

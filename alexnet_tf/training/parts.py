@@ -3,10 +3,26 @@
 Imports no TensorFlow, so that a batch that cannot be shared is refused before anything starts.
 """
 
+from collections.abc import Sequence
+
 from alexnet_tf.config.run import Config
 from alexnet_tf.errors import UserError, user_errors
 from alexnet_tf.networks.tables.resolved import table
 from alexnet_tf.training.selection import ANY_CLASSES, frozen_layers
+
+LEAST_GAIN = 4
+"""So many times larger sums have to be: the product of all rows is more work than that of some."""
+
+
+def sends_factors(shape: Sequence[int], num_rows: int) -> bool:
+    """Tells whether workers send a kernel's gradient as factors (`factors.py`), not as a sum.
+
+    Args:
+      shape: of the kernel of a fully connected layer, [D, units].
+      num_rows: of the global batch.
+    """
+    inputs, units = shape
+    return LEAST_GAIN * num_rows * (inputs + units) < 2 * inputs * units
 
 
 def check(config: Config, replicas: int) -> None:

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from alexnet_tf.config.run import Config, Precision
 from alexnet_tf.networks.layers.dropout import DropPosition, drop_position
-from alexnet_tf.training import factors
+from alexnet_tf.training import factors, parts
 from alexnet_tf.training.counts import Counts, count
 from alexnet_tf.training.optimizer import before_cast
 from alexnet_tf.training.state import TrainState
@@ -103,7 +103,8 @@ def _gradients(
         loss = tf.reduce_sum(learned) / run.global_batch_size  # parts and replicas sum to the mean
         if run.precision == Precision.FLOAT16:
             loss *= scale.value
-    factored = {id(x.kernel): x for x in found if factors.pays(x, run.global_batch_size)}
+    size = run.global_batch_size
+    factored = {id(x.kernel): x for x in found if parts.sends_factors(x.kernel.shape, size)}
     state.optimizer.summed = {id(product.kernel.value) for product in factored.values()}
     sources = [factored[id(x)].y if id(x) in factored else x.value for x in variables]
     gradients = tape.gradient(loss, sources)

@@ -156,3 +156,12 @@ def test_predictions_are_held_against_two_workers_in_the_same_run(capsys):
     loopback = measured["scaling"]["loopback"]
     assert loopback["measured_speedup"] > 0  # of tiny steps, beside whatever else runs
     assert loopback["gbit_per_second"] > 0
+
+
+def test_workers_on_cpus_send_rows_instead_of_the_papers_large_gradients():
+    paper = spec(NetworkConfig(num_classes=1000))
+    kernels = {(9216, 4096), (4096, 4096), (4096, 1000)}
+    rows = sum(256 * sum(shape) for shape in kernels)
+    others = 60_965_224 - sum(d * units for d, units in kernels)
+    assert scaling.bytes_to_sum(paper, 256) == 4 * (others + rows / 2)  # passed on once
+    assert scaling.bytes_to_sum(paper, 4096) == scaling.gradient_bytes(paper)  # too many rows

@@ -73,7 +73,9 @@ NORMALIZED = ("--network.normalization=batch", "--optimizer.learning_rate=0.0001
 # Of 16 bits, rounding depends on the rows that are added up, and grows with each step as well.
 FLOAT16 = ("--precision=float16", "--optimizer.learning_rate=0.001")
 BFLOAT16 = ("--precision=bfloat16", "--optimizer.learning_rate=0.001")
+WIDE = ("--network.fc_width=1024",)
 MOST = {"batch norm": 1e-4} | dict.fromkeys(("float16", "bfloat16", "towers bfloat16"), 1e-2)
+MOST |= {"factors of float16": 1e-2}
 """The largest difference allowed, where it is not 1e-5; variances of batch norm go up to 10."""
 CASES = {
     "three workers": (3, (), ()),
@@ -82,6 +84,10 @@ CASES = {
     "clipped": (2, CLIPPED, CLIPPED),
     "batch norm": (2, NORMALIZED, NORMALIZED),
     "squares in memory": (2, ("--data.cache=memory",), ()),
+    # Wide enough for fc7's gradient to be sent as factors.
+    "factors": (2, (*WIDE, *CLIPPED), (*WIDE, *CLIPPED)),
+    "factors in two parts": (3, (*WIDE, "--accumulate_steps=2"), WIDE),
+    "factors of float16": (2, (*WIDE, *FLOAT16), (*WIDE, *FLOAT16)),
     "towers": (2, TOWERS, ()),
     "towers clipped": (2, (*TOWERS, *CLIPPED), CLIPPED),
     "float16": (2, FLOAT16, FLOAT16),
