@@ -134,6 +134,7 @@ def test_other_squares_get_another_file(root, place, tmp_path):
     assert len(os.listdir(tmp_path / "kept")) == 2
 
 
+@pytest.mark.slow
 def test_a_fill_that_stopped_goes_on_and_ends_with_the_same_bytes(tmp_path, capsys):
     root = write(tmp_path / "pictures")
     expected = in_memory(opened(root), INPUTS)

@@ -141,7 +141,9 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "form", ["single"] + [pytest.param(x, marks=pytest.mark.slow) for x in list(FORMS)[1:]]
+)
 def test_what_is_written_is_the_state_at_its_step_although_training_went_on(
     pictures, directory, form
 ):

@@ -1,6 +1,6 @@
 """Workers as real processes: the same numbers as one device, towers too, and one run of any number.
 
-All but the first test are slow: each starts two or three processes.
+Slow, since each starts two or three processes.
 """
 
 import json
@@ -56,6 +56,7 @@ def assert_same_counts(run_dir, other):
                 assert line[name] == wanted[name], name
 
 
+@pytest.mark.slow
 def test_two_workers_end_like_one_device(pictures, tmp_path, single):
     run_dir, expected = single
     found = run_to_end(2, tmp_path / "run", *FLAGS, STEPS, f"--data.source=folder:{pictures}")

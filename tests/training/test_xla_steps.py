@@ -64,7 +64,11 @@ def after_launches(config, source, change=lambda task: task):
 
 @pytest.mark.parametrize(
     "precision, most",
-    [("float32", 1e-5), ("bfloat16", 2e-2), pytest.param("float16", 2e-2, marks=pytest.mark.slow)],
+    [
+        ("float32", 1e-5),
+        pytest.param("bfloat16", 2e-2, marks=pytest.mark.slow),
+        pytest.param("float16", 2e-2, marks=pytest.mark.slow),
+    ],
 )
 def test_launches_of_compiled_steps_end_like_those_of_others(pictures, precision, most):
     config = config_of(pictures, Precision(precision))

@@ -119,6 +119,7 @@ def test_a_passing_read_error_stops_and_the_packing_goes_on(pictures, tmp_path, 
     p.packed(pictures, tmp_path / "set", size=32)
 
 
+@pytest.mark.slow
 def test_mutated_pictures_are_all_accounted_for(tmp_path):
     found = bad_pictures.pack_corpus(tmp_path, 40, seed=1)
     assert found.total() == 40
