@@ -49,9 +49,10 @@ def same_draws():
     """Makes what a test draws without a seed the same in every run, first weights of Keras too.
 
     Keras takes its seeds from `random`. Otherwise a bound that holds for nearly all weights fails
-    one run in a hundred, of which nobody can say whether the code is at fault.
+    one run in a hundred, of which nobody can say whether the code is at fault. TensorFlow's own
+    seed stays: to set it empties the cache of kernels, which costs two minutes over all tests.
     """
-    random.seed(0), np.random.seed(0), tf.random.set_seed(0)
+    random.seed(0), np.random.seed(0)
 
 
 @pytest.fixture(scope="module")
