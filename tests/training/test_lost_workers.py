@@ -20,9 +20,9 @@ MOMENTS = {
     "meeting": ("", 0.5),  # a pattern that the chief has written, and seconds after it at most
     "starting": ("", 6.0),
     "compiling": ("training examples", 1.0),
-    "training": (r"step +\d+ .* train", 2.0),
-    "evaluating": (r"step +\d+0 .* train", 0.02),  # the fourth epoch's last: evaluated next
-    "saving": (r"step +\d+ .* train", 0.0),
+    "training": (r"step +\d+ +epoch .* train", 2.0),
+    "evaluating": (r"step +\d+0 +epoch .* train", 0.02),  # the fourth epoch's last: evaluated next
+    "saving": (r"step +\d+ +epoch .* train", 0.0),
 }
 
 
@@ -46,7 +46,7 @@ def kill(count, run_dir, flags, victim, moment, draw):
         workers.wait_for(0, pattern)
         time.sleep(draw.uniform(0, most))
         while moment == "saving" and workers[victim].poll() is None:
-            if list((run_dir / "checkpoints").glob(".unfinished-*")):
+            if list((run_dir / "checkpoints").glob(".unfinished-*")):  # being written
                 break
         workers[victim].send_signal(signal.SIGKILL)
         began = time.monotonic()

@@ -67,6 +67,7 @@ def test_a_prepared_set_trains_a_network(pictures, run_dir):
     assert (data["train_num_examples"], data["val_num_examples"]) == (30, 15)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_with_the_same_bits(pictures, run_dir, tmp_path):
     config = reading(pictures, tmp_path, "tfds:few", save_every_seconds=1e-9, steps_per_launch=1)
     with pytest.raises(KeyboardInterrupt):

@@ -93,6 +93,7 @@ runpy.run_module("pipelines.prepare", run_name="__main__", alter_sys=True)
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_a_full_disk_is_one_sentence_and_the_packing_goes_on_when_there_is_room(pictures, tmp_path):
     arguments = command(pictures, tmp_path / "set", "--format=raw")[3:]
     full = [sys.executable, "-c", FULL, *arguments]
