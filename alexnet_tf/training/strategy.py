@@ -10,6 +10,7 @@ from alexnet_tf.config.run import Collectives, Precision, RunConfig, StrategyNam
 from alexnet_tf.errors import UserError
 from alexnet_tf.training.cluster import Cluster
 from pipelines import parallelism
+from pipelines.machine import this_machine
 from pipelines.share import Share
 
 MOST_CPUS = 64
@@ -30,7 +31,7 @@ def make_strategy(run: RunConfig, cluster: Cluster | None = None) -> tf.distribu
     """
     kind, indices = ("cpu", [0]) if run.strategy == StrategyName.TPU else _parse_devices(run)
     _prepare(run, kind, indices)
-    _set_threads()
+    _set_threads(this_machine().cpus if cluster else parallelism.threads())
     return BUILDERS[run.strategy](_names(kind, indices), run, cluster)
 
 
@@ -243,9 +244,14 @@ def _names(kind: str, indices: list[int]) -> list[str]:
     return [f"GPU:{visible.index(gpus[index])}" for index in indices]
 
 
-def _set_threads() -> None:
-    """Sets the size of TensorFlow's thread pools, unless the user has set it."""
-    number, options = parallelism.threads(), tf.config.threading
+def _set_threads(number: int) -> None:
+    """Sets the size of TensorFlow's thread pools, unless the user has set it.
+
+    Args:
+      number: of threads; 0 leaves it to TensorFlow. The server of several workers may count
+        processors in a thread that is not bound to those of its worker.
+    """
+    options = tf.config.threading
     for name in ("inter_op", "intra_op"):
         chosen = getattr(options, f"get_{name}_parallelism_threads")()
         by_variable = os.environ.get(f"TF_NUM_{name.replace('_', '').upper()}_THREADS")
