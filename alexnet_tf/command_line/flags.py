@@ -21,6 +21,7 @@ import difflib
 import inspect
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, NoReturn, TypeVar
 
@@ -180,6 +181,9 @@ def run_command(main: Callable[[Sequence[str]], int]) -> NoReturn:
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         code = EXIT_INTERRUPTED
+    except Exception:  # a fault of ours; other workers would wait while Python tidies up
+        traceback.print_exc()
+        code = EXIT_FAILED
     environment.leave(code)
 
 

@@ -206,6 +206,12 @@ class Config(Typed):
                     f"precision={self.run.precision} with strategy=tpu: expected bfloat16 or "
                     "float32, which are what a TPU has. Use --precision=bfloat16."
                 )
+        is_alone = strategy == StrategyName.MULTI_WORKER and self.run.towers == 1
+        if is_alone and "cpu" in devices.lower() and devices.lower() != "cpu:0":
+            raise ValueError(
+                f"devices={devices} with strategy=multi_worker: expected cpu:0 alone, since a "
+                "worker has one replica on its CPU. Leave --devices out; start more workers."
+            )
         if self.run.workers and strategy != StrategyName.MULTI_WORKER:
             raise ValueError(
                 f"workers={','.join(self.run.workers)} with strategy={strategy}: expected "

@@ -5,6 +5,7 @@ import dataclasses
 from alexnet_tf.config.run import Config
 from alexnet_tf.training import schedules
 from alexnet_tf.training.schedules import Plateau
+from alexnet_tf.training.state import Progress
 from pipelines.order import last_step_of_epoch
 
 
@@ -43,6 +44,19 @@ class Cadence:
         """Tells whether a run is evaluated after this step, whatever its length."""
         every = self.config.run.evaluate_every_epochs
         return self.ends_epoch(step) and not self.epochs_done(step) % every
+
+    def is_finished(self, progress: Progress) -> bool:
+        """Tells whether a run is at its end."""
+        is_evaluated = progress.evaluated_step == progress.step
+        is_at_end = progress.step >= self.num_steps and is_evaluated
+        return is_at_end or self.has_stalled(progress)
+
+    def has_stalled(self, progress: Progress) -> bool:
+        """Tells whether `stop_after_stalled_epochs` ends a run at the last evaluation."""
+        step, patience = progress.step, self.config.run.stop_after_stalled_epochs
+        is_asked = patience and progress.evaluated_step == step < self.num_steps
+        waited = self.epochs_done(step) - self.epochs_done(progress.improved_step)
+        return bool(is_asked and self.is_scheduled(step) and waited >= patience)
 
     def learning_rate(self, step: int, plateau: Plateau) -> float:
         """Computes the learning rate of a step."""

@@ -103,12 +103,16 @@ def take_cores(cluster: Cluster) -> None:
     """Leaves each of several workers on one machine its own processors.
 
     Every pool of threads, of decoding and of the network, then has the size of this part. Who has
-    bound this process to some processors already, such as SLURM, has divided them.
+    bound this process to other processors than its parent, such as SLURM, has divided them.
     """
-    if not hasattr(os, "sched_setaffinity"):
+    neighbors = cluster.neighbors()
+    if len(neighbors) == 1 or not hasattr(os, "sched_setaffinity"):
         return
-    free, neighbors = os.sched_getaffinity(0), cluster.neighbors()
-    if len(neighbors) > 1 and len(free) == os.cpu_count():
+    try:
+        free, of_parent = os.sched_getaffinity(0), os.sched_getaffinity(os.getppid())
+    except OSError:  # the parent is not to be seen: a container of its own, but for its address
+        return
+    if free == of_parent:
         os.sched_setaffinity(0, cores_of(sorted(free), neighbors.index(cluster.index), neighbors))
 
 
@@ -172,6 +176,12 @@ def _of_slurm(environment: Mapping[str, str]) -> Cluster:
             f"SLURM_STEP_TASKS_PER_NODE as srun sets them ({type(error).__name__}: {error}). Start "
             "workers with srun, or name them with --workers."
         ) from error
+    here = environment.get("SLURMD_NODENAME")
+    if 0 <= index < len(places) and here not in (None, places[index][0]):
+        raise UserError(
+            f"SLURM_PROCID={index} runs on {here}, expected {places[index][0]}, by the order of "
+            "hosts. Start workers with srun --distribution=block."
+        )
     # Steps of jobs that share a machine rarely meet: each job has ports of its own.
     first = FIRST_PORT + job * 16 % NUM_PORTS
     return Cluster(tuple(f"{host}:{first + i}" for host, i in places), index)

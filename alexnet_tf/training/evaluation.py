@@ -1,5 +1,6 @@
 """Evaluation: every example of a set exactly once, summed over replicas, divided once."""
 
+import contextlib
 import sys
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from alexnet_tf.errors import RunFailed, UserError, user_errors
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.networks.named_weights import assign, compute_dtype, named_weights
 from alexnet_tf.training import checkpoint, counts, steps
-from alexnet_tf.training.strategy import distribute, make_strategy, over_workers, share
+from alexnet_tf.training.strategy import distribute, make_strategy, share
 from pipelines import decode
 from pipelines.config import OnError, Split, Views
 from pipelines.dataset import eval_dataset
@@ -37,7 +38,8 @@ class Evaluator:
 
     Attributes:
       confusion: int64 [K, K] of the last call: how many examples of each class (row) were
-        predicted as each class (column), that of the highest score; of equal scores the first.
+        predicted as each class (column), that of the highest score; of equal scores the first. Of
+        several workers each has its own examples.
     """
 
     def __init__(
@@ -60,8 +62,6 @@ class Evaluator:
         self._dataset = distribute(
             strategy, lambda: eval_dataset(source, inputs, rows, replicas, views, most, own)
         )
-        self._over_workers = over_workers(strategy)
-
         sets = label_sets(source)
 
         def of_replica(batch, stops):
@@ -80,12 +80,15 @@ class Evaluator:
         self._sums = sums
 
     def __call__(
-        self, is_stopped: Callable[[], bool] = lambda: False
+        self,
+        is_stopped: Callable[[], bool] = lambda: False,
+        noting: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext,
     ) -> dict[str, float | int | None] | None:
         """Sees every example once.
 
         Args:
           is_stopped: asked with each batch whether to stop early; one worker stops all.
+          noting: makes a block whose mistakes may be kept; then `is_stopped` has to know of them.
 
         Returns:
           `counts.ratios` of all examples; None if it was stopped. Also sets `confusion`.
@@ -102,9 +105,9 @@ class Evaluator:
             if stops:
                 return None
             np.add.at(self.confusion.reshape(-1), cells.numpy(), 1)
-            report(undecoded.numpy(), self._source, data.on_error, data.max_pixels)
+            with noting():
+                report(undecoded.numpy(), self._source, data.on_error, data.max_pixels)
             total = counts.Counts(*[a + float(b) for a, b in zip(total, sums, strict=True)])
-        self.confusion = np.asarray(self._over_workers(tf.constant(self.confusion)))
         result = counts.ratios(total, num_classes)
         if result["seen"] + result["skipped"] != self._source.num_examples:
             raise RuntimeError(

@@ -9,10 +9,10 @@ import tensorflow as tf
 from alexnet_tf import __version__
 from alexnet_tf.config.fields import DOORS, settings_of, to_text, value_at
 from alexnet_tf.config.run import Config, StrategyName
-from alexnet_tf.errors import UserError
+from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.training import cluster, rendezvous
 from alexnet_tf.training.signals import Signals
-from alexnet_tf.training.strategy import make_strategy
+from alexnet_tf.training.strategy import describe_devices, make_strategy
 from alexnet_tf.training.workers import Workers
 
 JOIN_SECONDS = 40.0
@@ -42,8 +42,14 @@ def joined(config: Config, signals: Signals) -> Iterator[tuple[tf.distribute.Str
     members = cluster.find(config.run)
     rendezvous.meet(members, facts(config, members), config.run.worker_wait_seconds)
     cluster.take_cores(members)
-    with rendezvous.Deadline(members, JOIN_SECONDS):
-        strategy = make_strategy(config.run, members)
+    try:
+        with rendezvous.Deadline(members, JOIN_SECONDS):
+            strategy = make_strategy(config.run, members)
+    except tf.errors.OpError as error:  # a port that is taken, or one that ended since
+        raise RunFailed(
+            f"{members.name(members.index)} could not join the others: {error.message}. Start all "
+            "workers again; where a port is taken, with others."
+        ) from error
     workers = Workers(strategy, members)
     with signals:
         try:
@@ -63,6 +69,7 @@ def facts(config: Config, members: cluster.Cluster) -> rendezvous.Facts:
         if setting.name not in (*OWN, *DOORS)
     }
     addresses = {"addresses": ",".join(members.addresses)}
+    addresses |= {"devices of each": describe_devices(config.run)}
     return addresses | {"alexnet_tf": __version__} | packages | settings
 
 

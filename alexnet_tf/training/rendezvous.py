@@ -74,16 +74,22 @@ class _Wait:
 def _receive(cluster: Cluster, facts: Facts, wait: _Wait) -> None:
     """Waits as the chief does: until every other worker has reported."""
     there: dict[int, socket.socket] = {}
+    reported: list[socket.socket] = []
     refusal = ""
     with _listener(cluster) as listener, contextlib.ExitStack() as connections:
         while not refusal and (missing := [i for i in range(1, cluster.count) if i not in there]):
             wait.check(missing)
+            there = {i: one for i, one in there.items() if not _has_ended(one)}
             for index, connection, found in _reports(listener, cluster):
-                there[index] = connections.enter_context(connection)  # anew, if it had ended
+                reported.append(connections.enter_context(connection))
                 refusal = _refusal(cluster, index, facts, found)
-            for index in [index for index, connection in there.items() if _has_ended(connection)]:
-                del there[index]
-        for connection in there.values():
+                if index in there:
+                    refusal = (
+                        f"worker_index={index}: two workers came with it; expected each index "
+                        "once. Give each worker its own."
+                    )
+                there[index] = connection
+        for connection in reported:
             with contextlib.suppress(OSError):  # it ended just now, which all will find out
                 _write(connection, {"refused": refusal})
     if refusal:
@@ -119,7 +125,7 @@ def _reports(
         index = found.pop("worker_index")
         if not (isinstance(index, int) and 0 < index < cluster.count):
             raise ValueError
-    except (OSError, ValueError, KeyError, AttributeError):  # not one of ours
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):  # not one of ours
         connection.close()
         return
     yield index, connection, found
@@ -224,7 +230,8 @@ class Deadline:
         self._timer.cancel()
 
     def _end(self) -> None:
-        names = listed(map(self._cluster.name, unreachable(self._cluster)), most=4)
+        silent = unreachable(self._cluster)
+        names = listed(map(self._cluster.name, silent), most=4) if silent else "the other workers"
         print(
             f"{names} did not answer for {self._seconds:.0f} s, although all workers had met. "
             "Start all of them again.",

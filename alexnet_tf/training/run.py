@@ -5,7 +5,7 @@ import dataclasses
 import json
 import pathlib
 import sys
-from typing import Any
+from collections.abc import Iterator
 
 import keras
 
@@ -17,7 +17,7 @@ from alexnet_tf.networks.tables.resolved import table
 from alexnet_tf.networks.tables.two_towers import towers_table
 from alexnet_tf.training import parts, run_directory, schedules, selection, start
 from alexnet_tf.training.joining import check_same_data, joined
-from alexnet_tf.training.run_directory import Elsewhere
+from alexnet_tf.training.run_directory import Elsewhere, RunDirectory
 from alexnet_tf.training.signals import Signals
 from alexnet_tf.training.sinks.sinks import NoSinks, Sinks
 from alexnet_tf.training.strategy import describe
@@ -48,27 +48,29 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
       RunFailed: the loss is not finite, a file cannot be written, or another worker was lost.
     """
     selection.check(config)
-    start.check_place(config)
     signals = Signals()
-    with joined(config, signals) as (strategy, workers):
+    with joined(config, signals) as (strategy, workers), contextlib.ExitStack() as opened:
         parts.check(config, strategy.num_replicas_in_sync)
-        sources = _open_sources(config)
-        if config.data.service:
-            with user_errors():
-                service.check(config.data.service)
-        classes = sources[0].classes
-        with _directory(config, workers) as directory:
+        with workers.together():
+            if workers.is_chief:
+                start.check_place(config)
+            sources = _open_sources(config)
+            if config.data.service:
+                with user_errors():
+                    service.check(config.data.service)
+            classes = sources[0].classes
+            directory = opened.enter_context(_directory(config, workers))
             config = _with_classes(config, classes)
             if directory.last:
                 parts.check_same(config, directory.last.config)
             is_new = directory.last is None  # a run that has begun needs nothing of its start
             takes = config.run.start_from and is_new and workers.is_chief
             first = start.load(config, classes) if takes else None
-            mean = workers.from_chief(lambda: directory.data.get("measured_mean"))
-            config, sources, data = _prepare(config, sources, mean, workers)
+        config, sources, data = _prepare(config, sources, directory, workers)
+        with workers.together():
             directory.claim(config, data, classes)
-            trainer = _trainer(config, strategy, sources, directory.path, workers, callbacks, first)
-            return _train(trainer, signals, first)
+        trainer = _trainer(config, strategy, sources, directory.path, workers, callbacks, first)
+        return _train(trainer, signals, first)
 
 
 def _directory(config: Config, workers: Workers):
@@ -114,7 +116,7 @@ def _train(trainer: Trainer, signals: Signals, first) -> tuple[int, dict]:
         return exit_code, {}
     result = _result(trainer, run_dir)
     if exit_code == 0:
-        if trainer.has_stalled():
+        if trainer.cadence.has_stalled(trainer.state.progress):
             print(_end(trainer, run_dir), file=sys.stderr)
         run_directory.write_text(run_dir / "result.json", json.dumps(result))
     return exit_code, result
@@ -146,7 +148,7 @@ def _with_classes(config: Config, classes: tuple[str, ...]) -> Config:
 
 
 def _prepare(
-    config: Config, sources: tuple[Source, Source], measured_mean: Any, workers: Workers
+    config: Config, sources: tuple[Source, Source], directory: RunDirectory, workers: Workers
 ) -> tuple[Config, tuple[Source, Source], dict]:
     """Fills the cache, and measures the mean color if the settings leave it to the data.
 
@@ -156,24 +158,34 @@ def _prepare(
     Returns:
       the settings and sources to use, and what data.json stores of them.
     """
-    train, val = sources
-    data = _identity(train, val)
+    data = _identity(*sources)
     check_same_data(workers, data)
-    inputs, most = config.network.input, config.data.max_pixels
-    try:
-        with user_errors():
-            train, val = kept([train, val], config.data, inputs)
-            if inputs.mean == "dataset":
-                is_known = isinstance(measured_mean, list) and is_color(measured_mean)
-                mean = measured_mean
-                if not is_known:
-                    mean = workers.from_chief(lambda: dataset_mean(train, inputs, most))
-                inputs = dataclasses.replace(inputs, mean=tuple(mean))
-                data["measured_mean"] = list(inputs.mean)
-    except OSError as error:
-        raise RunFailed(f"data.source: {error}. Run the same command again.") from error
+    inputs = config.network.input
+    with workers.together(), _reading():
+        train, val = kept([*sources], config.data, inputs)
+
+    def mean() -> tuple[float, ...]:
+        measured = directory.data.get("measured_mean")
+        if isinstance(measured, list) and is_color(measured):
+            return tuple(measured)
+        with _reading():
+            return dataset_mean(train, inputs, config.data.max_pixels)
+
+    if inputs.mean == "dataset":
+        inputs = dataclasses.replace(inputs, mean=tuple(workers.from_chief(mean)))
+        data["measured_mean"] = list(inputs.mean)
     network = dataclasses.replace(config.network, input=inputs)
     return dataclasses.replace(config, network=network), (train, val), data
+
+
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+    """Turns what goes wrong while pictures are read into one sentence."""
+    try:
+        with user_errors():
+            yield
+    except OSError as error:
+        raise RunFailed(f"data.source: {error}. Run the same command again.") from error
 
 
 def _identity(train: Source, val: Source) -> dict:
@@ -224,7 +236,7 @@ def _announce(trainer: Trainer, strategy, run_dir: pathlib.Path, first: start.St
 def _end(trainer: Trainer, run_dir: pathlib.Path) -> str:
     """Says that a run is finished, why, and how to extend it."""
     config, progress = trainer.config, trainer.state.progress
-    if trainer.has_stalled():
+    if trainer.cadence.has_stalled(trainer.state.progress):
         why = (
             f", since no evaluation was better than that of step {progress.improved_step} for "
             f"stop_after_stalled_epochs={config.run.stop_after_stalled_epochs}"

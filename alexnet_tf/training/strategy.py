@@ -147,6 +147,12 @@ def device_names(strategy: tf.distribute.Strategy) -> list[str]:
     return [f"{device.device_type}:{device.device_index}" for device in devices]
 
 
+def describe_devices(run: RunConfig) -> str:
+    """Says how many devices of which kind this process uses, such as 2 gpu."""
+    kind, indices = _parse_devices(run)
+    return f"{len(indices)} {kind}"
+
+
 def describe(strategy: tf.distribute.Strategy) -> str:
     """Describes strategy and devices in one line."""
     device = tf.DeviceSpec.from_string(strategy.extended.worker_devices[0])

@@ -67,7 +67,9 @@ class Trainer:
         self.state = TrainState(config, strategy)
         self.state.progress.sums = task.zero
         self._saved_step: int | None = None
-        self.remark = self._restore() if workers.is_chief else None
+        self.remark: str | None = None
+        with workers.together():
+            self.remark = self._restore() if workers.is_chief else None
         self.callbacks = keras.callbacks.CallbackList(list(callbacks), model=self.state.model)
         self._evaluator = task.evaluator(self.state.model, self.val_source, strategy)
         self._open_epoch: int | None = None
@@ -114,10 +116,11 @@ class Trainer:
         self._launch = Launcher(
             self.task, self.state, self.config, self.strategy, self.train_source, first
         )
-        if self.workers.is_chief:
-            checkpoints = self.run_dir / "checkpoints"
-            needed = checkpoint.needed_bytes(checkpoints, self.state.arrays())
-            run_directory.check_space(self.run_dir, needed)
+        with self.workers.together():
+            if self.workers.is_chief:
+                checkpoints = self.run_dir / "checkpoints"
+                needed = checkpoint.needed_bytes(checkpoints, self.state.arrays())
+                run_directory.check_space(self.run_dir, needed)
         self.timer.start()
         if self._saved_step is None and self.config.run.start_from:
             self._save()  # from here on the run needs nothing of what it started from
@@ -125,9 +128,11 @@ class Trainer:
         self.callbacks.on_train_begin()
         while True:
             if self._is_evaluation_due():
-                if self._saved_step != progress.step:
-                    self._save()  # first: whatever happens meanwhile, the steps are safe
-                self._evaluate(signals)
+                with self.workers.noting():
+                    if self._saved_step != progress.step:
+                        self._save()  # first: whatever happens meanwhile, the steps are safe
+                with self.workers.noting():
+                    self._evaluate(signals)
             is_stopped = self._is_evaluation_due()  # still: a signal came meanwhile
             if (
                 self._open_epoch is not None
@@ -149,33 +154,20 @@ class Trainer:
             if is_stopped or is_over or exit_code:
                 break
             self._make_steps(heard[0]["fitting_steps"])
-            self._writer.check()
-            # No other worker waits for it: reading weights is no work of all.
-            if self.timer.seconds_since_save() > self.config.run.save_every_seconds:
-                self._save()
-        if self._saved_step != progress.step or self.callbacks.callbacks:
-            self._save()  # callbacks may have changed the weights since
-        self._writer.wait()
+            with self.workers.noting():  # no worker waits for a save: reading weights is no sum
+                self._writer.check()
+                if self.timer.seconds_since_save() > self.config.run.save_every_seconds:
+                    self._save()
+        with self.workers.together():  # who left while the chief still writes would seem lost
+            if self._saved_step != progress.step or self.callbacks.callbacks:
+                self._save()  # callbacks may have changed the weights since
+            self._writer.wait()
         self.callbacks.on_train_end()
-        self.workers.tell({})  # who leaves while the chief still writes would seem lost to it
         return 0 if is_over and not is_stopped else exit_code
 
     def is_finished(self) -> bool:
         """Tells whether the run is at its end."""
-        progress = self.state.progress
-        is_at_end = (
-            progress.step >= self.cadence.num_steps and progress.evaluated_step == progress.step
-        )
-        return is_at_end or self.has_stalled()
-
-    def has_stalled(self) -> bool:
-        """Tells whether `stop_after_stalled_epochs` ends the run at the last evaluation."""
-        progress, patience = self.state.progress, self.config.run.stop_after_stalled_epochs
-        is_asked = patience and progress.evaluated_step == progress.step < self.cadence.num_steps
-        waited = self.cadence.epochs_done(progress.step) - self.cadence.epochs_done(
-            progress.improved_step
-        )
-        return bool(is_asked and self.cadence.is_scheduled(progress.step) and waited >= patience)
+        return self.cadence.is_finished(self.state.progress)
 
     @property
     def sums(self) -> Counts:
@@ -196,7 +188,8 @@ class Trainer:
         state = carried(self.sums, progress.loss_scale, progress.good_steps)
         state, said = self._launch(first, rates, state)
         data = self.config.data
-        report(said.undecoded, self.train_source, data.on_error, data.max_pixels)
+        with self.workers.noting():
+            report(said.undecoded, self.train_source, data.on_error, data.max_pixels)
         if said.bad_step:
             raise RunFailed(
                 f"step={said.bad_step}: the loss is not finite. The last good checkpoint was "
@@ -237,7 +230,10 @@ class Trainer:
         progress = self.state.progress
         began = time.monotonic()
         self.callbacks.on_test_begin()
-        result = self._evaluator(lambda: signals.exit_code is not None)
+        workers = self.workers
+        result = self._evaluator(
+            lambda: signals.exit_code is not None or workers.mistake is not None, workers.noting
+        )
         if result is None:
             return
         self.callbacks.on_test_end(result)

@@ -3,15 +3,16 @@
 Every method is called by all workers at the same point of the program, and waits for the others.
 """
 
+import contextlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from alexnet_tf.errors import RunFailed, listed
+from alexnet_tf.errors import RunFailed, UserError, listed
 from alexnet_tf.training import rendezvous
 from alexnet_tf.training.cluster import Cluster
 from alexnet_tf.training.strategy import over_workers
@@ -32,6 +33,9 @@ _LOST = (
 )
 """What TensorFlow raises where a worker has ended, in any of its calls."""
 
+_MISTAKES = {kind.__name__: kind for kind in (UserError, RunFailed)}
+"""What ends a command with one sentence, by name."""
+
 
 class Workers:
     """All workers of a run.
@@ -39,6 +43,9 @@ class Workers:
     Args:
       strategy: the distribution strategy.
       cluster: who they are; None for one process alone.
+
+    Attributes:
+      mistake: what this worker has to end with, which the others hear at the next `tell`.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy, cluster: Cluster | None = None):
@@ -46,6 +53,7 @@ class Workers:
         self._cluster = cluster
         self.count = cluster.count if cluster else 1
         self.index = cluster.index if cluster else 0
+        self.mistake: Exception | None = None
         self._summed = over_workers(strategy)
 
     @property
@@ -66,10 +74,24 @@ class Workers:
 
         Returns:
           What each worker said, by its index.
+
+        Raises:
+          UserError, RunFailed: a worker has noted a mistake; the same on all of them.
         """
-        text = json.dumps(said)
         if not self.are_many:
-            return [json.loads(text)]
+            return [json.loads(json.dumps(said))]
+        mistake = self.mistake and [type(self.mistake).__name__, str(self.mistake)]
+        heard = self._exchanged(json.dumps([said, mistake]))
+        if self.mistake:
+            raise self.mistake
+        for index, (_, mistake) in enumerate(heard):
+            if mistake:
+                kind, text = mistake
+                raise _MISTAKES[kind](f"{self._cluster.name(index)}: {text}")
+        return [words for words, _ in heard]
+
+    def _exchanged(self, text: str) -> list:
+        """Sends JSON to all workers; returns what each sent."""
         letters = np.frombuffer(text.encode(), np.uint8)
         lengths = np.zeros(self.count, np.int32)
         lengths[self.index] = len(letters)
@@ -80,26 +102,51 @@ class Workers:
         lines = self._summed(tf.constant(lines)).numpy().astype(np.uint8)
         return [json.loads(row[:n].tobytes()) for row, n in zip(lines, lengths, strict=True)]
 
+    @contextlib.contextmanager
+    def noting(self) -> Iterator[None]:
+        """Keeps a mistake until the next `tell`, which ends all workers with it.
+
+        Else the others would wait for this one, and call it lost. Alone it is raised at once.
+        """
+        try:
+            yield
+        except tuple(_MISTAKES.values()) as error:
+            if not self.are_many:
+                raise
+            self.mistake = error
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Lets each worker do something by itself; a mistake of one ends all with its sentence."""
+        with self.noting():
+            yield
+        self.tell({})
+
     def from_chief(self, make: Callable[[], Any]) -> Any:
         """Lets the chief make what JSON can hold, and gives it to all."""
-        return self.tell({"made": make()} if self.is_chief else {})[0]["made"]
+        made = None
+        with self.noting():
+            made = make() if self.is_chief else None
+        return self.tell({"made": made})[0]["made"]
 
     def copy_from_chief(self, variables: Mapping[str, Any]) -> None:
         """Gives all workers the chief's values, bit for bit.
 
         Args:
-          variables: by name, the same on all workers; with `assign`, and readable as arrays.
+          variables: float32, by name, the same on all workers; with `assign`, and readable as
+            arrays.
         """
         if not self.are_many:
             return
         for variable in variables.values():
             own = np.asarray(variable)
-            chunks = np.zeros([-(-own.size // _CHUNK), _CHUNK], own.dtype)  # one graph for all
-            if self.is_chief:
-                chunks.reshape(-1)[: own.size] = own.reshape(-1)
-            found = np.stack([self._summed(tf.constant(chunk)).numpy() for chunk in chunks])
+            bits = np.zeros([-(-own.size // _CHUNK), _CHUNK], np.int32)  # one graph for all
+            if self.is_chief:  # as bits: a sum of numbers would lose the sign of -0.0
+                bits.reshape(-1)[: own.size] = np.ascontiguousarray(own).reshape(-1).view(np.int32)
+            found = np.stack([self._summed(tf.constant(chunk)).numpy() for chunk in bits])
             if not self.is_chief:
-                variable.assign(found.reshape(-1)[: own.size].reshape(own.shape))
+                found = found.reshape(-1)[: own.size].view(own.dtype)
+                variable.assign(found.reshape(own.shape))
 
     def lost(self, error: Exception) -> RunFailed | None:
         """Says which worker's end made a call fail; None if it was another reason."""
@@ -113,6 +160,6 @@ class Workers:
         names = listed(map(self._cluster.name, which), most=4)
         return RunFailed(
             f"{names} ended or cannot be reached, so this worker ends too; look at what was "
-            "printed there. The last checkpoint is good: start all workers again, and the run goes "
-            "on from it."
+            "printed there. If it is no mistake, start all workers again: a run goes on from its "
+            "last checkpoint."
         )

@@ -78,6 +78,15 @@ def test_a_worker_that_differs_is_refused_by_the_chief(addresses, pool, changes,
         ends[1].result(10)
 
 
+def test_two_workers_of_one_index_are_refused(addresses, pool):
+    ends = [pool.submit(meet, Cluster(addresses, i), FACTS, 10) for i in (0, 1, 1)]
+    for end in ends:
+        with pytest.raises(
+            UserError, match="worker_index=1: two workers came with it; expected ea"
+        ):
+            end.result(10)
+
+
 def test_a_worker_that_ends_while_it_waits_is_waited_for_again(addresses, pool):
     chief = pool.submit(meet, Cluster(addresses, 0), FACTS, 20)
     place = Cluster(addresses, 0).place(0)
@@ -87,6 +96,8 @@ def test_a_worker_that_ends_while_it_waits_is_waited_for_again(addresses, pool):
         time.sleep(0.5)
     with socket.create_connection(place) as stranger:  # not one of ours
         stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    with socket.create_connection(place) as stranger:
+        stranger.sendall(b"[1]\n")
     pool.submit(meet, Cluster(addresses, 2), FACTS, 20)
     time.sleep(0.7)
     assert not chief.done()

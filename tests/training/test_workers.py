@@ -3,9 +3,11 @@
 Slow, since each starts two or three processes.
 """
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +15,7 @@ import time
 import numpy as np
 import pytest
 import tiny
+import worker_processes
 import worker_programs
 from worker_processes import FLAGS, Processes, run_to_end
 
@@ -180,6 +183,44 @@ def test_workers_that_do_not_fit_are_refused(pictures, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_picture_that_one_worker_cannot_decode_ends_all_with_its_sentence(tmp_path, split):
+    root = tiny.write_pictures(tmp_path / "pictures")
+    (root / split / "dark" / "1.jpg").write_bytes(b"no picture")
+    with Processes(2, tmp_path / "run", *FLAGS, STEPS, f"--data.source=folder:{root}") as workers:
+        assert workers.codes(100) == [2, 2]
+        for index in range(2):
+            assert "1.jpg' cannot be decoded: " in workers.said(index).splitlines()[-1]
+            assert "Traceback" not in workers.said(index)
+
+
+@pytest.mark.slow
+def test_a_mistake_that_only_the_chief_sees_ends_all_with_its_sentence(pictures, tmp_path, single):
+    flags = (*FLAGS, f"--data.source=folder:{pictures}", "--optimizer.momentum=0.8", STEPS)
+    own = {1: (f"--run_dir={tmp_path / 'nowhere'}",)}
+    with Processes(2, single[0], *flags, own=own) as workers:
+        assert workers.codes(100) == [2, 2]
+        for index in range(2):
+            last = workers.said(index).splitlines()[-1]
+            assert "holds a run with other settings: optimizer.momentum: 0.9 -> 0.8" in last
+
+
+@pytest.mark.slow
+def test_a_port_that_another_program_has_is_one_sentence(pictures, tmp_path):
+    flags = (*FLAGS, f"--data.source=folder:{pictures}", STEPS)
+    with socket.create_server(("127.0.0.1", 0)) as other, contextlib.ExitStack() as stack:
+        ports = [*worker_processes.free_ports(1), other.getsockname()[1]]
+        addresses = ",".join(f"127.0.0.1:{port}" for port in ports)
+        own = {i: (f"--workers={addresses}",) for i in range(2)}
+        workers = stack.enter_context(Processes(2, tmp_path / "run", *flags, own=own))
+        workers[1].wait(100)
+        last = workers.said(1).splitlines()[-1]
+        assert workers[1].returncode == 1 and " could not join the others: " in last
+        assert "Start all workers again; where a port is taken, with others." in last
+        assert workers[0].wait(100) == 1
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("program", ["overflow", "placement"])
 def test_two_workers_see_in_their_own_processes(program):
     done = subprocess.run(
@@ -200,6 +241,11 @@ def test_settings_of_workers_alone_are_refused_elsewhere():
 
     with pytest.raises(ValueError, match="workers=a:1 with strategy=single: expected strategy=mul"):
         Config(run=RunConfig(workers=("a:1",)))
+    for devices in (("cpu:0", "cpu:1"), ("cpu:1",)):
+        with pytest.raises(
+            ValueError, match="devices=.* with strategy=multi_worker: expected cpu:0"
+        ):
+            Config(run=RunConfig(strategy="multi_worker", devices=devices))
     with pytest.raises(ValueError, match="strategy=multi_worker, data.service=.*: expected one of"):
         run = RunConfig(strategy="multi_worker")
         Config(run=run, data=DataConfig(service="grpc://a:1", cache="none"))
