@@ -121,15 +121,13 @@ USERS_VALUES = """
 import os
 import tensorflow as tf
 from alexnet_tf.training import strategy
-from pipelines import parallelism
 pools = tf.config.threading
 found = []
 for quota, variable, chosen in ((0, "", 0), (7, "", 0), (7, "3", 0), (7, "", 5)):
-    parallelism.threads = lambda: quota
     for name in ("inter_op", "intra_op"):
         os.environ[f"TF_NUM_{name.replace('_', '').upper()}_THREADS"] = variable
         getattr(pools, f"set_{name}_parallelism_threads")(chosen)
-    strategy._set_threads()
+    strategy._set_threads(quota)
     found += [pools.get_inter_op_parallelism_threads(), pools.get_intra_op_parallelism_threads()]
 print(found)
 """
