@@ -7,8 +7,9 @@ import tensorflow as tf
 
 from alexnet_tf.config.run import Config, Precision
 from alexnet_tf.networks.layers.dropout import DropPosition, drop_position
-from alexnet_tf.training import factors, parts
+from alexnet_tf.training import factors
 from alexnet_tf.training.counts import Counts, count
+from alexnet_tf.training.factors import Factors
 from alexnet_tf.training.optimizer import before_cast
 from alexnet_tf.training.state import TrainState
 from pipelines.config import Views
@@ -54,16 +55,29 @@ def train_step(
     run, variables = config.run, state.model.trainable_variables
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
     first_row = tf.cast(replica, tf.int64) * batch.image.shape[0]
+    kernels = factors.factored_kernels(state.model, run)
 
-    def gradients_of(rows: Batch, first_row: tf.Tensor) -> tuple[list[tf.Tensor], Counts]:
+    def gradients_of(rows: Batch, first_row: tf.Tensor) -> tuple[list, Counts]:
         position = DropPosition(run.seed, step, first_row, run.global_batch_size)
-        return _gradients(state, config, rows, position, scale, class_weights)
+        return _gradients(state, config, rows, position, scale, class_weights, kernels)
 
     if run.accumulate_steps == 1:
         gradients, sums = gradients_of(batch, first_row)
     else:
-        zeros = [tf.zeros(variable.shape) for variable in variables]
-        gradients, sums = _accumulated(gradients_of, batch, first_row, run.accumulate_steps, zeros)
+        num_parts = run.accumulate_steps
+        room = num_parts, batch.image.shape[0] // num_parts
+        start = [
+            factors.in_parts(x.shape, kernels[id(x)], *room)
+            if id(x) in kernels
+            else tf.zeros(x.shape)
+            for x in variables
+        ]
+        gradients, sums = _accumulated(gradients_of, batch, first_row, num_parts, start)
+    state.optimizer.summed = {id(x.value) for x in variables if id(x) in kernels}
+    gradients = [
+        tf.cast(factors.gradient_of_all(gradient), x.dtype) if id(x) in kernels else gradient
+        for gradient, x in zip(gradients, variables, strict=True)
+    ]
     if run.precision == Precision.FLOAT16:
         gradients, scale = _unscale(state, gradients, scale)
     if tf.distribute.get_strategy().num_replicas_in_sync == 1:
@@ -82,8 +96,9 @@ def _gradients(
     position: DropPosition,
     scale: Scale,
     class_weights: tuple[float, ...],
-) -> tuple[list[tf.Tensor], Counts]:
-    """Computes a batch's part of the gradient, and the sums over it."""
+    kernels: dict[int, tf.DType],
+) -> tuple[list[tf.Tensor | Factors], Counts]:
+    """Computes a batch's part of the gradient, factored for `kernels`, and the sums over it."""
     data, run = config.data, config.run
     variables = state.model.trainable_variables
     images = preprocess(
@@ -95,7 +110,7 @@ def _gradients(
     # What lies below the lowest layer that trains leaves no trace on the tape, and so no work.
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch([variable.value for variable in variables])
-        with drop_position(position), factors.watched(run) as found:
+        with drop_position(position), factors.watched(kernels) as products:
             logits = state.model(images, training=True)  # [N, K], N of this batch
         smoothing = config.optimizer.label_smoothing
         losses = training_losses(batch.label, logits, smoothing, class_weights)
@@ -103,19 +118,16 @@ def _gradients(
         loss = tf.reduce_sum(learned) / run.global_batch_size  # parts and replicas sum to the mean
         if run.precision == Precision.FLOAT16:
             loss *= scale.value
-    size = run.global_batch_size
-    factored = {id(x.kernel): x for x in found if parts.sends_factors(x.kernel.shape, size)}
-    state.optimizer.summed = {id(product.kernel.value) for product in factored.values()}
+    factored = {id(x.kernel): x for x in products if id(x.kernel) in kernels}
     sources = [factored[id(x)].y if id(x) in factored else x.value for x in variables]
-    gradients = tape.gradient(loss, sources)
-    for place, variable in enumerate(variables):
-        if product := factored.get(id(variable)):
-            gradient = factors.gradient_of_all(product, gradients[place])
-            gradients[place] = tf.cast(gradient, variable.dtype)
+    gradients = [
+        Factors(factored[id(x)].x, gradient) if id(x) in factored else gradient
+        for gradient, x in zip(tape.gradient(loss, sources), variables, strict=True)
+    ]
     return gradients, count(logits, losses, batch)
 
 
-def _accumulated(gradients_of, batch: Batch, first_row: tf.Tensor, num_parts: int, zeros: list):
+def _accumulated(gradients_of, batch: Batch, first_row: tf.Tensor, num_parts: int, start: list):
     """Computes a replica's gradient part by part, with the activations of one at a time.
 
     Args:
@@ -124,22 +136,28 @@ def _accumulated(gradients_of, batch: Batch, first_row: tf.Tensor, num_parts: in
       batch: the replica's rows, a multiple of `num_parts`.
       first_row: int64 [], place of its first row.
       num_parts: how many parts.
-      zeros: float32, of the shapes of the gradients.
+      start: for each gradient, float32 zeros to add to, or Factors of arrays to put it into.
     """
     num_rows = batch.image.shape[0] // num_parts
     parts = Batch(*[tf.reshape(x, [num_parts, num_rows, *x.shape[1:]]) for x in batch])
 
+    def joined(part, before, new):
+        if isinstance(before, Factors):
+            return Factors(*[a.write(part, b) for a, b in zip(before, new, strict=True)])
+        return before + tf.cast(new, before.dtype)
+
     def add(part, gradients, sums):
         rows = Batch(*[x[part] for x in parts])
         new, counted = gradients_of(rows, first_row + tf.cast(part * num_rows, tf.int64))
-        gradients = [a + tf.cast(b, a.dtype) for a, b in zip(gradients, new, strict=True)]
+        gradients = [joined(part, a, b) for a, b in zip(gradients, new, strict=True)]
         return part + 1, gradients, Counts(*[a + b for a, b in zip(sums, counted, strict=True)])
 
-    start = (0, zeros, Counts(*[tf.zeros([], tf.float64)] * len(Counts._fields)))
+    none = Counts(*[tf.zeros([], tf.float64)] * len(Counts._fields))
     _, gradients, sums = tf.while_loop(
-        lambda part, *_: part < num_parts, add, start, parallel_iterations=1
+        lambda part, *_: part < num_parts, add, (0, start, none), parallel_iterations=1
     )
-    return gradients, sums
+    whole = [Factors(*[a.concat() for a in x]) if isinstance(x, Factors) else x for x in gradients]
+    return whole, sums
 
 
 def eval_step(

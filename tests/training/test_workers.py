@@ -113,6 +113,32 @@ def test_workers_end_like_one_process(pictures, tmp_path, single, case):
     assert difference <= MOST.get(case, 1e-5)
 
 
+FOUR = ("--strategy=mirrored", "--devices=cpu:0,cpu:1,cpu:2,cpu:3")
+PAIR = ("--strategy=mirrored", "--devices=cpu:0,cpu:1")
+DEVICES = {
+    "four parts": (("--accumulate_steps=4", *CLIPPED), CLIPPED),
+    "two devices of two parts": ((*PAIR, "--accumulate_steps=2", *CLIPPED), CLIPPED),
+    "four devices": ((*FOUR, *CLIPPED), CLIPPED),
+    "two devices": (PAIR, ()),
+    "two devices float16": ((*PAIR, *FLOAT16), FLOAT16),
+    "two devices bfloat16": ((*PAIR, *BFLOAT16), BFLOAT16),
+    "towers float16": ((*TOWERS, *FLOAT16), FLOAT16),
+    "towers bfloat16": ((*TOWERS, *BFLOAT16), BFLOAT16),
+}
+"""Flags of one process, and those of the one that it is compared with."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", DEVICES)
+def test_devices_of_one_process_end_like_one(pictures, tmp_path, single, case):
+    flags, others = DEVICES[case]
+    found = alone(pictures, tmp_path / "run", STEPS, *flags)
+    expected = alone(pictures, tmp_path / "one", STEPS, *others) if others else single[1]
+    difference = largest(found, expected)
+    print(f"{case}: largest difference {difference:.2g}")
+    assert difference <= (1e-2 if "float16" in case else 1e-5)
+
+
 @pytest.mark.slow
 def test_a_run_goes_on_with_another_number_of_workers(pictures, tmp_path, single):
     run_dir, source = tmp_path / "run", f"--data.source=folder:{pictures}"
