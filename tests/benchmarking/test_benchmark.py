@@ -282,6 +282,7 @@ def test_a_contender_that_dies_is_left_out_where_it_can_be_missed():
         rounds.measure([needed], spec(), 1, lambda line: None)
 
 
+@pytest.mark.slow
 def test_the_command_prints_its_table_and_one_json_object_at_the_end(monkeypatch, capsys):
     ours, *_, peak = table.CONTENDERS[What.STEP]
     absent = dataclasses.replace(peak, key="paper", needs="no_such_package")

@@ -33,7 +33,7 @@ SLOW = pytest.mark.slow
 @pytest.mark.parametrize(
     "kind, workers, replicas",
     [
-        ("source", 2, 1),
+        pytest.param("source", 2, 1, marks=SLOW),
         ("memory", 2, 2),
         pytest.param("source", 2, 2, marks=SLOW),
         pytest.param("source", 3, 1, marks=SLOW),

@@ -39,7 +39,9 @@ def whole(pictures, tmp_path_factory):
     return ended(pictures, tmp_path_factory.mktemp("whole"))
 
 
-@pytest.mark.parametrize("parts, replicas", [(4, 1), (2, 2), (1, 2)])
+@pytest.mark.parametrize(
+    "parts, replicas", [pytest.param(4, 1, marks=pytest.mark.slow), (2, 2), (1, 2)]
+)
 def test_parts_and_replicas_change_nothing(pictures, tmp_path, whole, parts, replicas):
     tiny.assert_equal(ended(pictures, tmp_path, parts, replicas), whole, atol=1e-6)
 

@@ -113,6 +113,7 @@ LARGE = ["--network.fc_width=1024", "--optimizer.learning_rate=0.001", "--tensor
 """A network whose checkpoints, of 9 MB, take a while to write."""
 
 
+@pytest.mark.slow
 def test_a_kill_in_the_middle_of_writing_costs_this_checkpoint_only(pictures, tmp_path):
     checkpoints = tmp_path / "checkpoints"
     process = start(pictures, tmp_path, [*LARGE, "--save_every_seconds=0.01"])

@@ -72,6 +72,7 @@ def weighted(pictures, run_dir, **changes):
     )
 
 
+@pytest.mark.slow
 def test_a_run_ends_as_keras_fit_does(unbalanced, tmp_path):
     config = tiny.with_network(weighted(unbalanced, tmp_path), dropout="none")
     run(config)

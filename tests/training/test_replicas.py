@@ -45,6 +45,7 @@ def test_two_replicas_of_the_papers_network_end_nearly_like_one_device(pictures,
     assert largest_difference(pictures, tmp_path) < 1e-3
 
 
+@pytest.mark.slow
 def test_dropout_is_on_in_that_comparison(pictures, tmp_path):
     on = tiny.with_network(tiny.config(pictures, tmp_path / "on", steps=2), **SMOOTH)
     off = tiny.with_network(tiny.config(pictures, tmp_path / "off", steps=2), dropout="none")

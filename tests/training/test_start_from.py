@@ -130,6 +130,7 @@ def test_weights_that_do_not_fit_are_refused_before_the_data_are_read(source, tm
         run(tiny.with_network(whole, input=inputs))
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_its_first_checkpoint_never_looks_there_again(
     source, pictures, tmp_path
 ):

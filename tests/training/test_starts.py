@@ -29,6 +29,7 @@ def test_a_start_that_failed_is_not_compared(tmp_path):
     assert run(tiny.config(pictures, tmp_path / "run", steps=4))[0] == 0
 
 
+@pytest.mark.slow
 def test_another_batch_size_may_follow_one_that_replicas_cannot_share(pictures, tmp_path):
     place = {"steps": 2, "strategy": "mirrored", "devices": ("cpu:0", "cpu:1")}
     with pytest.raises(UserError, match="global_batch_size=7: expected a multiple of 2"):
@@ -88,6 +89,7 @@ def test_a_mean_is_measured_once(pictures, tmp_path, monkeypatch):
     assert run(longer)[1]["step"] == 8
 
 
+@pytest.mark.slow
 def test_a_mean_that_was_given_is_not_taken_for_a_measured_one(pictures, tmp_path):
     config = tiny.config(pictures, tmp_path, steps=2)
     run(config)

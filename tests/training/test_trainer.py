@@ -63,7 +63,7 @@ def test_resuming_in_the_middle_of_an_epoch_ends_with_the_same_bits(
     assert tiny.metrics(tmp_path) == lines
 
 
-@pytest.mark.parametrize("steps_per_launch", [1, 3])
+@pytest.mark.parametrize("steps_per_launch", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_the_length_of_a_launch_changes_nothing(pictures, tmp_path, undisturbed, steps_per_launch):
     run(tiny.config(pictures, tmp_path, steps_per_launch=steps_per_launch))
     tiny.assert_equal(undisturbed[0], last_arrays(tmp_path))

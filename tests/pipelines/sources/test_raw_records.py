@@ -56,7 +56,7 @@ def root(pictures, tmp_path):
     return output
 
 
-@pytest.mark.parametrize("split", ["train", "val", "all"])
+@pytest.mark.parametrize("split", ["train", "val", pytest.param("all", marks=pytest.mark.slow)])
 def test_mapped_squares_are_those_of_the_pictures(pictures, root, split):
     source = raw(root, split)
     assert source.memory is not None
