@@ -5,7 +5,7 @@ Imports no TensorFlow, so that a batch that cannot be shared is refused before a
 
 from collections.abc import Sequence
 
-from alexnet_tf.config.run import Config
+from alexnet_tf.config.run import Config, StrategyName
 from alexnet_tf.errors import UserError, user_errors
 from alexnet_tf.networks.tables.resolved import table
 from alexnet_tf.training.selection import ANY_CLASSES, frozen_layers
@@ -39,10 +39,11 @@ def check(config: Config, replicas: int) -> None:
     run = config.run
     parts, batch_size = run.accumulate_steps, run.global_batch_size
     if batch_size % (replicas * parts):
+        counted = "workers" if run.strategy == StrategyName.MULTI_WORKER else "devices"
         raise UserError(
             f"global_batch_size={batch_size}: expected a multiple of {replicas * parts}, "
             f"{_counted(replicas, 'replica')} times {_counted(parts, 'part')}. Change it"
-            f"{', or --devices' if replicas > 1 else ''}"
+            f"{f', or --{counted}' if replicas > 1 else ''}"
             f"{', or --accumulate_steps' if parts > 1 else ''}."
         )
     if parts == 1 or not _has_statistics(config):

@@ -1,12 +1,16 @@
 """Which gradients workers send as factors, and that these make the whole gradient."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tiny
+from test_accumulation import ended
 
 from alexnet_tf.config.run import RunConfig
 from alexnet_tf.networks.layers.dense import Dense, products
 from alexnet_tf.training import factors
+from alexnet_tf.training.factors import Factors
 from alexnet_tf.training.parts import sends_factors
 
 
@@ -37,15 +41,31 @@ def test_factors_are_sent_where_they_are_far_fewer_numbers(shape, num_rows, expe
     ],
 )
 def test_only_workers_on_cpus_send_them(settings, is_watched):
-    layer = Dense(3)
-    with factors.watched(RunConfig(**{"strategy": "multi_worker"} | settings)) as found:
-        layer(tf.ones([2, 4]), training=True)
-    assert len(found) == is_watched
+    x = keras.Input([512])
+    large, frozen = Dense(512, name="large"), Dense(512, name="frozen", trainable=False)
+    model = keras.Model(x, Dense(8, name="small")(frozen(large(x))))
+    run = RunConfig(**{"strategy": "multi_worker", "global_batch_size": 8} | settings)
+    kernels = factors.factored_kernels(model, run)
+    assert kernels == ({id(large.kernel): tf.float32} if is_watched else {})
+    with factors.watched(kernels) as found:
+        model(tf.ones([2, 512]), training=True)
+    assert [x.kernel.path for x in found] == ["large/kernel", "small/kernel"] * is_watched
     with products() as found:
-        layer(tf.ones([2, 4]), training=False)
-        layer.trainable = False
-        layer(tf.ones([2, 4]), training=True)
+        model(tf.ones([2, 512]), training=False)
     assert not found
+
+
+def test_parts_of_replicas_end_like_one_device(pictures, tmp_path, monkeypatch):
+    whole = ended(pictures, tmp_path / "whole")
+    asked = []
+
+    def kernels(model, run):
+        asked.append({id(model.get_layer(name).kernel): tf.float32 for name in ("fc6", "fc8")})
+        return asked[-1]
+
+    monkeypatch.setattr(factors, "factored_kernels", kernels)
+    tiny.assert_equal(ended(pictures, tmp_path / "run", 2, 2), whole, atol=1e-6)
+    assert asked
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -68,7 +88,7 @@ def test_the_rows_of_all_replicas_make_the_gradient_of_the_batch(two_devices, dt
                 own = tf.cast(tf.gather(weights, mine[1]), y.dtype)
                 loss = tf.reduce_sum(tf.square(y) * own)
             (product,) = found
-            return factors.gradient_of_all(product, tape.gradient(loss, product.y))
+            return factors.gradient_of_all(Factors(product.x, tape.gradient(loss, product.y)))
 
         return strategy.experimental_local_results(strategy.run(of_replica))
 
