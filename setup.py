@@ -28,6 +28,7 @@ setup(
         "alexnet_tf.command_line",
         "alexnet_tf.config",
         "alexnet_tf.figures",
+        "alexnet_tf.laboratory",
         "alexnet_tf.networks",
         "alexnet_tf.networks.family",
         "alexnet_tf.networks.layers",

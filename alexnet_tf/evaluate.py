@@ -13,7 +13,6 @@ import time
 from collections.abc import Sequence
 
 from alexnet_tf.command_line import flags
-from alexnet_tf.config.run import StrategyName
 from alexnet_tf.errors import UserError
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.checkpoint import Which
@@ -59,11 +58,7 @@ def main(argv: Sequence[str]) -> int:
     arguments = call.arguments
     output = pathlib.Path(arguments.output or os.path.join(arguments.run_dir, "per_class"))
     stored = checkpoint.load(arguments.run_dir, arguments.checkpoint)
-    # By default not where it was trained.
-    alone = {"strategy": StrategyName.SINGLE, "devices": (), "towers": 1, "workers": ()}
-    run = dataclasses.replace(stored.config.run, **alone)
-    data = dataclasses.replace(stored.config.data, stage="")
-    config = call.override(dataclasses.replace(stored.config, run=run, data=data))
+    config = call.override(stored.config.elsewhere())
     if arguments.per_class:
         _make(output)
     from alexnet_tf.training import per_class  # TensorFlow starts here

@@ -75,7 +75,8 @@ class RunConfig(Typed):
     """Take the first weights from here, layer by layer: a run or a converted directory, whose best
     checkpoint is used and whose network and input the run gets; or a file with weights (.pth, .pt,
     .safetensors, .caffemodel, .npy, .npz), where --network.name says what it holds. A layer that
-    is not there starts anew, and so does the last one for another number of classes."""
+    is not there starts anew, and so does the last one for another number of classes. Each of
+    several workers has to see it."""
     start_from_layers: tuple[str, ...] = ()
     """Take these layers alone from --start_from, such as conv1,conv2; by default all there are."""
     freeze: tuple[str, ...] = ()
@@ -243,6 +244,12 @@ class Config(Typed):
             BatchScaling.SQRT: ratio**0.5,
         }
         return factors[self.optimizer.batch_scaling]
+
+    def elsewhere(self) -> "Config":
+        """Copies the settings for another command, on one device and not where it was trained."""
+        alone = {"strategy": StrategyName.SINGLE, "devices": (), "towers": 1, "workers": ()}
+        run = dataclasses.replace(self.run, **alone)
+        return dataclasses.replace(self, run=run, data=dataclasses.replace(self.data, stage=""))
 
     def num_steps(self, num_examples: int) -> int:
         """Counts the steps of the whole run over a training set of `num_examples`."""

@@ -1,0 +1,95 @@
+"""What a layer gives for each picture of a set, batch by batch."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from alexnet_tf.config.run import Config
+from alexnet_tf.errors import UserError, expected_one_of
+from alexnet_tf.networks.alexnet import alexnet
+from alexnet_tf.networks.named_weights import assign, compute_dtype, named_weights
+from alexnet_tf.training import checkpoint
+from alexnet_tf.training.evaluation import report
+from alexnet_tf.training.strategy import make_strategy
+from pipelines.dataset import eval_dataset
+from pipelines.preprocess import preprocess
+from pipelines.source import Source
+
+POOLS = {"mean": tf.reduce_mean, "max": tf.reduce_max}
+"""What may become of the places of a map; none keeps them."""
+
+
+class Activations(NamedTuple):
+    """Those of a batch, without the pictures that could not be decoded."""
+
+    index: np.ndarray
+    """int64 [N]; numbers in the source, in rising order."""
+    label: np.ndarray
+    """int32 [N]."""
+    values: np.ndarray
+    """float32 [N, ...]."""
+
+
+class Extractor:
+    """Computes what one layer gives, in the precision and on the device of `config.run`.
+
+    Args:
+      stored: a checkpoint.
+      config: its settings, with those of the call.
+      layer: the layer's name, such as fc7; its activation function is part of it.
+      pool: what becomes of the places of a map: mean, max or none.
+
+    Attributes:
+      shape: of one picture's activations.
+
+    Raises:
+      UserError: there is no such layer, or none with places to pool.
+      RunFailed: the checkpoint is damaged.
+    """
+
+    def __init__(
+        self, stored: checkpoint.Checkpoint, config: Config, layer: str, pool: str = "none"
+    ):
+        """Builds the network up to the layer."""
+        run = self._config = config
+        strategy, weights = make_strategy(run.run), stored.weights()
+        with strategy.scope():
+            model = alexnet(run.network, run.run.seed, compute_dtype(run.run.precision))
+        assign(named_weights(model), weights)
+        names = [x.name for x in model.layers[1:]]
+        if layer not in names:
+            raise UserError(expected_one_of("layer", layer, names))
+        output = model.get_layer(layer).output
+        if pool in POOLS and len(output.shape) != 4:
+            raise UserError(
+                f"pool={pool}: expected none, since {layer} gives a vector of {output.shape[-1]} "
+                "numbers, without places. Leave --pool out, or name a layer before the fully "
+                "connected ones."
+            )
+        part = keras.Model(model.inputs, output)
+        self.shape = tuple(output.shape[1:] if pool not in POOLS else output.shape[-1:])
+
+        @tf.function(autograph=False)
+        def values(images):
+            found = tf.cast(part(preprocess(images, run.network.input), training=False), tf.float32)
+            return POOLS[pool](found, axis=[1, 2]) if pool in POOLS else found
+
+        self._values = lambda images: strategy.run(values, (images,))
+
+    def __call__(self, source: Source) -> Iterator[Activations]:
+        """Yields the activations of every picture of a source, batch by batch.
+
+        Raises:
+          UserError: a picture cannot be decoded and `data.on_error` is fail.
+          RunFailed: a picture could not be read.
+        """
+        data, inputs = self._config.data, self._config.network.input
+        rows = min(self._config.run.global_batch_size, max(1, source.num_examples))
+        for batch in eval_dataset(source, inputs, rows, max_pixels=data.max_pixels):
+            values = self._values(batch.image)
+            index, mask = batch.index.numpy(), batch.mask.numpy()
+            report(index[~mask & (index >= 0)], source, data.on_error, data.max_pixels)
+            yield Activations(index[mask], batch.label.numpy()[mask], values.numpy()[mask])

@@ -1,0 +1,101 @@
+"""A file of features: .npz, written a batch at a time and replaced whole."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import zipfile
+from types import TracebackType
+
+import numpy as np
+
+from alexnet_tf.errors import UserError
+from pipelines import files
+
+
+class FeatureFile:
+    """Writes arrays of features, names, labels and classes, with memory for one batch of features.
+
+    The file appears when it is finished. Until then its place on the disk is taken twice.
+
+    Args:
+      path: ends in .npz.
+      shape: of one example's features.
+
+    Raises:
+      UserError: it is no name for such a file, or cannot be written there.
+      OSError: the disk is full.
+    """
+
+    def __init__(self, path: str | os.PathLike, shape: tuple[int, ...]):
+        """Opens the file for the rows beside it."""
+        self._path, self._shape = pathlib.Path(path), shape
+        self._rows_path = self._path.with_name(f".{self._path.name}.rows")
+        self._rows = open(self._rows_path, "wb")
+        self.num_rows = 0
+
+    def __enter__(self) -> "FeatureFile":
+        """Returns itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Removes what is unfinished."""
+        self._rows.close()
+        self._rows_path.unlink(missing_ok=True)
+
+    def write(self, features: np.ndarray) -> None:
+        """Adds rows: float32 [N, *shape]."""
+        self._rows.write(np.ascontiguousarray(features, np.float32))
+        self.num_rows += len(features)
+
+    def finish(self, **arrays: np.ndarray) -> None:
+        """Writes the file, with these arrays beside `features`."""
+        self._rows.flush()
+        unfinished = self._path.with_name(f".{self._path.name}.unfinished")
+        with contextlib.ExitStack() as stack:
+            stack.callback(unfinished.unlink, missing_ok=True)
+            with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+                with archive.open("features.npy", "w", force_zip64=True) as entry:
+                    _write_header(entry, (self.num_rows, *self._shape))
+                    with open(self._rows_path, "rb") as rows:
+                        shutil.copyfileobj(rows, entry, 2**22)
+                for name, array in arrays.items():
+                    with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                        np.lib.format.write_array(entry, array, allow_pickle=False)
+            with open(unfinished, "rb") as file:
+                files.sync(file)
+            unfinished.replace(self._path)
+        files.sync_directory(self._path.parent)
+
+
+def check_place(path: str) -> None:
+    """Refuses a place where no file of features can be written.
+
+    Raises:
+      UserError: it does not end in .npz, is a folder, or its folder cannot be written to.
+    """
+    place = pathlib.Path(path)
+    if place.suffix != ".npz":
+        raise UserError(f"output={path!r}: expected a file that ends in .npz. Change --output.")
+    if place.is_dir():
+        raise UserError(f"output={path!r} is a directory; expected a file. Change --output.")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        probe = place.with_name(f".{place.name}.rows")
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"output={path!r} cannot be written: {error.strerror}. Expected a folder that this "
+            "user may write to; name another with --output."
+        ) from error
+
+
+def _write_header(file, shape: tuple[int, ...]) -> None:
+    about = {"descr": np.lib.format.dtype_to_descr(np.dtype("<f4")), "fortran_order": False}
+    np.lib.format.write_array_header_2_0(file, about | {"shape": shape})

@@ -1,0 +1,177 @@
+"""Activations of any layer as a file: what the model gives, for every picture, in their order."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny
+
+from alexnet_tf import features
+from alexnet_tf.errors import RunFailed, UserError
+from alexnet_tf.laboratory.activations import Extractor
+from alexnet_tf.laboratory.feature_file import FeatureFile
+from alexnet_tf.networks.alexnet import alexnet
+from alexnet_tf.networks.named_weights import assign, named_weights
+from alexnet_tf.training import checkpoint
+from alexnet_tf.training.run import run
+from pipelines.decode import decode, to_square
+from pipelines.preprocess import preprocess
+from pipelines.sources import open_source
+
+
+@pytest.fixture(scope="module")
+def run_dir(pictures, tmp_path_factory):
+    path = tmp_path_factory.mktemp("run")
+    run(tiny.config(pictures, path, steps=8))
+    return path
+
+
+@pytest.fixture(scope="module")
+def by_keras(run_dir):
+    """Computes a layer's output for the validation pictures one by one, by Keras alone."""
+    stored = checkpoint.load(run_dir, "best")
+    network = stored.config.network
+    model = alexnet(network)
+    assign(named_weights(model), stored.weights())
+    source, size = open_source(stored.config.data, "val", 0), network.input.size
+
+    def compute(layer):
+        part = keras.Model(model.inputs, model.get_layer(layer).output)
+        found = []
+        for index in range(source.num_examples):
+            encoded, _ = source.read(tf.constant(index, tf.int64))
+            square = to_square(decode(encoded), network.input.resize, network.input.resize_rule)
+            window = square[2 : 2 + size, 2 : 2 + size]
+            found.append(part(preprocess(window[tf.newaxis], network.input))[0])
+        return np.array(found)
+
+    return compute
+
+
+def call(capsys, run_dir, output, *flags):
+    """Returns the last line of the command, and the arrays of its file."""
+    assert features.main([f"--run_dir={run_dir}", f"--output={output}", *flags]) == 0
+    with np.load(output) as file:
+        return json.loads(capsys.readouterr().out.splitlines()[-1]), dict(file)
+
+
+@pytest.mark.parametrize(
+    "layer, pool", [("fc7", "none"), ("pool5", "none"), ("conv2", "mean"), ("conv1", "max")]
+)
+def test_they_are_what_the_layer_gives(capsys, run_dir, by_keras, tmp_path, layer, pool):
+    flags = f"--layer={layer}", f"--pool={pool}", "--global_batch_size=4"
+    last, found = call(capsys, run_dir, tmp_path / "x.npz", *flags)
+    expected = by_keras(layer)
+    if pool != "none":
+        expected = getattr(np, pool)(expected, axis=(1, 2))
+    np.testing.assert_allclose(found["features"], expected, atol=1e-6)
+    assert found["features"].dtype == np.float32 and np.abs(expected).max() > 0.01
+    assert found["classes"].tolist() == list(tiny.CLASSES)
+    assert [found["classes"][x] for x in found["labels"]] == sorted(tiny.CLASSES * 5)
+    assert [os.path.split(os.path.split(x)[0])[1] for x in found["names"]] == sorted(
+        tiny.CLASSES * 5
+    )
+    assert (last["shape"], last["split"], last["skipped"]) == ([*expected.shape], "val", 0)
+    assert os.listdir(tmp_path) == ["x.npz"]
+
+
+def test_pictures_of_other_classes_keep_them(capsys, run_dir, tmp_path):
+    folder = tmp_path / "animals"
+    tiny.write_pictures(tmp_path / "there", train=3, val=0)
+    (tmp_path / "there/train").rename(folder)
+    (folder / "dark").rename(folder / "mole")
+    (folder / "red/1.jpg").write_bytes(b"no picture")
+    output, flag = tmp_path / "new/x.npz", f"--data.source=folder:{folder}"
+    with pytest.raises(UserError, match="red/1.jpg.*cannot be decoded"):
+        call(capsys, run_dir, output, flag)
+    assert not list(output.parent.iterdir())
+    last, found = call(capsys, run_dir, output, flag, "--data.on_error=skip", "--split=all")
+    assert found["classes"].tolist() == ["bright", "mole", "red"]
+    assert found["labels"].tolist() == [0] * 3 + [1] * 3 + [2] * 2
+    assert (len(found["names"]), len(found["features"]), last["skipped"]) == (8, 8, 1)
+    assert not any("red/1.jpg" in name for name in found["names"])
+
+
+@pytest.mark.parametrize(
+    "flags, sentence",
+    [
+        (["--layer=fc77"], "layer=fc77: expected one of conv1, .*Did you mean fc7"),
+        (["--pool=mean"], "pool=mean: expected none, since fc7 gives a vector of 16 numbers"),
+        (["--pool=sum"], "pool=sum: expected one of none, mean, max"),
+        (["--split=tset"], "split='tset': expected train, val or all"),
+        (["--output=x.h5"], r"output='x.h5': expected a file that ends in .npz"),
+        (
+            ["--output=/dev/null/x.npz"],
+            "output='/dev/null/x.npz' cannot be written: .*Expected a folder that this user",
+        ),
+        (["--run_dir=nowhere"], "run_dir='nowhere'"),
+    ],
+)
+def test_mistakes_are_one_sentence(run_dir, tmp_path, flags, sentence):
+    with pytest.raises(UserError, match=sentence) as found:
+        features.main([f"--run_dir={run_dir}", f"--output={tmp_path / 'x.npz'}", *flags])
+    assert "\n" not in str(found.value)
+
+
+def test_a_folder_is_no_file(run_dir, tmp_path):
+    (tmp_path / "x.npz").mkdir()
+    with pytest.raises(UserError, match="x.npz' is a directory; expected a file"):
+        features.main([f"--run_dir={run_dir}", f"--output={tmp_path / 'x.npz'}"])
+
+
+def test_a_full_disk_leaves_the_file_of_before(run_dir, tmp_path, monkeypatch):
+    output = tmp_path / "x.npz"
+    output.write_bytes(b"before")
+
+    def full(self, rows):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(FeatureFile, "write", full)
+    with pytest.raises(RunFailed, match="x.npz' could not be written: No space left on device"):
+        features.main([f"--run_dir={run_dir}", f"--output={output}"])
+    assert output.read_bytes() == b"before" and os.listdir(tmp_path) == ["x.npz"]
+
+
+MEMORY = """
+import resource, sys
+import numpy as np
+from alexnet_tf.laboratory.feature_file import FeatureFile
+rows = np.zeros([16, 100_000], np.float32)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+with FeatureFile(sys.argv[1], (100_000,)) as file:
+    for _ in range(100):
+        file.write(rows)
+    file.finish(labels=np.zeros(1600, np.int32))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_a_file_larger_than_memory_is_written_row_by_row(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, tmp_path / "x.npz"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 50_000  # kB, of a file of 640 MB
+    with np.load(tmp_path / "x.npz") as file:
+        assert file["features"].shape == (1600, 100_000) and len(file["labels"]) == 1600
+
+
+def test_a_set_is_seen_in_the_precision_of_the_call(run_dir, by_keras):
+    stored = checkpoint.load(run_dir, "best")
+    config = stored.config.elsewhere()
+    rough = dataclasses.replace(config, run=dataclasses.replace(config.run, precision="bfloat16"))
+    source = open_source(config.data, "val", 0)
+    exact, found = (
+        np.concatenate([x.values for x in Extractor(stored, one, "fc7")(source)])
+        for one in (config, rough)
+    )
+    assert found.dtype == np.float32 and 0 < np.abs(found - exact).max() < 0.05 * exact.max()
