@@ -121,7 +121,17 @@ def test_without_two_workers_there_is_nothing_to_hold_against():
 
 def test_half_a_batch_is_measured_once_where_two_workers_are_the_most():
     keys = [one.key for one in table.contenders_of(spec(workers=(2,)))]
-    assert keys == ["one_worker", "one_worker_half", "two_workers", "small_sum", "large_sum"]
+    assert keys[:2] == ["one_worker", "one_worker_half"]
+    assert keys[2:] == ["two_workers", "small_sum", "large_sum", "three_workers"]
+
+
+@pytest.mark.parametrize("rows, shared", [(256, 255), (9, 9), (2, 3)])
+def test_three_workers_share_what_3_divides(rows, shared):
+    config = Config(network=TINY, run=RunConfig(global_batch_size=rows))
+    three = table.contender(What.SCALING, "three_workers")
+    assert (
+        three.adapt(Spec(what=What.SCALING, config=config)).config.run.global_batch_size == shared
+    )
 
 
 @pytest.mark.parametrize(

@@ -82,8 +82,8 @@ def test_what_strategies_choose_themselves_is_refused(typed, message):
 def test_one_gpu_is_not_enough_for_two(monkeypatch):
     listed = {"GPU": ["one"]}
     monkeypatch.setattr(on_tensorflow.tf.config, "list_physical_devices", listed.get)
-    with pytest.raises(UserError, match="TensorFlow sees one GPU, and two are needed"):
-        on_tensorflow.devices_of_two()
+    with pytest.raises(UserError, match="TensorFlow sees 1 of the 2 GPUs that are needed"):
+        on_tensorflow.devices_of(2)
 
 
 def test_the_step_is_shared_among_replicas_that_divide_the_batch():

@@ -14,6 +14,9 @@ ONE_WORKER, HALF, SMALLEST = "one_worker", "one_worker_half", "one_worker_smalle
 TWO_WORKERS, SMALL_SUM, LARGE_SUM = "two_workers", "small_sum", "large_sum"
 """Keys of two workers' step, and of their sums of next to nothing and of much."""
 
+THREE_WORKERS = "three_workers"
+"""Key of three workers' step, which nothing is predicted from or held against."""
+
 SMALL_BYTES, LARGE_BYTES = 8, 2**26
 """Of these sums."""
 
@@ -34,6 +37,11 @@ def _smallest(spec: Spec) -> Spec:
     return _with_rows(spec, spec.config.run.global_batch_size // max(spec.workers))
 
 
+def _thirds(spec: Spec) -> Spec:
+    """Leaves what three workers can share of the batch."""
+    return _with_rows(spec, max(3, spec.config.run.global_batch_size // 3 * 3))
+
+
 def _one_worker(key: str, label: str, adapt=lambda spec: spec, note: str = "") -> Contender:
     """A worker by itself, on half the processors."""
     return Contender(
@@ -47,15 +55,18 @@ def _one_worker(key: str, label: str, adapt=lambda spec: spec, note: str = "") -
     )
 
 
-def _two_workers(key: str, label: str, num_bytes: int = 0, note: str = "") -> Contender:
-    """Two workers on loopback, and their step, or their sum of so many bytes."""
+def _workers(
+    key: str, label: str, note: str = "", adapt=lambda spec: spec, **options: int
+) -> Contender:
+    """Workers on loopback; `options` are those of `workers.together`."""
     return Contender(
         key=key,
         label=label,
         module="workers",
         function="together",
         environment=FAST,
-        options={"num_bytes": num_bytes},
+        adapt=adapt,
+        options=options,
         is_stopped=False,
         can_be_missed=True,
         note=note,
@@ -80,15 +91,10 @@ STRATEGY = (
         can_be_missed=True,
         note="all GPUs; without any, two logical CPUs that share the processors",
     ),
-    Contender(
-        key="multi_worker",
-        label="2 workers",
-        module="workers",
-        function="together",
-        environment=FAST,
-        is_stopped=False,
-        can_be_missed=True,
-        note="processes on this machine, each on a GPU of its own or on half the processors",
+    _workers(
+        "multi_worker",
+        "2 workers",
+        "processes on this machine, each on a GPU of its own or on half the processors",
     ),
 )
 """The same step, on the same batch."""
@@ -97,8 +103,15 @@ SCALING = (
     _one_worker(ONE_WORKER, "one worker", note="on its GPU or on half the processors, as of two"),
     _one_worker(HALF, "one worker, half the batch", _half),
     _one_worker(SMALLEST, "one worker, the smallest part", _smallest),
-    _two_workers(TWO_WORKERS, "two workers", note="on this machine, sharing the batch"),
-    _two_workers(SMALL_SUM, f"their sum of {SMALL_BYTES} bytes", SMALL_BYTES),
-    _two_workers(LARGE_SUM, f"their sum of {LARGE_BYTES:,} bytes", LARGE_BYTES),
+    _workers(TWO_WORKERS, "two workers", "on this machine, sharing the batch"),
+    _workers(SMALL_SUM, f"their sum of {SMALL_BYTES} bytes", num_bytes=SMALL_BYTES),
+    _workers(LARGE_SUM, f"their sum of {LARGE_BYTES:,} bytes", num_bytes=LARGE_BYTES),
+    _workers(
+        THREE_WORKERS,
+        "three workers",
+        "on this machine, sharing what 3 divides of the batch; two processors have two on one",
+        _thirds,
+        count=3,
+    ),
 )
 """What predictions are made of, and what they are held against."""

@@ -15,15 +15,15 @@ def device_of(strategy: tf.distribute.Strategy) -> str:
     return strategy.extended.worker_devices[0]
 
 
-def devices_of_two() -> tuple[str, ...]:
+def devices_of(count: int) -> tuple[str, ...]:
     """Names all GPUs, or two logical CPUs where there is none, as in --devices.
 
     Raises:
-      UserError: there is one GPU.
+      UserError: there are fewer than `count` GPUs, but some.
     """
     num_gpus = len(tf.config.list_physical_devices("GPU"))
-    if num_gpus == 1:
-        raise UserError("TensorFlow sees one GPU, and two are needed")
+    if 0 < num_gpus < count:
+        raise UserError(f"TensorFlow sees {num_gpus} of the {count} GPUs that are needed")
     return tuple(f"gpu:{i}" for i in range(num_gpus)) or ("cpu:0", "cpu:1")
 
 

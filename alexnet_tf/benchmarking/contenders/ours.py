@@ -35,7 +35,7 @@ def mirrored(spec: Spec) -> Work:
       UserError: there is one GPU.
     """
     run = dataclasses.replace(
-        spec.config.run, strategy=StrategyName.MIRRORED, devices=on_tensorflow.devices_of_two()
+        spec.config.run, strategy=StrategyName.MIRRORED, devices=on_tensorflow.devices_of(2)
     )
     return step_of(dataclasses.replace(spec.config, run=run), make_strategy(run))
 

@@ -1,7 +1,7 @@
-"""Two workers on this machine, each on its own half of the processors, or on its own GPU.
+"""Workers on this machine, each on its own part of the processors, or on its own GPU.
 
-The contender's process is worker 0 and starts worker 1, which is this module as a program. A line
-on its standard input says how many steps to make next; it ends when that ends.
+The contender's process is worker 0 and starts the others, which are this module as a program. A
+line on their standard input says how many steps to make next; they end when that ends.
 """
 
 import contextlib
@@ -24,31 +24,30 @@ from alexnet_tf.training.cluster import Cluster, cores_of
 from alexnet_tf.training.joining import JOIN_SECONDS
 from alexnet_tf.training.strategy import make_strategy
 
-COUNT = 2
-"""How many workers there are."""
 WAIT_SECONDS = 120.0
-"""How long one waits for the other to start."""
+"""How long one waits for the others to start."""
 
 
 def alone(spec: Spec) -> Work:
     """Measures the step of `train` on what one of the workers has of this machine."""
-    _take_cores(0)
+    _take_cores(0, 2)
     return ours.step(spec)
 
 
-def together(spec: Spec, num_bytes: int = 0) -> Work:
-    """Measures the step of `train` on two workers that share each batch, or their sum.
+def together(spec: Spec, num_bytes: int = 0, count: int = 2) -> Work:
+    """Measures the step of `train` on workers that share each batch, or their sum.
 
     Args:
       spec: what to measure.
       num_bytes: of what they sum, as if that were a step; 0 makes steps.
+      count: how many workers.
 
     Raises:
-      UserError: there is one GPU, or the batch cannot be shared.
+      UserError: there are fewer GPUs, but some; or the batch cannot be shared.
     """
-    on_tensorflow.devices_of_two()
-    addresses = _free_addresses()
-    others = [_start(spec, num_bytes, Cluster(addresses, index)) for index in range(1, COUNT)]
+    on_tensorflow.devices_of(count)
+    addresses = _free_addresses(count)
+    others = [_start(spec, num_bytes, Cluster(addresses, index)) for index in range(1, count)]
     own = _work(spec, num_bytes, Cluster(addresses, 0))
 
     def run(num_steps: int) -> None:
@@ -68,9 +67,10 @@ def _start(spec: Spec, num_bytes: int, cluster: Cluster) -> subprocess.Popen:
 
 
 def _work(spec: Spec, num_bytes: int, cluster: Cluster) -> Work:
-    """Joins the other worker; the work is this one's part."""
-    _take_cores(cluster.index)
-    (device, *_), index = on_tensorflow.devices_of_two(), cluster.index
+    """Joins the other workers; the work is this one's part."""
+    count, index = len(cluster.addresses), cluster.index
+    _take_cores(index, count)
+    device, *_ = on_tensorflow.devices_of(count)
     run = dataclasses.replace(
         spec.config.run,
         strategy=StrategyName.MULTI_WORKER,
@@ -106,17 +106,17 @@ def _sum(strategy: tf.distribute.Strategy, num_bytes: int, rows: int) -> Work:
     return on_tensorflow.work(device, rows, run, wait=lambda: None)
 
 
-def _take_cores(index: int) -> None:
+def _take_cores(index: int, count: int) -> None:
     """Leaves each worker its own part of the processors, as `train` does."""
     if hasattr(os, "sched_setaffinity"):
         free = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, cores_of(free, index, range(COUNT)))
+        os.sched_setaffinity(0, cores_of(free, index, range(count)))
 
 
-def _free_addresses() -> tuple[str, ...]:
+def _free_addresses(count: int) -> tuple[str, ...]:
     """Finds ports of loopback that nobody listens at, one for each worker."""
     with contextlib.ExitStack() as stack:
-        found = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(COUNT)]
+        found = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return tuple(f"127.0.0.1:{one.getsockname()[1]}" for one in found)
 
 
