@@ -5,11 +5,11 @@ it will do itself, and lets them go on or refuses them all. TensorFlow then list
 """
 
 import contextlib
+import faulthandler
 import json
-import os
 import socket
+import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 
@@ -33,15 +33,17 @@ def meet(cluster: Cluster, facts: Facts, limit_seconds: float) -> None:
 
     Raises:
       UserError: a worker has others than the chief.
-      RunFailed: one did not come in time.
+      RunFailed: one did not come in time, or its port belongs to another program.
     """
     if cluster.count == 1:
         return
     wait = _Wait(cluster, limit_seconds)
     if cluster.is_chief:
-        _receive(cluster, facts, wait)
+        answer = _receive(cluster, facts, wait)
     else:
-        _report(cluster, facts, wait)
+        answer = _report(cluster, {"worker_index": cluster.index, "facts": facts}, wait)
+    if answer["refused"]:
+        raise (UserError if answer["is_mistake"] else RunFailed)(answer["refused"])
 
 
 class _Wait:
@@ -71,16 +73,18 @@ class _Wait:
             print(f"waiting for {names}, {left:.0f} s more", file=sys.stderr, flush=True)
 
 
-def _receive(cluster: Cluster, facts: Facts, wait: _Wait) -> None:
-    """Waits as the chief does: until every other worker has reported."""
+def _receive(cluster: Cluster, facts: Facts, wait: _Wait) -> dict:
+    """Waits as the chief does: until every other worker has reported. Returns what it answers."""
     there: dict[int, socket.socket] = {}
     reported: list[socket.socket] = []
-    refusal = ""
+    answer = {"refused": "", "is_mistake": False}
     with _listener(cluster) as listener, contextlib.ExitStack() as connections:
-        while not refusal and (missing := [i for i in range(1, cluster.count) if i not in there]):
+        while not answer["refused"] and (
+            missing := [i for i in range(1, cluster.count) if i not in there]
+        ):
             wait.check(missing)
             there = {i: one for i, one in there.items() if not _has_ended(one)}
-            for index, connection, found in _reports(listener, cluster):
+            for index, connection, found, trouble in _reports(listener, cluster):
                 reported.append(connections.enter_context(connection))
                 refusal = _refusal(cluster, index, facts, found)
                 if index in there:
@@ -88,33 +92,42 @@ def _receive(cluster: Cluster, facts: Facts, wait: _Wait) -> None:
                         f"worker_index={index}: two workers came with it; expected each index "
                         "once. Give each worker its own."
                     )
+                answer = {"refused": refusal or trouble, "is_mistake": bool(refusal)}
                 there[index] = connection
         for connection in reported:
             with contextlib.suppress(OSError):  # it ended just now, which all will find out
-                _write(connection, {"refused": refusal})
-    if refusal:
-        raise UserError(refusal)
+                _write(connection, answer)
+    return answer
 
 
 def _listener(cluster: Cluster) -> socket.socket:
     """Listens at the chief's port."""
-    host, port = cluster.place(0)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listener = socket.create_server(("", port), family=family, backlog=cluster.count)
-    except OSError as error:
-        raise RunFailed(  # no mistake: whoever picked the port may pick another
-            f"workers={','.join(cluster.addresses)}: this worker cannot listen at port {port} "
-            f"({error.strerror}). Start all workers again, or name another port."
-        ) from error
+    listener = _bound(cluster)
+    listener.listen(cluster.count)
     listener.settimeout(_RETRY_SECONDS)
     return listener
 
 
+def _bound(cluster: Cluster) -> socket.socket:
+    """Takes this worker's port, at which TensorFlow will listen later."""
+    host, port = cluster.place(cluster.index)
+    taken = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("", port))
+    except OSError as error:
+        taken.close()
+        raise RunFailed(  # no mistake: whoever picked the port may pick another
+            f"workers={','.join(cluster.addresses)}: {cluster.name(cluster.index)} cannot listen "
+            f"at its port ({error.strerror}). Start all workers again, or name another port."
+        ) from error
+    return taken
+
+
 def _reports(
     listener: socket.socket, cluster: Cluster
-) -> Iterator[tuple[int, socket.socket, Facts]]:
-    """Yields a worker that reports, or nobody after a moment."""
+) -> Iterator[tuple[int, socket.socket, Facts, str]]:
+    """Yields a worker that reports, and its trouble, or nobody after a moment."""
     try:
         connection, _ = listener.accept()
     except TimeoutError:
@@ -122,30 +135,31 @@ def _reports(
     connection.settimeout(FIRST_WORD_SECONDS)
     try:
         found = _read(connection)
-        index = found.pop("worker_index")
+        index, own, trouble = found["worker_index"], found["facts"], found["trouble"]
         if not (isinstance(index, int) and 0 < index < cluster.count):
             raise ValueError
     except (OSError, ValueError, KeyError, AttributeError, TypeError):  # not one of ours
         connection.close()
         return
-    yield index, connection, found
+    yield index, connection, own, trouble
 
 
-def _report(cluster: Cluster, facts: Facts, wait: _Wait) -> None:
+def _report(cluster: Cluster, report: dict, wait: _Wait) -> dict:
     """Waits as all others do: reports to the chief, again if that was lost, until it answers."""
+    trouble = ""
+    try:
+        _bound(cluster).close()
+    except RunFailed as error:
+        trouble = str(error)
     while True:
         wait.check([0])
         try:
             with socket.create_connection(cluster.place(0), FIRST_WORD_SECONDS) as connection:
                 connection.settimeout(_RETRY_SECONDS)
-                _write(connection, facts | {"worker_index": cluster.index})
-                answer = _await_answer(connection, wait)
+                _write(connection, report | {"trouble": trouble})
+                return _await_answer(connection, wait)
         except (OSError, ValueError):
             time.sleep(_RETRY_SECONDS)
-            continue
-        if answer["refused"]:
-            raise UserError(answer["refused"])
-        return
 
 
 def _await_answer(connection: socket.socket, wait: _Wait) -> dict:
@@ -154,7 +168,7 @@ def _await_answer(connection: socket.socket, wait: _Wait) -> dict:
         wait.check([0])
     connection.settimeout(FIRST_WORD_SECONDS)
     answer = _read(connection)
-    if not isinstance(answer, dict) or "refused" not in answer:
+    if not isinstance(answer, dict) or not {"refused", "is_mistake"} <= answer.keys():
         raise ConnectionError("this is not the chief")
     return answer
 
@@ -212,7 +226,9 @@ def _refusal(cluster: Cluster, index: int, own: Facts, found: Facts) -> str:
 class Deadline:
     """Ends the process if its block does not end in time, deaf to signals as it may be.
 
-    TensorFlow waits inside one call, for an hour, for a worker that ended after all had met.
+    TensorFlow waits inside one call, for an hour, for a worker that ended after all had met. It
+    holds Python's lock meanwhile (TF 2.21), so that no thread of Python could end the process:
+    `faulthandler` does, in C, and a process beside this one says why.
     """
 
     def __init__(self, cluster: Cluster, seconds: float):
@@ -221,24 +237,30 @@ class Deadline:
 
     def __enter__(self) -> None:
         """Starts the clock."""
-        self._timer = threading.Timer(self._seconds, self._end)
-        self._timer.daemon = True
-        self._timer.start()
+        about = [json.dumps(self._cluster.addresses), self._cluster.index, self._seconds]
+        command = [sys.executable, "-m", "alexnet_tf.training.rendezvous", *map(str, about)]
+        self._speaker = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+        faulthandler.dump_traceback_later(self._seconds, exit=True, file=self._speaker.stdin)
 
     def __exit__(self, *unused) -> None:
         """Stops it."""
-        self._timer.cancel()
+        faulthandler.cancel_dump_traceback_later()
+        self._speaker.stdin.close()
+        self._speaker.wait()
 
-    def _end(self) -> None:
-        silent = unreachable(self._cluster)
-        names = listed(map(self._cluster.name, silent), most=4) if silent else "the other workers"
-        print(
-            f"{names} did not answer for {self._seconds:.0f} s, although all workers had met. "
-            "Start all of them again.",
-            file=sys.stderr,
-            flush=True,
-        )
-        os._exit(1)
+
+def _speak(addresses: str, index: str, seconds: str) -> None:
+    """Says for `Deadline` what it ended for, once it has; nothing if standard input ends before."""
+    if not sys.stdin.read():
+        return
+    cluster = Cluster(tuple(json.loads(addresses)), int(index))
+    silent = unreachable(cluster)
+    names = listed(map(cluster.name, silent), most=4) if silent else "the other workers"
+    print(
+        f"{names} did not answer for {float(seconds):.0f} s, although all workers had met. "
+        "Start all of them again.",
+        file=sys.stderr,
+    )
 
 
 def unreachable(cluster: Cluster) -> list[int]:
@@ -251,3 +273,7 @@ def unreachable(cluster: Cluster) -> list[int]:
             except OSError:
                 found.append(index)
     return found
+
+
+if __name__ == "__main__":
+    _speak(*sys.argv[1:])

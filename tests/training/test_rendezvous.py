@@ -2,6 +2,8 @@
 
 import concurrent.futures
 import socket
+import subprocess
+import sys
 import time
 
 import pytest
@@ -92,7 +94,7 @@ def test_a_worker_that_ends_while_it_waits_is_waited_for_again(addresses, pool):
     place = Cluster(addresses, 0).place(0)
     time.sleep(0.3)
     with socket.create_connection(place) as connection:
-        rendezvous._write(connection, FACTS | {"worker_index": 1})
+        rendezvous._write(connection, {"worker_index": 1, "facts": FACTS, "trouble": ""})
         time.sleep(0.5)
     with socket.create_connection(place) as stranger:  # not one of ours
         stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
@@ -105,28 +107,37 @@ def test_a_worker_that_ends_while_it_waits_is_waited_for_again(addresses, pool):
     assert chief.result(5) is None
 
 
-def test_a_port_that_is_taken_is_named(addresses):
-    port = Cluster(addresses, 0).place(0)[1]
-    with socket.create_server(("", port)):
-        with pytest.raises(
-            RunFailed, match=f"workers=.*: this worker cannot listen at port {port}"
-        ):
-            meet(Cluster(addresses, 0), FACTS, 5)
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_port_that_is_taken_is_named_by_all_who_came(addresses, pool, index):
+    with socket.create_server(("", Cluster(addresses, index).place(index)[1])):
+        ends = [pool.submit(meet, Cluster(addresses, i), FACTS, 1) for i in (0, 2, 1)]
+        expected = rf"workers=.*: worker {index} \(.*\) cannot listen at its port"
+        others = "|worker 0 .*did not come in time"  # a chief without its port can tell nobody
+        for i, end in zip((0, 2, 1), ends, strict=True):
+            with pytest.raises(RunFailed, match=expected + others * (i != index)):
+                end.result(10)
 
 
-def test_a_deadline_ends_the_process(addresses):
-    import subprocess
-    import sys
-
+@pytest.mark.parametrize("call", ["time.sleep(30)", "ctypes.PyDLL(None).sleep(30)"])
+def test_a_deadline_ends_a_process_that_holds_pythons_lock_too(addresses, call):
     program = (
-        "import time; from alexnet_tf.training.cluster import Cluster; "
+        "import ctypes, time; from alexnet_tf.training.cluster import Cluster; "
         "from alexnet_tf.training.rendezvous import Deadline\n"
-        f"with Deadline(Cluster({addresses!r}, 1), 0.2): time.sleep(30)"
+        f"with Deadline(Cluster({addresses!r}, 1), 0.2): {call}"
     )
     began = time.monotonic()
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 1 and time.monotonic() - began < 20
-    assert f"worker 0 ({addresses[0]}), worker 2 ({addresses[2]}) did not answer" in done.stderr
+    names = f"worker 0 ({addresses[0]}), worker 2 ({addresses[2]})"
+    assert done.stderr.startswith(f"{names} did not answer for 0 s, although all workers had met.")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_deadline_that_is_met_says_nothing(addresses, capfd):
+    with rendezvous.Deadline(Cluster(addresses, 1), 0.5):
+        pass
+    time.sleep(0.7)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_who_does_not_listen_is_unreachable(addresses):

@@ -14,13 +14,18 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tiny
 import worker_processes
 import worker_programs
 from worker_processes import FLAGS, Processes, run_to_end
 
 from alexnet_tf import evaluate, export
-from alexnet_tf.training import checkpoint
+from alexnet_tf.config.run import Config, RunConfig
+from alexnet_tf.errors import RunFailed, UserError
+from alexnet_tf.training import checkpoint, joining
+from alexnet_tf.training.strategy import make_strategy
+from pipelines.config import DataConfig
 
 STEPS = "--steps=20"
 
@@ -239,11 +244,25 @@ def test_a_port_that_another_program_has_is_one_sentence(pictures, tmp_path):
         addresses = ",".join(f"127.0.0.1:{port}" for port in ports)
         own = {i: (f"--workers={addresses}",) for i in range(2)}
         workers = stack.enter_context(Processes(2, tmp_path / "run", *flags, own=own))
-        workers[1].wait(100)
-        last = workers.said(1).splitlines()[-1]
-        assert workers[1].returncode == 1 and " could not join the others: " in last
-        assert "Start all workers again; where a port is taken, with others." in last
-        assert workers[0].wait(100) == 1
+        assert workers.codes(60) == [1, 1]
+        for i in range(2):
+            last = workers.said(i).splitlines()[-1]
+            assert f": worker 1 (127.0.0.1:{ports[1]}) cannot listen at its port (" in last
+
+
+def test_a_server_that_tensorflow_cannot_start_is_one_sentence(monkeypatch):
+    config = Config(run=RunConfig(strategy="multi_worker", workers=("127.0.0.1:1",)))
+
+    def make_strategy(run, members):
+        raise tf.errors.UnknownError(None, None, "Could not start gRPC server")
+
+    monkeypatch.setattr(joining, "make_strategy", make_strategy)
+    monkeypatch.setattr(joining.cluster, "take_cores", lambda members: None)
+    with pytest.raises(
+        RunFailed, match=r"worker 0 \(.*\) could not join the others: Could not sta"
+    ):
+        with joining.joined(config, None):
+            pass
 
 
 @pytest.mark.slow
@@ -260,11 +279,6 @@ def test_two_workers_see_in_their_own_processes(program):
 
 
 def test_settings_of_workers_alone_are_refused_elsewhere():
-    from alexnet_tf.config.run import Config, RunConfig
-    from alexnet_tf.errors import UserError
-    from alexnet_tf.training.strategy import make_strategy
-    from pipelines.config import DataConfig
-
     with pytest.raises(ValueError, match="workers=a:1 with strategy=single: expected strategy=mul"):
         Config(run=RunConfig(workers=("a:1",)))
     for devices in (("cpu:0", "cpu:1"), ("cpu:1",)):
