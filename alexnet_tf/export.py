@@ -16,7 +16,7 @@ from alexnet_tf.config import json_form
 from alexnet_tf.config.run import RunConfig
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.checkpoint import Which
-from pipelines.config import check_megapixels
+from pipelines.checks import check_megapixels
 from pipelines.parallelism import EXPORTED
 
 

@@ -8,10 +8,8 @@ import dataclasses
 import enum
 import math
 
+from pipelines.checks import check_megapixels, is_color, service_address
 from pipelines.typed import Typed
-
-LARGEST_MEGAPIXELS = 178
-"""TensorFlow's decoders take pictures below 2^29 values, at 3 a pixel."""
 
 FREE = {"resume": "free"}
 """Marks a field that may change between the start of a run and its continuation."""
@@ -95,37 +93,6 @@ class Views(enum.StrEnum):
 
     CENTER = "center"
     TEN = "ten"
-
-
-def is_color(levels) -> bool:
-    """Tells whether these are three levels from 0 to 255."""
-    if isinstance(levels, str) or len(levels) != 3:
-        return False
-    return all(isinstance(x, int | float) and 0 <= x <= 255 for x in levels)
-
-
-def check_megapixels(name: str, value: float) -> None:
-    """Refuses a limit of at most 0, or above what TensorFlow decodes."""
-    if not 0 < value <= LARGEST_MEGAPIXELS:
-        raise ValueError(
-            f"{name}={value}: expected more than 0 and at most {LARGEST_MEGAPIXELS}, which is as "
-            "far as TensorFlow decodes."
-        )
-
-
-def service_address(name: str, service: str) -> tuple[str, int]:
-    """Takes grpc://HOST:PORT apart, the value of the setting `name`.
-
-    Raises:
-      ValueError: it has another form.
-    """
-    kind, _, place = service.partition("://")
-    host, _, port = place.rpartition(":")
-    if kind != "grpc" or not host or not port.isdecimal() or not 0 < int(port) < 2**16:
-        raise ValueError(
-            f"{name}={service}: expected grpc://HOST:PORT, as launch/data_service.sh prints it."
-        )
-    return host.strip("[]"), int(port)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -233,11 +200,25 @@ class DataConfig(Typed, section="data"):
     """Mirror half of the training pictures left to right (paper, section 4.1)."""
     random_crop: bool = True
     """Cut the training window at a random place; otherwise at the center."""
+    least_crop: float = 0.0
+    """Cut a window of random size and shape (3:4 to 4:3), at least this part of the square's area,
+    and scale it to the network's size, as recipes since 2014 do with 0.08; 0 cuts windows of the
+    network's size."""
     color_noise: float = 0.1
     """Standard deviation of the noise along the principal color axes, in units of each axis's own
     standard deviation (paper, section 4.1); 0 turns it off."""
     color_rescale: bool = True
     """Divide by 1 + color_noise after adding the noise, as the 2012 program did."""
+    erasing: float = 0.0
+    """Part of the training pictures in which a random rectangle, 2 to 33 % of the area, is set to
+    the mean color (Zhong et al. 2017)."""
+    mixup: float = 0.0
+    """Blend each training picture with another, and their labels: parameter of the Beta
+    distribution of the parts (Zhang et al. 2017), such as 0.2; 0 for never. Beside cutmix each is
+    used for half of the pictures."""
+    cutmix: float = 0.0
+    """Replace a rectangle of each training picture by that of another, and its part of the label:
+    parameter of the Beta distribution of the parts (Yun et al. 2019), such as 1; 0 for never."""
 
     def __post_init__(self):
         """Refuses sources that do not exist and numbers outside their range."""
@@ -286,6 +267,18 @@ class DataConfig(Typed, section="data"):
                 "data.stage out."
             )
         check_megapixels("data.max_megapixels", self.max_megapixels)
+        if not 0 <= self.least_crop < 1:
+            raise ValueError(f"data.least_crop={self.least_crop}: expected 0 to below 1.")
+        if self.least_crop and not self.random_crop:
+            raise ValueError(
+                f"data.random_crop=false, data.least_crop={self.least_crop}: expected one of the "
+                "two, since such windows are at random places. Leave one out."
+            )
+        for name in ("mixup", "cutmix"):
+            if (value := getattr(self, name)) and not 0.01 <= value <= 100:
+                raise ValueError(f"data.{name}={value}: expected 0.01 to 100, or 0 for never.")
+        if not 0 <= self.erasing <= 1:
+            raise ValueError(f"data.erasing={self.erasing}: expected a part, 0 to 1.")
         if not 0 <= self.color_noise <= 1:
             raise ValueError(f"data.color_noise={self.color_noise}: expected 0 to 1.")
 

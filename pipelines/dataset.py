@@ -218,8 +218,9 @@ def _augmented(data: DataConfig, inputs: InputConfig):
     """Makes the function that turns a square into one row of a Batch."""
 
     def example(draws: augment.Draws, index, square, label, good) -> Batch:
+        sides = draws.sides if data.least_crop else None
         is_mirrored = draws.is_mirrored if data.mirror else False
-        image = augment.window(square, inputs.size, draws.corner, is_mirrored)
+        image = augment.window(square, inputs.size, draws.corner, is_mirrored, sides)
         return Batch(image, draws.shift, label, good, index)
 
     return example

@@ -34,3 +34,4 @@ class OrderStream(enum.IntEnum):
     CROP = 5
     MIRROR = 6
     COLOR = 7
+    SIDES = 8

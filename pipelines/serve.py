@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from alexnet_tf.command_line import flags
 from alexnet_tf.errors import RunFailed
-from pipelines.config import service_address
+from pipelines.checks import service_address
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import socket
 
 import tensorflow as tf
 
-from pipelines.config import service_address
+from pipelines.checks import service_address
 from pipelines.parallelism import EXPORTED
 from pipelines.squares import Rows, batches
 

@@ -46,6 +46,11 @@ def check(config: Config, replicas: int) -> None:
             f"{f', or --{counted}' if replicas > 1 else ''}"
             f"{', or --accumulate_steps' if parts > 1 else ''}."
         )
+    if (config.data.mixup or config.data.cutmix) and batch_size // (replicas * parts) % 2:
+        raise UserError(
+            f"global_batch_size={batch_size}: expected a multiple of {2 * replicas * parts}, since "
+            "data.mixup and data.cutmix mix pictures in pairs. Change it, or leave them out."
+        )
     if parts == 1 or not _has_statistics(config):
         return
     if replicas > 1:

@@ -26,7 +26,7 @@ from alexnet_tf.training.trainer import Trainer
 from alexnet_tf.training.workers import Workers
 from pipelines import service
 from pipelines.cache import kept
-from pipelines.config import is_color
+from pipelines.checks import is_color
 from pipelines.dataset import dataset_mean
 from pipelines.source import Source
 from pipelines.sources import advice, open_source

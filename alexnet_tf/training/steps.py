@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from alexnet_tf.config.run import Config, Precision
 from alexnet_tf.networks.layers.dropout import DropPosition, drop_position
-from alexnet_tf.training import factors
+from alexnet_tf.training import factors, mixing
 from alexnet_tf.training.counts import Counts, count
 from alexnet_tf.training.factors import Factors
 from alexnet_tf.training.optimizer import before_cast
@@ -107,6 +107,11 @@ def _gradients(
         shift=batch.shift,
         divide_by=1 + data.color_noise if data.color_rescale else 1.0,
     )
+    if data.erasing:
+        images = mixing.erased(images, data, position)
+    part, other = None, None
+    if mixing.mixes(data):
+        images, part, other = mixing.mixed(images, batch.label, batch.mask, data, position)
     # What lies below the lowest layer that trains leaves no trace on the tape, and so no work.
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch([variable.value for variable in variables])
@@ -114,6 +119,9 @@ def _gradients(
             logits = state.model(images, training=True)  # [N, K], N of this batch
         smoothing = config.optimizer.label_smoothing
         losses = training_losses(batch.label, logits, smoothing, class_weights)
+        if part is not None:
+            others = training_losses(other, logits, smoothing, class_weights)
+            losses = part * losses + (1 - part) * others
         learned = tf.where(batch.mask, losses, 0.0)  # a bad example keeps its place, unlearned
         loss = tf.reduce_sum(learned) / run.global_batch_size  # parts and replicas sum to the mean
         if run.precision == Precision.FLOAT16:

@@ -4,6 +4,7 @@ import dataclasses
 import enum
 from typing import Any
 
+from pipelines.checks import check_megapixels
 from pipelines.config import (
     SQUARE_FIELDS,
     DataConfig,
@@ -11,7 +12,6 @@ from pipelines.config import (
     Orientation,
     ResizeFilter,
     ResizeRule,
-    check_megapixels,
 )
 from pipelines.typed import Typed
 

@@ -2,6 +2,7 @@
 
 import functools
 
+import foreign
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -114,6 +115,54 @@ def test_a_window_is_cut_at_its_corner_and_mirrored(places):
         window = augment.window(places, 32, tf.constant([3, 8]), is_mirrored).numpy()
         expected = places.numpy()[3:35, 8:40]
         np.testing.assert_array_equal(window, expected[:, ::-1] if is_mirrored else expected)
+
+
+@pytest.mark.parametrize("least", [0.08, 0.5])
+def test_windows_of_random_size_have_areas_and_shapes_as_asked(least):
+    data, inputs = DataConfig(least_crop=least), InputConfig(size=32, resize=1000)
+    found = drawn(1, np.arange(8000), data=data, inputs=inputs)
+    height, width = found.sides.T
+    assert (found.sides >= 1).all() and (found.corner + found.sides <= 1000).all()
+    assert (found.corner >= 0).all()
+    shape = np.log(width / height) / np.log(4 / 3)
+    whole = found.sides.max(axis=1) < 1000  # those longer than the square were cut
+    assert np.abs(shape[whole]).max() < 1.01
+    area = height * width / 1e6
+    small = area < 0.7  # where nothing is cut: uniform, and independent of shape
+    quantiles = np.quantile(area[small], [0, 0.25, 0.5, 0.75, 1])
+    np.testing.assert_allclose(quantiles, np.linspace(least, 0.7, 5), atol=0.02)
+    assert abs(np.mean(shape[small])) < 0.05 and abs(np.var(shape[small]) - 1 / 3) < 0.02
+    if least < 0.1:
+        slack = 1000 - found.sides[small]
+        where = found.corner[small] / np.maximum(slack, 1)
+        assert (slack > 50).mean() > 0.99
+        np.testing.assert_allclose(where.mean(axis=0), 0.5, atol=0.02)
+        columns = np.column_stack([where, area[small], shape[small], found.is_mirrored[small]])
+        np.testing.assert_allclose(np.corrcoef(columns.T), np.eye(5), atol=0.06)
+
+
+def test_windows_of_random_size_are_the_same_whatever_is_drawn_beside_them():
+    data = DataConfig(least_crop=0.08)
+    whole = drawn(3, np.arange(300), data=data)
+    for place in (0, 1, 64, 299):
+        for column, one in zip(whole, drawn(3, place, data=data), strict=True):
+            np.testing.assert_array_equal(column[place : place + 1], one)
+
+
+def test_a_window_is_scaled_as_torchvision_does():
+    foreign.torchvision()
+    import torch
+    from torchvision.transforms import functional
+
+    draw = np.random.default_rng(0)
+    square = np.repeat(np.repeat(draw.integers(0, 256, (16, 16, 3)), 5, 0), 5, 1).astype(np.uint8)
+    for top, left, height, width in ((0, 0, 80, 80), (3, 7, 40, 21), (10, 0, 13, 80), (5, 5, 1, 1)):
+        corner, sides = tf.constant([top, left]), tf.constant([height, width])
+        found = augment.window(tf.constant(square), 32, corner, False, sides).numpy()
+        box, planes = (top, left, height, width), torch.tensor(square).permute(2, 0, 1)
+        expected = functional.resized_crop(planes, *box, [32, 32], antialias=True)
+        difference = found.astype(int) - expected.permute(1, 2, 0).numpy()
+        assert np.abs(difference).max() <= 1 and np.abs(difference).mean() < 0.1
 
 
 FAR = [

@@ -21,13 +21,16 @@ CLIPPED = 0.5
 """Below the length of each step's gradient, which the tests see."""
 
 
-def ended(pictures, run_dir, parts=1, replicas=1, network=SMOOTH, clip_norm=CLIPPED, **settings):
+def ended(
+    pictures, run_dir, parts=1, replicas=1, network=SMOOTH, clip_norm=CLIPPED, data=None, **settings
+):
     """Runs some steps, dropout on; returns weights, momenta and metrics at the end."""
     spread = {"strategy": "mirrored", "devices": ("cpu:0", "cpu:1")} if replicas == 2 else {}
     settings = {"steps": STEPS, "seed": 1, "accumulate_steps": parts} | spread | settings
     config = tiny.with_network(tiny.config(pictures, run_dir, **settings), **network)
     rule = OptimizerConfig(learning_rate=0.02, schedule="constant", clip_norm=clip_norm)
-    run(dataclasses.replace(config, optimizer=rule))
+    data = dataclasses.replace(config.data, **data or {})
+    run(dataclasses.replace(config, optimizer=rule, data=data))
     lines = [list(line.values()) for line in tiny.metrics(run_dir)]
     numbers = {"metrics": np.array([x for line in lines for x in line if x is not None])}
     return checkpoint.load(run_dir, "last").arrays() | numbers

@@ -1,0 +1,178 @@
+"""Rectangles erased and pictures mixed in pairs: what is drawn, what comes out, what is learned."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny
+from test_accumulation import ended
+
+from alexnet_tf.errors import UserError
+from alexnet_tf.networks.layers.dropout import DropPosition
+from alexnet_tf.training import mixing
+from alexnet_tf.training.run import run
+from alexnet_tf.training.steps import training_losses
+from pipelines.config import DataConfig
+
+ROWS, SIZE = 4000, 20
+
+
+def position(step=1, first_row=0, num_rows=ROWS, seed=0) -> DropPosition:
+    return DropPosition(seed, tf.constant(step, tf.int64), first_row, num_rows)
+
+
+def numbered(rows=ROWS) -> tf.Tensor:
+    """Pictures that say their row, from 1."""
+    return (
+        tf.ones([rows, SIZE, SIZE, 1])
+        * (1.0 + tf.range(rows, dtype=tf.float32))[:, None, None, None]
+    )
+
+
+def mix(at=None, rows=ROWS, mask=None, **data):
+    images, label = numbered(rows), tf.range(rows)
+    mask = tf.ones([rows], tf.bool) if mask is None else mask
+    found = mixing.mixed(images, label, mask, DataConfig(**data), at or position(num_rows=rows))
+    assert (found.other.numpy() == np.arange(rows) ^ 1).all()
+    return found.images.numpy()[..., 0], found.part.numpy()
+
+
+def own_and_other(rows=ROWS):
+    own = 1.0 + np.arange(rows)[:, None, None]
+    return own, 1.0 + (np.arange(rows) ^ 1)[:, None, None]
+
+
+@pytest.mark.parametrize("alpha", [0.2, 1.0, 5.0])
+def test_parts_of_blended_pictures_are_those_of_a_beta_distribution(alpha):
+    statistics = pytest.importorskip("scipy.stats")
+    images, part = mix(mixup=alpha)
+    own, other = own_and_other()
+    weight = part[:, None, None]
+    expected = np.broadcast_to(weight * own + (1 - weight) * other, images.shape)
+    np.testing.assert_allclose(images, expected, rtol=1e-6)
+    assert statistics.kstest(part, statistics.beta(alpha, alpha).cdf).pvalue > 1e-4
+    assert abs(np.corrcoef(part[::2], part[1::2])[0, 1]) < 0.1  # each row has its own
+
+
+def test_a_rectangle_of_the_other_picture_counts_by_its_area():
+    images, part = mix(cutmix=1.0)
+    own, other = own_and_other()
+    is_own = images == own
+    assert (is_own | (images == other)).all()
+    np.testing.assert_allclose(part, is_own.mean(axis=(1, 2)), atol=1e-6)
+    for one in ~is_own[:50]:  # a rectangle
+        rows, columns = one.any(axis=1), one.any(axis=0)
+        assert (one == rows[:, None] & columns).all()
+        assert (np.diff(np.flatnonzero(rows)) == 1).all()
+    # Uniform areas, of which what reaches over the edge is lost.
+    draw = np.random.default_rng(0)
+    side, y, x = (draw.uniform(size=100_000) for _ in range(3))
+    side = np.sqrt(side)
+    height, width = (np.minimum(at + side / 2, 1) - np.maximum(at - side / 2, 0) for at in (y, x))
+    assert part.mean() == pytest.approx(1 - (height * width).mean(), abs=0.02)
+    assert (~is_own).mean(axis=0).std() < 0.05 * 3  # at no place much more than at others
+
+
+def test_of_both_each_is_used_for_half_of_the_pictures():
+    images, part = mix(mixup=1.0, cutmix=1.0)
+    own, other = own_and_other()
+    is_cut = ((images == own) | (images == other)).all(axis=(1, 2))
+    assert is_cut.mean() == pytest.approx(0.5, abs=0.04)
+
+
+def test_a_picture_that_could_not_be_decoded_is_mixed_into_no_other():
+    mask = tf.range(ROWS) % 3 > 0
+    for data in ({"mixup": 1.0}, {"cutmix": 1.0}):
+        images, part = mix(mask=mask, **data)
+        is_alone = ~mask.numpy()[np.arange(ROWS) ^ 1]
+        assert (images[is_alone] == own_and_other()[0][is_alone]).all()
+        assert (part[is_alone] == 1).all() and (part[~is_alone] < 1).mean() > 0.9
+
+
+def test_erased_rectangles_are_as_large_and_as_many_as_asked():
+    images = numbered()
+    found = mixing.erased(images, DataConfig(erasing=0.25), position()).numpy()[..., 0]
+    is_erased = found == 0
+    assert (is_erased | (found == images.numpy()[..., 0])).all()
+    areas = is_erased.mean(axis=(1, 2))
+    assert (areas > 0).mean() == pytest.approx(0.25, abs=5 * 0.5 / np.sqrt(ROWS))
+    areas = areas[areas > 0]
+    assert 0.01 < areas.min() < 0.03 and 0.3 < areas.max() < 0.36
+    assert areas.mean() == pytest.approx(0.175, abs=0.015)
+    shapes = [one.any(axis=1).sum() / one.any(axis=0).sum() for one in is_erased if one.any()]
+    assert np.exp(np.abs(np.log(shapes)).max()) < 4.5  # 3.3 of whole pixels
+    assert abs(np.log(shapes).mean()) < 0.1
+
+
+@pytest.mark.parametrize("data", [{"mixup": 0.2, "cutmix": 1.0}, {"erasing": 0.5}])
+def test_draws_are_those_of_the_step_and_the_row(data):
+    def drawn(images, **where):
+        at = position(num_rows=8, **where)
+        if "erasing" in data:
+            return mixing.erased(images, DataConfig(**data), at).numpy()
+        mask, label = tf.ones([len(images)], tf.bool), tf.range(len(images))
+        return mixing.mixed(images, label, mask, DataConfig(**data), at).images.numpy()
+
+    whole = drawn(numbered(8))
+    for first in (0, 2, 6):  # of replicas, or parts
+        np.testing.assert_array_equal(
+            drawn(numbered(8)[first : first + 2], first_row=first), whole[first : first + 2]
+        )
+    for other in ({"step": 2}, {"seed": 1}):
+        assert (drawn(numbered(8), **other) != whole).any()
+
+
+MIXED = {"mixup": 0.4, "cutmix": 1.0, "erasing": 0.3}
+
+
+@pytest.mark.parametrize("parts, replicas", [(2, 1), pytest.param(1, 2, marks=pytest.mark.slow)])
+def test_replicas_and_parts_change_nothing(pictures, tmp_path, parts, replicas):
+    found = [
+        mixed_run(pictures, tmp_path / str(i), parts=x, replicas=y)
+        for i, (x, y) in enumerate([(1, 1), (parts, replicas)])
+    ]
+    tiny.assert_equal(*found, atol=2e-6)
+    plain = ended(pictures, tmp_path / "plain")
+    assert np.abs(plain["fc8/kernel"] - found[0]["fc8/kernel"]).max() > 1e-3
+
+
+def mixed_run(pictures, run_dir, **settings):
+    return ended(pictures, run_dir, data={**MIXED, "least_crop": 0.3}, **settings)
+
+
+def test_the_loss_is_that_of_both_labels_by_their_parts():
+    logits = tf.constant(np.random.default_rng(0).normal(size=(4, 3)), tf.float32)
+    label, other = tf.constant([0, 1, 2, 0]), tf.constant([1, 0, 0, 2])
+    part = np.float32([1, 0.25, 0.5, 0])
+    targets = part[:, None] * tf.one_hot(label, 3) + (1 - part[:, None]) * tf.one_hot(other, 3)
+    expected = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
+    own, others = (training_losses(x, logits, 0.0, ()) for x in (label, other))
+    np.testing.assert_allclose(part * own + (1 - part) * others, expected, rtol=1e-5)
+
+
+def test_pairs_need_an_even_number_of_rows(pictures, tmp_path):
+    config = tiny.config(pictures, tmp_path, global_batch_size=6, accumulate_steps=2)
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, mixup=0.2))
+    with pytest.raises(
+        UserError, match="global_batch_size=6: expected a multiple of 4, since data.mix"
+    ):
+        run(config)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"mixup": -1}, "data.mixup=-1.0: expected 0.01 to 100, or 0 for never"),
+        ({"cutmix": 1e3}, "data.cutmix=1000.0: expected 0.01 to 100, or 0 for never"),
+        ({"erasing": 2}, "data.erasing=2.0: expected a part, 0 to 1"),
+        ({"least_crop": 1}, "data.least_crop=1.0: expected 0 to below 1"),
+        (
+            {"least_crop": 0.1, "random_crop": False},
+            "data.random_crop=false, data.least_crop=0.1: e",
+        ),
+    ],
+)
+def test_settings_out_of_their_range_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        DataConfig(**changes)
