@@ -34,6 +34,8 @@ class Arguments:
     """train, val or all, or another split of a packed or TFDS set by its own name, without
     augmentation. By default what the run was not trained on: val where the set has its own or is
     the one that the run held a part out of, otherwise all."""
+    raw_weights: bool = False
+    """Take the weights themselves of a run that has averages of them, --optimizer.average."""
     per_class: bool = False
     """Write recall, precision and the confusion matrix, per_class.json and confusion.png."""
     output: str = ""
@@ -70,7 +72,9 @@ def main(argv: Sequence[str]) -> int:
     with looking_once():
         split = arguments.split or default_split(config, trained_on, arguments.run_dir)
         began = time.monotonic()
-        result, confusion, source = evaluate(stored, config, arguments.views, split)
+        result, confusion, source = evaluate(
+            stored, config, arguments.views, split, arguments.raw_weights
+        )
     seconds = time.monotonic() - began
     about = {"run_dir": arguments.run_dir, "step": stored.step, "views": str(arguments.views)}
     about |= {"split": str(split)}

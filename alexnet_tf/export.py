@@ -33,6 +33,8 @@ class Arguments:
     """Directory to write; an older export there is replaced, anything else refused."""
     checkpoint: Which = Which.BEST
     """best (lowest validation error; the last where none was evaluated) or last."""
+    raw_weights: bool = False
+    """Take the weights themselves of a run that has averages of them, --optimizer.average."""
     max_megapixels: float = EXPORTED.max_pixels / 1e6
     """Pictures with more millions of pixels are not decoded, wherever the export is used: they are
     not `readable`. Decoding one takes 3 to 12 bytes a pixel."""
@@ -54,8 +56,9 @@ def main(argv: Sequence[str]) -> int:
     make_strategy(RunConfig())  # for what it prepares: memory on demand, exact float32
     network = stored.config.network
     max_pixels = int(arguments.max_megapixels * 1e6)
-    trained = classifier.trained(network, stored.weights(), stored.classes, max_pixels)
-    about = description(stored) | {"max_pixels": max_pixels}
+    weights = stored.weights(is_raw=arguments.raw_weights)
+    trained = classifier.trained(network, weights, stored.classes, max_pixels)
+    about = description(stored, arguments.raw_weights) | {"max_pixels": max_pixels}
     savedmodel.save(trained, output, about)
     result = {"output": arguments.output, "run_dir": arguments.run_dir, "step": stored.step}
     result |= {"top1_error": about["top1_error"], "num_classes": len(stored.classes)}
@@ -63,9 +66,10 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def description(stored: checkpoint.Checkpoint) -> dict:
+def description(stored: checkpoint.Checkpoint, is_raw: bool = False) -> dict:
     """Describes the checkpoint that an export was made from; values that JSON has."""
     is_best = bool(stored.step) and stored.step == stored.progress["best_step"]
+    is_best &= not (is_raw and stored.config.optimizer.average)  # the averages' error is the best
     return {
         "step": stored.step,
         "top1_error": stored.progress["best_error"] if is_best else None,

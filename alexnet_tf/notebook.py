@@ -14,6 +14,7 @@ import numpy as np
 
 from alexnet_tf.command_line.keras_backend import check_keras
 from alexnet_tf.config.network import NetworkConfig
+from alexnet_tf.config.optimizer import is_slot
 from alexnet_tf.errors import UserError, expected_one_of
 from alexnet_tf.networks.family import names
 from alexnet_tf.training import checkpoint as checkpoints
@@ -248,7 +249,7 @@ def _arrays(weights, network: NetworkConfig) -> tuple[NetworkConfig, dict[str, n
         except UserError as error:
             raise UserError(str(error).replace("from=", "weights=", 1)) from error
     try:
-        arrays = {name: np.asarray(x) for name, x in arrays.items() if "/momentum" not in name}
+        arrays = {name: np.asarray(x) for name, x in arrays.items() if not is_slot(name)}
         return layouts.to_ours(arrays, layout, network)
     except UserError as error:
         raise UserError(f"{place}: {error}") from error

@@ -89,7 +89,7 @@ def placement(cluster):
     for tower, column in enumerate(state.model.columns):
         for stage in column:
             for variable in stage.trainable_variables:
-                slot = state.optimizer.momentums[
+                slot = state.optimizer.slots["momentum"][
                     [id(x) for x in state.model.trainable_variables].index(id(variable))
                 ]
                 for one in (variable, slot):

@@ -20,6 +20,23 @@ class Schedule(enum.StrEnum):
     CONSTANT = "constant"
 
 
+SLOTS = ("momentum", "second_moment", "average")
+"""Last parts of the names of arrays that a checkpoint has beside a weight."""
+
+
+def is_slot(name: str) -> bool:
+    """Tells whether an array of a checkpoint is no weight, but kept beside one."""
+    return name.rpartition("/")[2] in SLOTS
+
+
+class Rule(enum.StrEnum):
+    """How a gradient changes a weight."""
+
+    PAPER = "paper"
+    SGDW = "sgdw"
+    LAMB = "lamb"
+
+
 class BatchScaling(enum.StrEnum):
     """How the learning rate follows the size of the global batch."""
 
@@ -32,12 +49,19 @@ class BatchScaling(enum.StrEnum):
 class OptimizerConfig(Typed, section="optimizer"):
     """The update rule of the paper's section 5, and the learning rate by step."""
 
+    rule: Rule = Rule.PAPER
+    """paper is that of section 5, whose velocity holds the weight decay; sgdw decays weights beside
+    it (Loshchilov and Hutter 2017); lamb is Adam with each layer's length of step (You et al. 2019,
+    for large batches)."""
     learning_rate: float = 0.01
     """Before the first drop."""
     momentum: float = 0.9
-    """Fraction of the last update that is added to the next."""
+    """Fraction of the last update that is added to the next; of lamb, of the mean gradient."""
+    second_momentum: float = 0.999
+    """Of lamb: the same fraction of the mean squared gradient."""
     weight_decay: float = 5e-4
-    """Added to a kernel's gradient as weight_decay * w, so that momentum sees it."""
+    """Added to a kernel's gradient as weight_decay * w, so that momentum sees it; sgdw and lamb
+    keep it out of their means."""
     bias_rate: float = 1.0
     """Learning rate of the biases as a multiple of the kernels'; the 2012 program used 2."""
     bias_decay: float = 0.0
@@ -62,6 +86,10 @@ class OptimizerConfig(Typed, section="optimizer"):
     clip_norm: float = 0.0
     """Scale the gradient of a whole batch down to this length, the L2 norm over all weights; 0
     never."""
+    average: float = 0.0
+    """Average the weights over steps too, exponentially with this decay, such as 0.999, less at the
+    start. Averages are evaluated and exported, and the weights themselves beside them; 0 for
+    none."""
     warmup_epochs: float = 0.0
     """The learning rate rises linearly from 0 during so many epochs, whatever the schedule."""
     rates: tuple[str, ...] = ()
@@ -84,8 +112,9 @@ class OptimizerConfig(Typed, section="optimizer"):
                 f"optimizer.clip_norm={self.clip_norm}: expected 1e-30 to 1e30, or 0 to clip "
                 "nothing."
             )
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"optimizer.momentum={self.momentum}: expected 0 to below 1.")
+        for name in ("momentum", "second_momentum", "average"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"optimizer.{name}={getattr(self, name)}: expected 0 to below 1.")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(
                 f"optimizer.label_smoothing={self.label_smoothing}: expected 0 to below 1."

@@ -9,7 +9,7 @@ import enum
 import math
 
 from alexnet_tf.config.network import NetworkConfig
-from alexnet_tf.config.optimizer import PAPER_BATCH, BatchScaling, OptimizerConfig
+from alexnet_tf.config.optimizer import PAPER_BATCH, BatchScaling, OptimizerConfig, Rule
 from pipelines.config import FREE, DataConfig
 from pipelines.typed import Typed
 
@@ -195,6 +195,11 @@ class Config(Typed):
             raise ValueError(
                 f"devices={devices} with strategy=single: expected one device. To train on several "
                 "use --strategy=mirrored, or --towers=2 for the paper's two towers."
+            )
+        if self.run.towers == 2 and self.optimizer.rule == Rule.LAMB:
+            raise ValueError(
+                "optimizer.rule=lamb with towers=2: expected paper or sgdw, since lamb needs the "
+                "length of whole kernels and towers have halves. Leave one out."
             )
         if strategy == StrategyName.TPU:
             if devices:

@@ -30,8 +30,9 @@ from alexnet_tf.training.stored import Checkpoint, damaged
 from pipelines import files
 from pipelines.typed import choice
 
-FORMAT_VERSION = 2
-"""Raised to 2 when evaluations got a file of their own; 1 is read."""
+FORMAT_VERSION = 3
+"""Raised to 2 when evaluations got a file of their own, to 3 when weights had averages and second
+moments beside them; 1 and 2 are read."""
 KEPT = 2
 """Checkpoints that stay beside the best one."""
 EVALUATION = "evaluation.json"

@@ -128,17 +128,22 @@ class Found(NamedTuple):
 
 
 def evaluate(
-    stored: checkpoint.Checkpoint, config: Config, views: Views, split: str = Split.VAL
+    stored: checkpoint.Checkpoint,
+    config: Config,
+    views: Views,
+    split: str = Split.VAL,
+    is_raw: bool = False,
 ) -> Found:
     """Evaluates a checkpoint on a split of `config.data`, without augmentation.
 
-    The source may have only some of the network's classes; they are matched by name.
+    The source may have only some of the network's classes; they are matched by name. Averages of
+    weights are taken where there are any, unless `is_raw`.
 
     Raises:
       UserError: the data cannot be opened, or have a class that the network lacks.
       RunFailed: the checkpoint is damaged.
     """
-    strategy, weights = make_strategy(config.run), stored.weights()
+    strategy, weights = make_strategy(config.run), stored.weights(is_raw)
     inputs = config.network.input
     with user_errors():
         source = open_source(config.data, split, config.run.seed, stored.classes, inputs)

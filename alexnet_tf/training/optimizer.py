@@ -1,12 +1,14 @@
-"""The paper's update rule (section 5), as a Keras optimizer that also works in `compile`."""
+"""The paper's update rule (section 5) and later ones, as a Keras optimizer for `compile` too."""
 
 from collections.abc import Mapping
 
 import keras
 import tensorflow as tf
 
-from alexnet_tf.config.optimizer import OptimizerConfig
+from alexnet_tf.config.optimizer import OptimizerConfig, Rule
 from alexnet_tf.errors import expected_one_of
+from alexnet_tf.training import rules
+from pipelines.typed import choice
 
 
 @keras.saving.register_keras_serializable("alexnet_tf")
@@ -17,7 +19,8 @@ class PaperSGD(keras.optimizers.Optimizer):
         w <- w + v
 
     Keras' own `SGD(weight_decay=...)` keeps the decay out of v, which makes it ten times weaker at
-    momentum 0.9. The rule is applied after the gradients of all replicas were summed.
+    momentum 0.9. The rule is applied after the gradients of all replicas were summed. Others are in
+    `rules.py`.
 
     Args:
       learning_rate: learning rate of the kernels; assign to `optimizer.learning_rate` to change it.
@@ -28,6 +31,13 @@ class PaperSGD(keras.optimizers.Optimizer):
       rates: multipliers of the learning rates of kernel and bias, by the name of their layer.
       clip_norm: the longest that a gradient may be, its L2 norm over all variables; a longer one is
         scaled down. 0 for any.
+      rule: paper, or sgdw or lamb in its place.
+      second_momentum: of lamb, 0 to below 1.
+      average: decay of the weights' average over steps, 0 to below 1; 0 for none.
+
+    Attributes:
+      slots: by name, for each variable an array of its shape: momentum, and what else the rule and
+        the average need.
     """
 
     def __init__(
@@ -39,6 +49,9 @@ class PaperSGD(keras.optimizers.Optimizer):
         bias_decay: float = 0.0,
         rates: Mapping[str, float] | None = None,
         clip_norm: float = 0.0,
+        rule: str = "paper",
+        second_momentum: float = 0.999,
+        average: float = 0.0,
         name: str = "paper_sgd",
         **kwargs,
     ):
@@ -53,10 +66,13 @@ class PaperSGD(keras.optimizers.Optimizer):
         self.bias_rate, self.bias_decay = bias_rate, bias_decay
         self.rates = dict(rates or {})
         self.clip_norm = clip_norm
+        self.rule = choice("rule", Rule, rule)
+        self.second_momentum, self.average = second_momentum, average
+        self.slots: dict[str, list[keras.Variable]] = {}
         self.summed: set[int] = set()  # ids of variables whose gradients are those of all replicas
 
     def build(self, variables):
-        """Makes a velocity for each variable, and the switch of `hold`."""
+        """Makes the slots of each variable, and the switch of `hold`."""
         if self.built:
             return
         layers = [_layer(variable) for variable in variables]
@@ -64,10 +80,12 @@ class PaperSGD(keras.optimizers.Optimizer):
             if name not in layers:
                 raise ValueError(expected_one_of("rates", name, dict.fromkeys(layers)))
         super().build(variables)
-        self.momentums = []
+        names = [*rules.SLOTS[self.rule], *(["average"] if self.average else [])]
+        self.slots = {name: [] for name in names}
         for variable in variables:
             with tf.device(variable.value.device):  # of its tower
-                self.momentums.append(self.add_variable_from_reference(variable, "momentum"))
+                for name, slots in self.slots.items():
+                    slots.append(self.add_variable_from_reference(variable, name))
         self.is_held = self.add_variable(
             (), dtype="bool", aggregation="only_first_replica", name="is_held"
         )
@@ -120,13 +138,29 @@ class PaperSGD(keras.optimizers.Optimizer):
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable by a gradient that is summed over replicas."""
         index = self._get_variable_index(variable)
-        factor, decay = self._factor_and_decay(self._trainable_variables[index])
+        own = self._trainable_variables[index]
+        factor, decay = self._factor_and_decay(own)
         rate = tf.cast(learning_rate, variable.dtype) * factor
-        velocity = _beside(variable, self.momentums[index].value)
+        slots = {
+            name: _beside(variable, every[index].value).handle for name, every in self.slots.items()
+        }
         held = tf.convert_to_tensor(self.is_held)
         gradient = before_cast(tf.convert_to_tensor(gradient))
+        done = tf.cast(tf.convert_to_tensor(self.iterations), variable.dtype)  # updates before
         with tf.device(variable.device):
-            _move(variable.handle, velocity.handle, gradient, rate, decay, self.momentum, held)
+            if self.rule == Rule.LAMB:
+                moments = slots["momentum"], slots["second_moment"]
+                decays = self.momentum, self.second_momentum
+                is_scaled = own.name == "kernel"
+                rules.lamb(
+                    variable.handle, *moments, gradient, rate, decay, *decays, done, held, is_scaled
+                )
+            else:
+                move = {Rule.PAPER: rules.paper, Rule.SGDW: rules.sgdw}[self.rule]
+                momentum = slots["momentum"]
+                move(variable.handle, momentum, gradient, rate, decay, self.momentum, held)
+            if self.average:
+                rules.average(variable.handle, slots["average"], self.average, done, held)
 
     def _factor_and_decay(self, variable) -> tuple[float, float]:
         """Returns the multiplier of the learning rate for a variable, and its weight decay."""
@@ -137,7 +171,9 @@ class PaperSGD(keras.optimizers.Optimizer):
     def get_config(self) -> dict:
         """Returns the arguments of `__init__`."""
         mine = ("momentum", "decay", "bias_rate", "bias_decay", "rates", "clip_norm")
-        return super().get_config() | {name: getattr(self, name) for name in mine}
+        mine += ("second_momentum", "average")
+        own = {name: getattr(self, name) for name in mine}
+        return super().get_config() | own | {"rule": str(self.rule)}
 
 
 def optimizer(config: OptimizerConfig) -> PaperSGD:
@@ -150,6 +186,9 @@ def optimizer(config: OptimizerConfig) -> PaperSGD:
         bias_decay=config.bias_decay,
         rates=config.rate_by_layer,
         clip_norm=config.clip_norm,
+        rule=config.rule,
+        second_momentum=config.second_momentum,
+        average=config.average,
     )
 
 
@@ -170,28 +209,7 @@ def _layer(variable: keras.Variable) -> str:
 def _beside(variable: tf.Variable, slot: tf.Variable) -> tf.Variable:
     """Finds the part of a mirrored slot on the device of one part of its variable.
 
-    Only a plain variable has the single handle that `_move` takes.
+    Only a plain variable has the single handle that `rules` take.
     """
     parts = tf.distribute.get_strategy().experimental_local_results(slot)
     return next(part for part in parts if part.device == variable.device)
-
-
-@tf.function(jit_compile=True, autograph=False)
-def _move(variable, velocity, gradient, rate, decay, momentum, is_held):
-    """Applies the two lines of the rule in place and in one pass over memory, compiled by XLA.
-
-    Operation by operation they take a twelfth of a step of the paper's network (TF 2.21, CPU).
-    Gradients must be finite, even if the variable is held.
-
-    It takes the handles of variable and velocity. Given variables, it would keep weak references
-    to the first ones, and fail for the next model once these are deleted (TF 2.21).
-    """
-    dtype = rate.dtype
-    gradient = tf.cast(gradient, dtype)
-    w, v = (tf.raw_ops.ReadVariableOp(resource=x, dtype=dtype) for x in (variable, velocity))
-    # Factors, since a select over whole tensors makes XLA copy them and takes twice as long.
-    moving = tf.cast(~is_held, dtype)
-    momentum = tf.where(is_held, tf.ones([], dtype), momentum)
-    moved = momentum * v - moving * rate * (gradient + decay * w)
-    tf.raw_ops.AssignVariableOp(resource=velocity, value=moved)
-    tf.raw_ops.AssignAddVariableOp(resource=variable, value=moving * moved)

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -113,9 +114,9 @@ class TrainState:
         self.draw_versions = DRAW_VERSIONS  # a resumed run keeps its own
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Reads weights and momentum by name: `conv1/kernel`, `conv1/kernel/momentum`, ...
+        """Reads weights and slots by name: `conv1/kernel`, `conv1/kernel/momentum`, ...
 
-        A frozen layer has no momentum. The arrays cannot be written to.
+        A frozen layer has no slots. The arrays cannot be written to.
         """
         return {name: np.asarray(held) for name, held in self.snapshot().items()}
 
@@ -130,24 +131,56 @@ class TrainState:
             return {name: _held(variable) for name, variable in self.variables().items()}
 
     def assign(self, arrays: dict[str, np.ndarray]) -> None:
-        """Sets every weight and momentum.
+        """Sets every weight and slot; the updates before are those of `progress`.
 
         Raises:
           ValueError: a name or a shape does not match.
         """
         assign(self.variables(), arrays)
+        self.optimizer.iterations.assign(self.progress.step)
 
     def variables(self) -> dict[str, Weight]:
-        """Lists weights and momentum by name, as `arrays` does."""
-        trainable = self.model.trainable_variables
-        slots = dict(zip(map(id, trainable), self.optimizer.momentums, strict=True))
-        trained = named_weights(self.model, is_trained=True)
-        return named_weights(self.model) | {
-            f"{name}/momentum": Joined([slots[id(part)] for part in weight.parts])
-            if isinstance(weight, Joined)
-            else slots[id(weight)]
-            for name, weight in trained.items()
-        }
+        """Lists weights and slots by name, as `arrays` does."""
+        found = dict(named_weights(self.model))
+        for slot, every in self.optimizer.slots.items():
+            of = dict(zip(map(id, self.model.trainable_variables), every, strict=True))
+            for name, weight in named_weights(self.model, is_trained=True).items():
+                is_joined = isinstance(weight, Joined)
+                parts = [of[id(part)] for part in (weight.parts if is_joined else [weight])]
+                found[f"{name}/{slot}"] = Joined(parts) if is_joined else parts[0]
+        return found
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Gives the network the averages of its weights inside, where it has any."""
+        variables, raw = self.variables(), self.snapshot()
+        averages = {name: f"{name}/average" for name in raw if f"{name}/average" in raw}
+        for name, average in averages.items():
+            variables[name].assign(np.asarray(raw[average]))
+        try:
+            yield
+        finally:
+            for name in averages:
+                variables[name].assign(np.asarray(raw[name]))
+
+
+def evaluate(state: TrainState, evaluator: Callable[[], dict | None]) -> dict | None:
+    """Evaluates the network of a run: the averages of its weights, where it has any, and both.
+
+    Args:
+      state: of the run.
+      evaluator: returns the network's figures by name, or None where it was stopped.
+
+    Returns:
+      What it returned; of averages, with the figures of the weights themselves as `raw_...`.
+    """
+    raw = evaluator()
+    if raw is None or "average" not in state.optimizer.slots:
+        return raw
+    with state.averaged():
+        found = evaluator()
+    beside = {f"raw_{name}": raw[name] for name in raw if name not in ("seen", "skipped")}
+    return found and found | beside
 
 
 def _held(weight: Weight) -> tf.Tensor | Joined:

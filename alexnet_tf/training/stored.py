@@ -7,6 +7,7 @@ import weakref
 
 import numpy as np
 
+from alexnet_tf.config.optimizer import is_slot
 from alexnet_tf.config.run import Config
 from alexnet_tf.errors import RunFailed
 from alexnet_tf.networks.tables.resolved import table
@@ -56,14 +57,21 @@ class Checkpoint:
         except Exception as error:  # a damaged archive makes NumPy raise almost anything
             raise self._damaged(error) from error
 
-    def weights(self) -> dict[str, np.ndarray]:
-        """Reads the arrays without the optimizer's.
+    def weights(self, is_raw: bool = False) -> dict[str, np.ndarray]:
+        """Reads the arrays without the optimizer's: averages of weights where there are any.
+
+        Args:
+          is_raw: read the weights themselves in any case.
 
         Raises:
           RunFailed: the file is damaged, or its arrays are not those of the network.
         """
         arrays = self.arrays()
-        weights = {name: arrays[name] for name in arrays if not name.endswith("/momentum")}
+        weights = {
+            name: array if is_raw else arrays.get(f"{name}/average", array)
+            for name, array in arrays.items()
+            if not is_slot(name)
+        }
         try:
             rows = table(self.config.network)
         except ValueError as error:

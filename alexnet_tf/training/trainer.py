@@ -19,7 +19,7 @@ from alexnet_tf.training.counts import Counts
 from alexnet_tf.training.device_loop import Launcher, carried
 from alexnet_tf.training.evaluation import report
 from alexnet_tf.training.sinks.sinks import NoSinks, Sinks
-from alexnet_tf.training.state import Progress, TrainState
+from alexnet_tf.training.state import Progress, TrainState, evaluate
 from alexnet_tf.training.strategy import device_names
 from alexnet_tf.training.task import Task
 from alexnet_tf.training.timer import Timer
@@ -230,10 +230,11 @@ class Trainer:
         progress = self.state.progress
         began = time.monotonic()
         self.callbacks.on_test_begin()
-        workers = self.workers
-        result = self._evaluator(
-            lambda: signals.exit_code is not None or workers.mistake is not None, workers.noting
-        )
+
+        def is_stopped() -> bool:
+            return signals.exit_code is not None or self.workers.mistake is not None
+
+        result = evaluate(self.state, lambda: self._evaluator(is_stopped, self.workers.noting))
         if result is None:
             return
         self.callbacks.on_test_end(result)

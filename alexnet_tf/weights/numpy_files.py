@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from alexnet_tf.config.optimizer import is_slot
 from alexnet_tf.errors import UserError
 from alexnet_tf.weights import archives
 from alexnet_tf.weights.numpy_pickles import ARRAYS, Array
@@ -87,7 +88,7 @@ def _text(key: str | bytes | int) -> str:
 
 
 def read_npz(path: pathlib.Path) -> dict[str, Stored]:
-    """Reads arrays by our own names, such as those of a checkpoint; momentum is left out.
+    """Reads arrays by our own names, such as those of a checkpoint; slots are left out.
 
     Raises:
       Exception: of several kinds, if the file is damaged.
@@ -95,7 +96,7 @@ def read_npz(path: pathlib.Path) -> dict[str, Stored]:
     return {
         name.removesuffix(".npy"): _of_entry(entry)
         for name, entry in archives.entries(path).items()
-        if name.endswith(".npy") and not name.endswith("/momentum.npy")
+        if name.endswith(".npy") and not is_slot(name.removesuffix(".npy"))
     }
 
 

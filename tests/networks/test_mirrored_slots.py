@@ -23,5 +23,5 @@ def test_mirrored_variables_of_one_shape_keep_their_own_velocities():
             rule.apply_gradients(zip(gradients, variables, strict=True))
 
         tf.function(lambda step=step: strategy.run(step))()
-        assert [float(slot.numpy()[0]) for slot in rule.momentums] == [-1, -2, -4]
+        assert [float(slot.numpy()[0]) for slot in rule.slots["momentum"]] == [-1, -2, -4]
         assert [float(variable.numpy()[0]) for variable in variables] == [-1, -2, -4]

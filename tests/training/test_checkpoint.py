@@ -93,8 +93,8 @@ def test_saving_a_step_again_replaces_it(tmp_path):
 def test_a_newer_format_is_refused(tmp_path):
     save(tmp_path, 1)
     path = tmp_path / "checkpoints" / "step-000000001" / "state.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 3}))
-    with pytest.raises(UserError, match="format_version=3, expected at most 2"):
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 4}))
+    with pytest.raises(UserError, match="format_version=4, expected at most 3"):
         checkpoint.load(tmp_path)
 
 

@@ -90,7 +90,7 @@ def test_the_update_takes_gradients_of_16_bits_before_they_are_cast():
     made, scale = Steps("bfloat16"), Scale(tf.constant(1.0), tf.constant(0, tf.int64))
     operations = made.graph.get_concrete_function(made.batch(), scale).graph.get_operations()
     calls = [one for one in operations if one.type == "StatefulPartitionedCall"]
-    moves = [one for one in calls if "_move_" in one.get_attr("f").name]
+    moves = [one for one in calls if "_paper_" in one.get_attr("f").name]
     assert len(moves) == 16
     dtypes = [one.inputs[2].dtype for one in moves]
     assert dtypes == [tf.bfloat16] * 14 + [tf.float32] * 2  # the last layer is float32

@@ -1,0 +1,117 @@
+"""Other update rules and averages of weights in whole runs: kept, resumed, evaluated, exported."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import tiny
+
+from alexnet_tf import evaluate, export, predict
+from alexnet_tf.config.optimizer import OptimizerConfig
+from alexnet_tf.config.run import Config, RunConfig
+from alexnet_tf.training import checkpoint
+from alexnet_tf.training.run import run
+
+
+def configured(pictures, run_dir, rule="paper", average=0.9, **settings):
+    config = tiny.config(pictures, run_dir, **settings)
+    small = {"learning_rate": 0.02 if rule != "lamb" else 0.005, "schedule": "constant"}
+    return dataclasses.replace(
+        config, optimizer=OptimizerConfig(rule=rule, average=average, **small)
+    )
+
+
+@pytest.fixture(scope="module")
+def averaged(pictures, tmp_path_factory):
+    """A run of 12 steps that averages, and its directory."""
+    run_dir = tmp_path_factory.mktemp("averaged")
+    assert run(configured(pictures, run_dir))[0] == 0
+    return run_dir
+
+
+def weights_of(arrays, end=""):
+    return {name: x for name, x in arrays.items() if name.count("/") == 1 + bool(end)}
+
+
+def test_averages_stand_beside_the_weights_that_they_do_not_change(averaged, pictures, tmp_path):
+    assert run(configured(pictures, tmp_path, average=0.0))[0] == 0
+    plain, found = (checkpoint.load(x, "last").arrays() for x in (tmp_path, averaged))
+    tiny.assert_equal({name: found[name] for name in plain}, plain)
+    assert {name for name in found if name not in plain} == {
+        f"{name}/average" for name in plain if name.count("/") == 1
+    }
+    assert np.abs(found["fc8/kernel/average"] - found["fc8/kernel"]).max() > 1e-4
+
+
+@pytest.mark.parametrize("rule", ["paper", "lamb", pytest.param("sgdw", marks=pytest.mark.slow)])
+def test_a_run_goes_on_with_its_averages_and_moments_bit_for_bit(pictures, tmp_path, rule):
+    whole, parts = (configured(pictures, tmp_path / x, rule) for x in ("whole", "parts"))
+    assert run(whole)[0] == 0
+    with pytest.raises(KeyboardInterrupt):
+        often = dataclasses.replace(parts.run, save_every_seconds=1e-9, steps_per_launch=1)
+        run(dataclasses.replace(parts, run=often), [tiny.StopAt(5)])
+    assert run(parts)[0] == 0
+    found, expected = (checkpoint.load(x.run_dir, "last").arrays() for x in (parts, whole))
+    tiny.assert_equal(found, expected)
+    assert tiny.metrics(tmp_path / "parts") == tiny.metrics(tmp_path / "whole")
+    assert any(name.endswith("/second_moment") for name in found) == (rule == "lamb")
+
+
+@pytest.mark.parametrize(
+    "spread",
+    [
+        {"strategy": "mirrored", "devices": ("cpu:0", "cpu:1")},
+        pytest.param({"towers": 2, "devices": ("cpu:0", "cpu:1")}, marks=pytest.mark.slow),
+    ],
+)
+def test_devices_change_no_average(averaged, pictures, tmp_path, spread):
+    assert run(configured(pictures, tmp_path, **spread))[0] == 0
+    found, expected = (checkpoint.load(x, "last").arrays() for x in (tmp_path, averaged))
+    tiny.assert_equal(found, expected, atol=1e-5)
+
+
+def test_both_are_evaluated_in_training_and_afterwards(averaged, capsys):
+    line = [x for x in tiny.metrics(averaged) if "eval/loss" in x][-1]
+    last = ["--checkpoint=last", f"--run_dir={averaged}"]
+    for flags, name in (([], "loss"), (["--raw_weights"], "raw_loss")):
+        assert evaluate.main([*last, *flags]) == 0
+        found = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert found["loss"] == pytest.approx(line[f"eval/{name}"], abs=1e-6)
+    assert abs(line["eval/loss"] - line["eval/raw_loss"]) > 1e-5
+
+
+def test_both_are_exported(averaged, pictures, tmp_path, capsys):
+    picture = str(next((pictures / "val/red").iterdir()))
+    found = {}
+    for flags in ((), ("--raw_weights",)):
+        output = f"--output={tmp_path / str(len(flags))}"
+        assert export.main([f"--run_dir={averaged}", output, *flags]) == 0
+        about = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert (about["top1_error"] is None) == bool(flags)
+        for model in (tmp_path / str(len(flags)), averaged):
+            assert predict.main([f"--model={model}", "--json", picture]) == 0
+            answer = json.loads(capsys.readouterr().out)["images"][0]["top"]
+            found[len(flags), model == averaged] = {x["class"]: x["probability"] for x in answer}
+    assert found[0, False] == pytest.approx(found[0, True], abs=1e-6)
+    assert found[1, False] != pytest.approx(found[0, False], abs=1e-6)
+
+
+def test_a_checkpoint_without_averages_has_the_same_weights_either_way(pictures, tmp_path):
+    run(tiny.config(pictures, tmp_path, steps=2))
+    stored = checkpoint.load(tmp_path, "last")
+    tiny.assert_equal(stored.weights(), stored.weights(is_raw=True))
+
+
+def test_what_cannot_be_is_refused():
+    for changes in ({"average": 1.0}, {"second_momentum": -0.1}):
+        ((name, value),) = changes.items()
+        with pytest.raises(ValueError, match=f"optimizer.{name}={value}: expected 0 to below 1"):
+            OptimizerConfig(**changes)
+    with pytest.raises(
+        ValueError, match="optimizer.rule=lamb with towers=2: expected paper or sgdw"
+    ):
+        Config(
+            run=RunConfig(towers=2, devices=("cpu:0", "cpu:1")),
+            optimizer=OptimizerConfig(rule="lamb"),
+        )
