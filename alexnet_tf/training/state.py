@@ -131,13 +131,12 @@ class TrainState:
             return {name: _held(variable) for name, variable in self.variables().items()}
 
     def assign(self, arrays: dict[str, np.ndarray]) -> None:
-        """Sets every weight and slot; the updates before are those of `progress`.
+        """Sets every weight and slot.
 
         Raises:
           ValueError: a name or a shape does not match.
         """
         assign(self.variables(), arrays)
-        self.optimizer.iterations.assign(self.progress.step)
 
     def variables(self) -> dict[str, Weight]:
         """Lists weights and slots by name, as `arrays` does."""

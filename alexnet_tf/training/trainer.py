@@ -112,14 +112,15 @@ class Trainer:
     def _run(self, sinks: Sinks | NoSinks, signals: signals.Signals) -> int:
         """Trains as `run` says; what is being written at the end is waited for there."""
         self._sinks, progress = sinks, self.state.progress
+        self.state.optimizer.iterations.assign(progress.step)
         first = progress.step * self.config.run.global_batch_size
         self._launch = Launcher(
             self.task, self.state, self.config, self.strategy, self.train_source, first
         )
         with self.workers.together():
             if self.workers.is_chief:
-                checkpoints = self.run_dir / "checkpoints"
-                needed = checkpoint.needed_bytes(checkpoints, self.state.arrays())
+                arrays = self.state.arrays()
+                needed = checkpoint.needed_bytes(self.run_dir / "checkpoints", arrays)
                 run_directory.check_space(self.run_dir, needed)
         self.timer.start()
         if self._saved_step is None and self.config.run.start_from:
@@ -230,11 +231,10 @@ class Trainer:
         progress = self.state.progress
         began = time.monotonic()
         self.callbacks.on_test_begin()
-
-        def is_stopped() -> bool:
-            return signals.exit_code is not None or self.workers.mistake is not None
-
-        result = evaluate(self.state, lambda: self._evaluator(is_stopped, self.workers.noting))
+        workers = self.workers
+        result = evaluate(
+            self.state, lambda: self._evaluator(lambda: workers.stops(signals), workers.noting)
+        )
         if result is None:
             return
         self.callbacks.on_test_end(result)

@@ -15,6 +15,7 @@ import tensorflow as tf
 from alexnet_tf.errors import RunFailed, UserError, listed
 from alexnet_tf.training import rendezvous
 from alexnet_tf.training.cluster import Cluster
+from alexnet_tf.training.signals import Signals
 from alexnet_tf.training.strategy import over_workers
 
 _LEAST_BYTES = 1024
@@ -114,6 +115,10 @@ class Workers:
             if not self.are_many:
                 raise
             self.mistake = error
+
+    def stops(self, signals: Signals) -> bool:
+        """Tells whether this worker has heard a signal or made a mistake."""
+        return signals.exit_code is not None or self.mistake is not None
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:

@@ -83,6 +83,8 @@ NORMALIZED = ("--network.normalization=batch", "--optimizer.learning_rate=0.0001
 FLOAT16 = ("--precision=float16", "--optimizer.learning_rate=0.001")
 BFLOAT16 = ("--precision=bfloat16", "--optimizer.learning_rate=0.001")
 WIDE = ("--network.fc_width=1024",)
+AVERAGES = ("--optimizer.rule=lamb", "--optimizer.average=0.9", "--optimizer.learning_rate=0.001")
+MIXED = ("--data.mixup=0.4", "--data.cutmix=1", "--data.erasing=0.3", "--data.least_crop=0.3")
 MOST = {"batch norm": 1e-4} | dict.fromkeys(("float16", "bfloat16", "towers bfloat16"), 1e-2)
 MOST |= {"factors of float16": 1e-2}
 """The largest difference allowed, where it is not 1e-5; variances of batch norm go up to 10."""
@@ -92,6 +94,8 @@ CASES = {
     "two parts each": (2, ("--accumulate_steps=2",), ()),
     "clipped": (2, CLIPPED, CLIPPED),
     "batch norm": (2, NORMALIZED, NORMALIZED),
+    "averages": (2, AVERAGES, AVERAGES),
+    "mixed in pairs": (3, MIXED, MIXED),
     "squares in memory": (2, ("--data.cache=memory",), ()),
     # Wide enough for fc7's gradient to be sent as factors.
     "factors": (2, (*WIDE, *CLIPPED), (*WIDE, *CLIPPED)),
