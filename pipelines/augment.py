@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from pipelines import augment_version_1
+from pipelines import augment_version_1, rand_augment
 from pipelines.colors import COLOR_AXES, COLOR_STDEVS
 from pipelines.config import DataConfig, InputConfig
 from pipelines.permutation import DRAW_BITS, draw, words_of
@@ -38,6 +38,7 @@ class Draws(NamedTuple):
     sides: tf.Tensor  # int32 [..., 2], its height and width there
     is_mirrored: tf.Tensor  # bool [...]
     shift: tf.Tensor  # float32 [..., 3], to add to red, green and blue, of 0 to 255
+    operations: tf.Tensor  # int32 [..., K], of RandAugment, as `rand_augment.chosen` draws them
 
 
 def draws(
@@ -66,6 +67,9 @@ def draws(
         sides = tf.fill([tf.size(examples), 2], inputs.size)
         is_mirrored = tf.zeros_like(examples, tf.bool)
         shift = tf.zeros([tf.size(examples), 3])
+        operations = tf.zeros([tf.size(examples), 1], tf.int32)  # of none, `unbatch` crashes (2.21)
+        if data.rand_augment:
+            operations = rand_augment.chosen(seed, epochs, examples, data.rand_augment)
         if data.least_crop:
             sides = _sides(seed, epochs, examples, inputs.resize, data.least_crop)
             corner = _corners(seed, epochs, examples, inputs.resize + 1 - sides)
@@ -75,7 +79,7 @@ def draws(
             is_mirrored = mirrored(seed, epochs, examples)
         if data.color_noise:
             shift = shifts(seed, epochs, examples, data.color_noise)
-        return Draws(corner, sides, is_mirrored, shift)
+        return Draws(corner, sides, is_mirrored, shift, operations)
 
     return drawn
 

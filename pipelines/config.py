@@ -209,6 +209,11 @@ class DataConfig(Typed, section="data"):
     standard deviation (paper, section 4.1); 0 turns it off."""
     color_rescale: bool = True
     """Divide by 1 + color_noise after adding the noise, as the 2012 program did."""
+    rand_augment: int = 0
+    """Apply so many operations to each window, drawn from fourteen such as rotating and solarizing
+    (RandAugment, Cubuk et al. 2019); 2 is usual, 3 the most, 0 none."""
+    rand_strength: float = 9.0
+    """How strong these operations are, 0 to 30."""
     erasing: float = 0.0
     """Part of the training pictures in which a random rectangle, 2 to 33 % of the area, is set to
     the mean color (Zhong et al. 2017)."""
@@ -277,6 +282,10 @@ class DataConfig(Typed, section="data"):
         for name in ("mixup", "cutmix"):
             if (value := getattr(self, name)) and not 0.01 <= value <= 100:
                 raise ValueError(f"data.{name}={value}: expected 0.01 to 100, or 0 for never.")
+        if not 0 <= self.rand_augment <= 3:
+            raise ValueError(f"data.rand_augment={self.rand_augment}: expected 0 to 3 operations.")
+        if not 0 <= self.rand_strength <= 30:
+            raise ValueError(f"data.rand_strength={self.rand_strength}: expected 0 to 30.")
         if not 0 <= self.erasing <= 1:
             raise ValueError(f"data.erasing={self.erasing}: expected a part, 0 to 1.")
         if not 0 <= self.color_noise <= 1:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from pipelines import augment
+from pipelines import augment, rand_augment
 from pipelines.config import DataConfig, InputConfig, Views
 from pipelines.decode import MAX_PIXELS, explain
 from pipelines.order import ORDER_VERSION, order
@@ -221,6 +221,8 @@ def _augmented(data: DataConfig, inputs: InputConfig):
         sides = draws.sides if data.least_crop else None
         is_mirrored = draws.is_mirrored if data.mirror else False
         image = augment.window(square, inputs.size, draws.corner, is_mirrored, sides)
+        if data.rand_augment:
+            image = rand_augment.augmented(image, draws.operations, data.rand_strength)
         return Batch(image, draws.shift, label, good, index)
 
     return example

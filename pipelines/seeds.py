@@ -35,3 +35,4 @@ class OrderStream(enum.IntEnum):
     MIRROR = 6
     COLOR = 7
     SIDES = 8
+    OPERATIONS = 9
