@@ -73,6 +73,7 @@ def description(stored: checkpoint.Checkpoint, is_raw: bool = False) -> dict:
     return {
         "step": stored.step,
         "top1_error": stored.progress["best_error"] if is_best else None,
+        "raw_weights": is_raw,
         "recipe": stored.config.recipe,
         "network": json_form.to_dict(stored.config.network),
         "classes": list(stored.classes),

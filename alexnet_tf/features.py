@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 
 from alexnet_tf.command_line import flags
-from alexnet_tf.errors import user_errors, writing
+from alexnet_tf.errors import user_errors
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.checkpoint import Which
 
@@ -47,7 +47,7 @@ class Arguments:
 
 
 SHARED = ("data.source", "data.held_out", "data.on_error", "data.max_megapixels", "data.stage")
-SHARED += ("global_batch_size", "strategy", "devices", "precision")
+SHARED += ("global_batch_size", "devices", "precision")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -77,14 +77,16 @@ def main(argv: Sequence[str]) -> int:
         print(source.remark, file=sys.stderr, flush=True)
     progress, began = Progress("computed"), time.monotonic()
     names, labels = [], []
-    with writing(arguments.output), FeatureFile(arguments.output, extractor.shape) as file:
+    with FeatureFile(arguments.output, extractor.shape) as file:
         for batch in extractor(source):
             file.write(batch.values)
             names += [source.name(int(index)) for index in batch.index]
             labels.append(batch.label)
             progress(len(names), source.num_examples)
         file.finish(
-            names=np.array(names), labels=np.concatenate(labels), classes=np.array(source.classes)
+            names=np.array(names, str),
+            labels=np.concatenate(labels),
+            classes=np.array(source.classes, str),
         )
     skipped = source.num_examples - len(names)
     result = {

@@ -286,8 +286,8 @@ class DataConfig(Typed, section="data"):
             raise ValueError(f"data.rand_augment={self.rand_augment}: expected 0 to 3 operations.")
         if not 0 <= self.rand_strength <= 30:
             raise ValueError(f"data.rand_strength={self.rand_strength}: expected 0 to 30.")
-        if not 0 <= self.erasing <= 1:
-            raise ValueError(f"data.erasing={self.erasing}: expected a part, 0 to 1.")
+        if self.erasing and not 0.001 <= self.erasing <= 1:
+            raise ValueError(f"data.erasing={self.erasing}: expected 0.001 to 1, or 0 for never.")
         if not 0 <= self.color_noise <= 1:
             raise ValueError(f"data.color_noise={self.color_noise}: expected 0 to 1.")
 

@@ -29,6 +29,10 @@ def is_slot(name: str) -> bool:
     return name.rpartition("/")[2] in SLOTS
 
 
+MOST_KEPT = 0.999999
+"""Of a mean at each step: float32 takes what is nearer to 1 for 1."""
+
+
 class Rule(enum.StrEnum):
     """How a gradient changes a weight."""
 
@@ -113,8 +117,9 @@ class OptimizerConfig(Typed, section="optimizer"):
                 "nothing."
             )
         for name in ("momentum", "second_momentum", "average"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"optimizer.{name}={getattr(self, name)}: expected 0 to below 1.")
+            value = getattr(self, name)
+            if not 0 <= value <= MOST_KEPT:
+                raise ValueError(f"optimizer.{name}={value}: expected 0 to {MOST_KEPT}, below 1.")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(
                 f"optimizer.label_smoothing={self.label_smoothing}: expected 0 to below 1."

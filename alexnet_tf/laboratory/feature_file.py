@@ -9,7 +9,7 @@ from types import TracebackType
 
 import numpy as np
 
-from alexnet_tf.errors import UserError
+from alexnet_tf.errors import UserError, writing
 from pipelines import files
 
 
@@ -23,15 +23,15 @@ class FeatureFile:
       shape: of one example's features.
 
     Raises:
-      UserError: it is no name for such a file, or cannot be written there.
-      OSError: the disk is full.
+      RunFailed: it cannot be written, such as on a full disk.
     """
 
     def __init__(self, path: str | os.PathLike, shape: tuple[int, ...]):
         """Opens the file for the rows beside it."""
         self._path, self._shape = pathlib.Path(path), shape
-        self._rows_path = self._path.with_name(f".{self._path.name}.rows")
-        self._rows = open(self._rows_path, "wb")
+        self._rows_path = _beside(self._path, "rows")
+        with writing(self._path):
+            self._rows = open(self._rows_path, "wb")
         self.num_rows = 0
 
     def __enter__(self) -> "FeatureFile":
@@ -45,19 +45,21 @@ class FeatureFile:
         trace: TracebackType | None,
     ) -> None:
         """Removes what is unfinished."""
-        self._rows.close()
+        with contextlib.suppress(OSError):  # what is left of a full disk
+            self._rows.close()
         self._rows_path.unlink(missing_ok=True)
 
     def write(self, features: np.ndarray) -> None:
         """Adds rows: float32 [N, *shape]."""
-        self._rows.write(np.ascontiguousarray(features, np.float32))
+        with writing(self._path):
+            self._rows.write(np.ascontiguousarray(features, np.float32))
         self.num_rows += len(features)
 
     def finish(self, **arrays: np.ndarray) -> None:
         """Writes the file, with these arrays beside `features`."""
-        self._rows.flush()
-        unfinished = self._path.with_name(f".{self._path.name}.unfinished")
-        with contextlib.ExitStack() as stack:
+        unfinished = _beside(self._path, "unfinished")
+        with writing(self._path), contextlib.ExitStack() as stack:
+            self._rows.flush()
             stack.callback(unfinished.unlink, missing_ok=True)
             with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
                 with archive.open("features.npy", "w", force_zip64=True) as entry:
@@ -70,7 +72,7 @@ class FeatureFile:
             with open(unfinished, "rb") as file:
                 files.sync(file)
             unfinished.replace(self._path)
-        files.sync_directory(self._path.parent)
+            files.sync_directory(self._path.parent)
 
 
 def check_place(path: str) -> None:
@@ -86,7 +88,7 @@ def check_place(path: str) -> None:
         raise UserError(f"output={path!r} is a directory; expected a file. Change --output.")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        probe = place.with_name(f".{place.name}.rows")
+        probe = _beside(place, "probe")
         probe.touch()
         probe.unlink()
     except OSError as error:
@@ -94,6 +96,11 @@ def check_place(path: str) -> None:
             f"output={path!r} cannot be written: {error.strerror}. Expected a folder that this "
             "user may write to; name another with --output."
         ) from error
+
+
+def _beside(place: pathlib.Path, what: str) -> pathlib.Path:
+    """Names a file of this process beside another."""
+    return place.with_name(f".{place.name}.{os.getpid()}.{what}")
 
 
 def _write_header(file, shape: tuple[int, ...]) -> None:

@@ -70,7 +70,7 @@ def in_parts(shape: tf.TensorShape, dtype: tf.DType, num_parts: int, num_rows: i
 def gradient_of_all(factors: Factors) -> tf.Tensor:
     """Computes a kernel's gradient over the rows of all workers: it needs no sum any more.
 
-    Not to be called in a loop or a branch of a graph, where workers cannot wait for each other.
+    Not to be called in a loop or a branch inside a replica's step, where TensorFlow cannot gather.
 
     Args:
       factors: of this replica.

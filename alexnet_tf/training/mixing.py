@@ -144,10 +144,11 @@ def _erasing_tables(size: int) -> tuple[np.ndarray, np.ndarray]:
 @functools.cache
 def _beta_table(alpha: float) -> np.ndarray:
     """Lists the quantiles of Beta(alpha, alpha), float32 [2**12 + 1]; one more is 1."""
-    # Over t = x ** alpha the lower half's density is smooth: (1 - x) ** (alpha - 1) / alpha.
-    t = np.linspace(0, 0.5**alpha, 2**16 + 1)
-    x = t ** (1 / alpha)
-    density = (1 - x) ** (alpha - 1)
+    # The density is x ** (alpha - 1) * (1 - x) ** (alpha - 1), on the lower half; below alpha = 1
+    # it is smooth over t = x ** alpha alone, where it is (1 - x) ** (alpha - 1).
+    power = min(alpha, 1.0)
+    x = np.linspace(0, 0.5**power, 2**16 + 1) ** (1 / power)
+    density = (2 * x) ** (alpha - power) * (2 - 2 * x) ** (alpha - 1)
     mass = np.concatenate([[0], np.cumsum((density[1:] + density[:-1]) / 2)])
     lower = np.interp((np.arange(_COUNT // 2) + 0.5) / (_COUNT // 2), mass / mass[-1], x)
     return np.float32(np.concatenate([lower, 1 - lower[::-1], [1]]))

@@ -7,6 +7,7 @@ it will do itself, and lets them go on or refuses them all. TensorFlow then list
 import contextlib
 import faulthandler
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -33,7 +34,8 @@ def meet(cluster: Cluster, facts: Facts, limit_seconds: float) -> None:
 
     Raises:
       UserError: a worker has others than the chief.
-      RunFailed: one did not come in time, or its port belongs to another program.
+      RunFailed: one did not come in time, or its port belongs to another program, which all hear
+        who have reached the chief.
     """
     if cluster.count == 1:
         return
@@ -87,7 +89,7 @@ def _receive(cluster: Cluster, facts: Facts, wait: _Wait) -> dict:
             for index, connection, found, trouble in _reports(listener, cluster):
                 reported.append(connections.enter_context(connection))
                 refusal = _refusal(cluster, index, facts, found)
-                if index in there:
+                if index in there and not _has_ended(there[index]):
                     refusal = (
                         f"worker_index={index}: two workers came with it; expected each index "
                         "once. Give each worker its own."
@@ -135,7 +137,8 @@ def _reports(
     connection.settimeout(FIRST_WORD_SECONDS)
     try:
         found = _read(connection)
-        index, own, trouble = found["worker_index"], found["facts"], found["trouble"]
+        index, trouble = found.pop("worker_index"), found.pop("trouble", "")
+        own = found.pop("facts", found)  # those of version 0.2.0 stood alone
         if not (isinstance(index, int) and 0 < index < cluster.count):
             raise ValueError
     except (OSError, ValueError, KeyError, AttributeError, TypeError):  # not one of ours
@@ -151,6 +154,7 @@ def _report(cluster: Cluster, report: dict, wait: _Wait) -> dict:
         _bound(cluster).close()
     except RunFailed as error:
         trouble = str(error)
+        print(trouble, file=sys.stderr, flush=True)  # the chief may never come
     while True:
         wait.check([0])
         try:
@@ -168,9 +172,9 @@ def _await_answer(connection: socket.socket, wait: _Wait) -> dict:
         wait.check([0])
     connection.settimeout(FIRST_WORD_SECONDS)
     answer = _read(connection)
-    if not isinstance(answer, dict) or not {"refused", "is_mistake"} <= answer.keys():
+    if not isinstance(answer, dict) or "refused" not in answer:
         raise ConnectionError("this is not the chief")
-    return answer
+    return {"is_mistake": True} | answer  # of version 0.2.0
 
 
 def _is_readable(connection: socket.socket) -> bool:
@@ -239,7 +243,13 @@ class Deadline:
         """Starts the clock."""
         about = [json.dumps(self._cluster.addresses), self._cluster.index, self._seconds]
         command = [sys.executable, "-m", "alexnet_tf.training.rendezvous", *map(str, about)]
-        self._speaker = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+        places = os.pathsep.join(path or "." for path in sys.path)  # where this one found us
+        self._speaker = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+            env=os.environ | {"PYTHONPATH": places},
+        )
         faulthandler.dump_traceback_later(self._seconds, exit=True, file=self._speaker.stdin)
 
     def __exit__(self, *unused) -> None:

@@ -75,7 +75,7 @@ def lamb(variable, mean, square, gradient, rate, decay, momentum, second, done, 
       decay: weight decay.
       momentum: of m.
       second: of v.
-      done: [], how many updates came before; t is one more.
+      done: [], how many updates came before, held ones too; t is one more.
       is_held: bool [], whether all stay as they are.
       is_scaled: whether the step has the length of the weight: kernels' have, as usual.
     """
@@ -104,7 +104,7 @@ def average(variable, mean, kept, done, is_held):
     Args:
       variable: handle of w.
       mean: handle of a.
-      kept: 0 to below 1; less while there are few updates, so that the first sets it to w.
+      kept: 0 to below 1; less while there are few updates: the first sets it to w.
       done: [], how many updates came before.
       is_held: bool [], whether it stays as it is.
     """

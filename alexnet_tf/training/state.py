@@ -138,6 +138,15 @@ class TrainState:
         """
         assign(self.variables(), arrays)
 
+    def begin(self) -> None:
+        """Prepares for the next step: updates are counted from `progress`, averages are there."""
+        self.optimizer.iterations.assign(self.progress.step)
+        if not self.progress.step:
+            variables = self.variables()
+            for name, average in variables.items():
+                if name.endswith("/average"):
+                    average.assign(np.asarray(_held(variables[name.removesuffix("/average")])))
+
     def variables(self) -> dict[str, Weight]:
         """Lists weights and slots by name, as `arrays` does."""
         found = dict(named_weights(self.model))
@@ -151,7 +160,10 @@ class TrainState:
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
-        """Gives the network the averages of its weights inside, where it has any."""
+        """Gives the network the averages of its weights inside, where it has any.
+
+        Statistics of batch normalization, which follow the last steps anyway, have none.
+        """
         variables, raw = self.variables(), self.snapshot()
         averages = {name: f"{name}/average" for name in raw if f"{name}/average" in raw}
         for name, average in averages.items():

@@ -112,7 +112,7 @@ class Trainer:
     def _run(self, sinks: Sinks | NoSinks, signals: signals.Signals) -> int:
         """Trains as `run` says; what is being written at the end is waited for there."""
         self._sinks, progress = sinks, self.state.progress
-        self.state.optimizer.iterations.assign(progress.step)
+        self.state.begin()
         first = progress.step * self.config.run.global_batch_size
         self._launch = Launcher(
             self.task, self.state, self.config, self.strategy, self.train_source, first

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import resource
 import subprocess
 import sys
 
@@ -15,7 +16,6 @@ import tiny
 from alexnet_tf import features
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.laboratory.activations import Extractor
-from alexnet_tf.laboratory.feature_file import FeatureFile
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.networks.named_weights import assign, named_weights
 from alexnet_tf.training import checkpoint
@@ -104,6 +104,7 @@ def test_pictures_of_other_classes_keep_them(capsys, run_dir, tmp_path):
         (["--layer=fc77"], "layer=fc77: expected one of conv1, .*Did you mean fc7"),
         (["--pool=mean"], "pool=mean: expected none, since fc7 gives a vector of 16 numbers"),
         (["--pool=sum"], "pool=sum: expected one of none, mean, max"),
+        (["--devices=cpu:0,cpu:1"], "devices=cpu:0,cpu:1 with strategy=single: expected one"),
         (["--split=tset"], "split='tset': expected train, val or all"),
         (["--output=x.h5"], r"output='x.h5': expected a file that ends in .npz"),
         (
@@ -125,16 +126,16 @@ def test_a_folder_is_no_file(run_dir, tmp_path):
         features.main([f"--run_dir={run_dir}", f"--output={tmp_path / 'x.npz'}"])
 
 
-def test_a_full_disk_leaves_the_file_of_before(run_dir, tmp_path, monkeypatch):
+def test_a_file_that_cannot_be_written_leaves_that_of_before(run_dir, tmp_path):
     output = tmp_path / "x.npz"
     output.write_bytes(b"before")
-
-    def full(self, rows):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(FeatureFile, "write", full)
-    with pytest.raises(RunFailed, match="x.npz' could not be written: No space left on device"):
-        features.main([f"--run_dir={run_dir}", f"--output={output}"])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
+    try:
+        with pytest.raises(RunFailed, match="x.npz' could not be written: File too large"):
+            features.main([f"--run_dir={run_dir}", f"--output={output}"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert output.read_bytes() == b"before" and os.listdir(tmp_path) == ["x.npz"]
 
 

@@ -3,11 +3,12 @@
 import dataclasses
 import json
 
+import keras
 import numpy as np
 import pytest
 import tiny
 
-from alexnet_tf import evaluate, export, predict
+from alexnet_tf import evaluate, export, features, predict
 from alexnet_tf.config.optimizer import OptimizerConfig
 from alexnet_tf.config.run import Config, RunConfig
 from alexnet_tf.training import checkpoint
@@ -28,10 +29,6 @@ def averaged(pictures, tmp_path_factory):
     run_dir = tmp_path_factory.mktemp("averaged")
     assert run(configured(pictures, run_dir))[0] == 0
     return run_dir
-
-
-def weights_of(arrays, end=""):
-    return {name: x for name, x in arrays.items() if name.count("/") == 1 + bool(end)}
 
 
 def test_averages_stand_beside_the_weights_that_they_do_not_change(averaged, pictures, tmp_path):
@@ -103,10 +100,53 @@ def test_a_checkpoint_without_averages_has_the_same_weights_either_way(pictures,
     tiny.assert_equal(stored.weights(), stored.weights(is_raw=True))
 
 
+def test_averages_begin_as_the_weights_that_a_run_begins_with(averaged, pictures, tmp_path):
+    config = configured(pictures, tmp_path, start_from=str(averaged))
+    with pytest.raises(KeyboardInterrupt):
+        run(config, [StopBefore()])
+    stored = checkpoint.load(tmp_path, "last")
+    assert stored.step == 0
+    tiny.assert_equal(stored.weights(), checkpoint.load(averaged, "best").weights())
+    tiny.assert_equal(stored.weights(), stored.weights(is_raw=True))
+
+
+class StopBefore(keras.callbacks.Callback):
+    """Interrupts a run before its first step."""
+
+    def on_train_begin(self, logs=None):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("precision", ["float16", "float32"])
+def test_normalized_networks_in_part_frozen_average_too(pictures, tmp_path, precision):
+    settings = {"freeze": ("conv1",), "precision": precision, "steps": 6}
+    config = configured(pictures, tmp_path, rule="lamb", **settings)
+    config = tiny.with_network(config, normalization="batch")
+    assert run(config)[0] == 0
+    found = checkpoint.load(tmp_path, "last")
+    arrays, weights = found.arrays(), found.weights()
+    assert "conv1/kernel/average" not in arrays and "norm1/moving_mean/average" not in arrays
+    assert all(np.isfinite(x).all() for x in arrays.values())
+    np.testing.assert_array_equal(weights["fc6/kernel"], arrays["fc6/kernel/average"])
+    np.testing.assert_array_equal(weights["conv1/kernel"], arrays["conv1/kernel"])
+
+
+def test_features_are_those_of_the_averages(averaged, tmp_path):
+    output = tmp_path / "x.npz"
+    flags = [f"--run_dir={averaged}", "--checkpoint=last", f"--output={output}", "--layer=fc8"]
+    assert features.main(flags) == 0
+    stored = checkpoint.load(averaged, "last")
+    with np.load(output) as file:
+        found, labels = file["features"].astype(np.float64), file["labels"]
+    odds = np.exp(found - found.max(axis=1, keepdims=True))
+    own = (odds / odds.sum(axis=1, keepdims=True))[np.arange(len(labels)), labels]
+    assert -np.log(own).mean() == pytest.approx(stored.progress["evaluation"]["loss"], abs=1e-5)
+
+
 def test_what_cannot_be_is_refused():
-    for changes in ({"average": 1.0}, {"second_momentum": -0.1}):
+    for changes in ({"average": 1.0}, {"momentum": 0.99999999}, {"second_momentum": -0.1}):
         ((name, value),) = changes.items()
-        with pytest.raises(ValueError, match=f"optimizer.{name}={value}: expected 0 to below 1"):
+        with pytest.raises(ValueError, match=f"optimizer.{name}={value}: expected 0 to 0.999999"):
             OptimizerConfig(**changes)
     with pytest.raises(
         ValueError, match="optimizer.rule=lamb with towers=2: expected paper or sgdw"

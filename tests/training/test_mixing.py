@@ -10,10 +10,12 @@ from test_accumulation import ended
 
 from alexnet_tf.errors import UserError
 from alexnet_tf.networks.layers.dropout import DropPosition
-from alexnet_tf.training import mixing
+from alexnet_tf.training import mixing, steps
 from alexnet_tf.training.run import run
-from alexnet_tf.training.steps import training_losses
+from alexnet_tf.training.state import TrainState
 from pipelines.config import DataConfig
+from pipelines.dataset import Batch
+from pipelines.preprocess import preprocess
 
 ROWS, SIZE = 4000, 20
 
@@ -43,7 +45,7 @@ def own_and_other(rows=ROWS):
     return own, 1.0 + (np.arange(rows) ^ 1)[:, None, None]
 
 
-@pytest.mark.parametrize("alpha", [0.2, 1.0, 5.0])
+@pytest.mark.parametrize("alpha", [0.2, 1.0, 5.0, 20.0, 100.0])
 def test_parts_of_blended_pictures_are_those_of_a_beta_distribution(alpha):
     statistics = pytest.importorskip("scipy.stats")
     images, part = mix(mixup=alpha)
@@ -141,14 +143,40 @@ def mixed_run(pictures, run_dir, **settings):
     return ended(pictures, run_dir, data={**MIXED, "least_crop": 0.3}, **settings)
 
 
-def test_the_loss_is_that_of_both_labels_by_their_parts():
-    logits = tf.constant(np.random.default_rng(0).normal(size=(4, 3)), tf.float32)
-    label, other = tf.constant([0, 1, 2, 0]), tf.constant([1, 0, 0, 2])
-    part = np.float32([1, 0.25, 0.5, 0])
-    targets = part[:, None] * tf.one_hot(label, 3) + (1 - part[:, None]) * tf.one_hot(other, 3)
-    expected = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
-    own, others = (training_losses(x, logits, 0.0, ()) for x in (label, other))
-    np.testing.assert_allclose(part * own + (1 - part) * others, expected, rtol=1e-5)
+def test_the_loss_is_that_of_both_labels_by_their_parts(pictures, tmp_path):
+    config = tiny.with_network(tiny.config(pictures, tmp_path), dropout_rate=0.0, num_classes=3)
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, **MIXED))
+    state = TrainState(config, tf.distribute.OneDeviceStrategy("CPU:0"))
+    draw, size = np.random.default_rng(0), config.network.input.size
+    label = np.int32([0, 1, 2, 0, 1, 2, 0, 1])
+    mask = np.array([1, 1, 1, 0, 1, 1, 1, 1], bool)
+    image = draw.integers(0, 256, (8, size, size, 3)).astype(np.uint8)
+    batch = Batch(
+        *map(tf.constant, (image, np.zeros([8, 3], np.float32), label, mask, np.arange(8)))
+    )
+    at = DropPosition(0, tf.constant(1, tf.int64), 0, 8)
+    scale = steps.Scale(tf.constant(1.0), tf.constant(0, tf.int64))
+    _, sums = steps._gradients(state, config, batch, at, scale, (), {})
+    seen = mixing.erased(preprocess_shifted(batch, config), config.data, at)
+    found = mixing.mixed(seen, batch.label, batch.mask, config.data, at)
+    odds = state.model(found.images, training=True).numpy().astype(np.float64)
+    odds = np.exp(odds - odds.max(axis=1, keepdims=True))
+    logs = np.log(odds / odds.sum(axis=1, keepdims=True))
+    part, rows = found.part.numpy(), np.arange(8)
+    own, others = logs[rows, label], logs[rows, label[rows ^ 1]]
+    expected = -(part * own + (1 - part) * others)[mask].sum()
+    assert (part < 1).sum() > 4
+    assert float(sums.loss) == pytest.approx(expected, rel=1e-5)
+
+
+def preprocess_shifted(batch, config):
+    """What a step makes of a batch before it is mixed."""
+    return preprocess(
+        batch.image,
+        config.network.input,
+        shift=batch.shift,
+        divide_by=1 + config.data.color_noise,
+    )
 
 
 def test_pairs_need_an_even_number_of_rows(pictures, tmp_path):
@@ -165,7 +193,7 @@ def test_pairs_need_an_even_number_of_rows(pictures, tmp_path):
     [
         ({"mixup": -1}, "data.mixup=-1.0: expected 0.01 to 100, or 0 for never"),
         ({"cutmix": 1e3}, "data.cutmix=1000.0: expected 0.01 to 100, or 0 for never"),
-        ({"erasing": 2}, "data.erasing=2.0: expected a part, 0 to 1"),
+        ({"erasing": 2}, "data.erasing=2.0: expected 0.001 to 1, or 0"),
         ({"least_crop": 1}, "data.least_crop=1.0: expected 0 to below 1"),
         (
             {"least_crop": 0.1, "random_crop": False},

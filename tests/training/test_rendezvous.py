@@ -80,6 +80,16 @@ def test_a_worker_that_differs_is_refused_by_the_chief(addresses, pool, changes,
         ends[1].result(10)
 
 
+def test_a_worker_of_version_0_2_0_is_refused_by_its_version(addresses, pool):
+    chief = pool.submit(meet, Cluster(addresses, 0), FACTS, 20)
+    time.sleep(0.3)
+    with socket.create_connection(Cluster(addresses, 0).place(0)) as connection:
+        rendezvous._write(connection, FACTS | {"alexnet_tf": "0.1", "worker_index": 2})
+        assert "alexnet_tf: 0 -> 0.1" in rendezvous._read(connection)["refused"]
+    with pytest.raises(UserError, match="since it differs: alexnet_tf: 0 -> 0.1"):
+        chief.result(10)
+
+
 def test_two_workers_of_one_index_are_refused(addresses, pool):
     ends = [pool.submit(meet, Cluster(addresses, i), FACTS, 10) for i in (0, 1, 1)]
     for end in ends:
@@ -116,6 +126,13 @@ def test_a_port_that_is_taken_is_named_by_all_who_came(addresses, pool, index):
         for i, end in zip((0, 2, 1), ends, strict=True):
             with pytest.raises(RunFailed, match=expected + others * (i != index)):
                 end.result(10)
+
+
+def test_a_worker_without_its_port_says_so_before_the_chief_comes(addresses, capsys):
+    with socket.create_server(("", Cluster(addresses, 1).place(1)[1])):
+        with pytest.raises(RunFailed, match="worker 0 .* did not come in time"):
+            meet(Cluster(addresses, 1), FACTS, 0.5)
+    assert "worker 1 (" in (said := capsys.readouterr().err) and "cannot listen" in said
 
 
 @pytest.mark.parametrize("call", ["time.sleep(30)", "ctypes.PyDLL(None).sleep(30)"])
