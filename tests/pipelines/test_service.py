@@ -50,7 +50,8 @@ def rows_of(data: DataConfig, first: int, num_batches: int, rows: int = 10) -> d
     return found
 
 
-@pytest.mark.parametrize("version", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
+@pytest.mark.parametrize("version", [1, 2])
 def test_chunks_are_cut_from_the_order_that_the_run_began_with(service, version):
     data, versions = DataConfig(service=service), DrawVersions(version, 2)
     ds = train_dataset(source(), data, INPUTS, 3, 0, 10, versions)

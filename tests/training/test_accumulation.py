@@ -67,6 +67,7 @@ def test_parts_of_16_bits_are_added_in_32(pictures, tmp_path, whole, precision):
     assert 0 < np.abs(found["fc8/kernel"] - whole["fc8/kernel"]).max() < 0.01
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_other_parts(pictures, tmp_path, whole):
     ended(pictures, tmp_path, 1, steps=STEPS // 2)
     tiny.assert_equal(ended(pictures, tmp_path, 2), whole, atol=1e-6)
@@ -93,6 +94,7 @@ def test_a_gradient_is_clipped_as_a_whole():
 BATCH_NORM = {"normalization": "batch"}
 
 
+@pytest.mark.slow
 def test_statistics_of_parts_are_asked_for_or_refused(pictures, tmp_path):
     with pytest.raises(UserError, match="accumulate_steps=2: expected 1 for a network with batch"):
         ended(pictures, tmp_path / "one", 2, network=BATCH_NORM)

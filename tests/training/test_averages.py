@@ -41,7 +41,9 @@ def test_averages_stand_beside_the_weights_that_they_do_not_change(averaged, pic
     assert np.abs(found["fc8/kernel/average"] - found["fc8/kernel"]).max() > 1e-4
 
 
-@pytest.mark.parametrize("rule", ["paper", "lamb", pytest.param("sgdw", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "rule", ["lamb", *(pytest.param(x, marks=pytest.mark.slow) for x in ("paper", "sgdw"))]
+)
 def test_a_run_goes_on_with_its_averages_and_moments_bit_for_bit(pictures, tmp_path, rule):
     whole, parts = (configured(pictures, tmp_path / x, rule) for x in ("whole", "parts"))
     assert run(whole)[0] == 0
@@ -117,7 +119,7 @@ class StopBefore(keras.callbacks.Callback):
         raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("precision", ["float16", "float32"])
+@pytest.mark.parametrize("precision", ["float16", pytest.param("float32", marks=pytest.mark.slow)])
 def test_normalized_networks_in_part_frozen_average_too(pictures, tmp_path, precision):
     settings = {"freeze": ("conv1",), "precision": precision, "steps": 6}
     config = configured(pictures, tmp_path, rule="lamb", **settings)

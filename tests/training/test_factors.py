@@ -56,7 +56,7 @@ def test_only_workers_on_cpus_send_them(settings, is_watched):
 
 
 def test_parts_of_replicas_end_like_one_device(pictures, tmp_path, monkeypatch):
-    whole = ended(pictures, tmp_path / "whole")
+    whole = ended(pictures, tmp_path / "whole", steps=3)
     asked = []
 
     def kernels(model, run):
@@ -64,7 +64,7 @@ def test_parts_of_replicas_end_like_one_device(pictures, tmp_path, monkeypatch):
         return asked[-1]
 
     monkeypatch.setattr(factors, "factored_kernels", kernels)
-    tiny.assert_equal(ended(pictures, tmp_path / "run", 2, 2), whole, atol=1e-6)
+    tiny.assert_equal(ended(pictures, tmp_path / "run", 2, 2, steps=3), whole, atol=1e-6)
     assert asked
 
 

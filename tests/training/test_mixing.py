@@ -128,7 +128,8 @@ def test_draws_are_those_of_the_step_and_the_row(data):
 MIXED = {"mixup": 0.4, "cutmix": 1.0, "erasing": 0.3}
 
 
-@pytest.mark.parametrize("parts, replicas", [(2, 1), pytest.param(1, 2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("parts, replicas", [(2, 1), (1, 2)])
 def test_replicas_and_parts_change_nothing(pictures, tmp_path, parts, replicas):
     found = [
         mixed_run(pictures, tmp_path / str(i), parts=x, replicas=y)

@@ -44,7 +44,7 @@ def from_folder(pictures, tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", [pytest.param("original", marks=pytest.mark.slow), "raw"])
 def test_a_run_goes_on_from_packed_pictures_bit_for_bit(
     pictures, sets, from_folder, tmp_path, form
 ):

@@ -76,6 +76,7 @@ def test_what_an_early_stop_has_learnt_is_saved(pictures, tmp_path):
     assert checkpoint.load(tmp_path, checkpoint.Which.LAST).step == 3
 
 
+@pytest.mark.slow
 def test_a_mean_is_measured_once(pictures, tmp_path, monkeypatch):
     config = tiny.config(pictures, tmp_path, steps=4)
     config = tiny.with_network(
@@ -163,6 +164,7 @@ def test_a_damaged_description_of_a_run_is_one_sentence(pictures, tmp_path):
         run(tiny.config(pictures, tmp_path, steps=4))
 
 
+@pytest.mark.slow
 def test_float32_means_float32(pictures, tmp_path):
     tf.config.experimental.enable_tensor_float_32_execution(True)
     run(tiny.config(pictures, tmp_path / "float32", steps=1))

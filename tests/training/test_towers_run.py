@@ -54,6 +54,7 @@ def test_a_checkpoint_goes_on_in_the_other_form(pictures, tmp_path, ends, first,
     tiny.assert_equal(weights(tmp_path), weights(ends / str(first)), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_tower_run_resumes_with_the_same_bits(pictures, tmp_path, ends):
     run(config(pictures, tmp_path, 2, steps=4))
     run(config(pictures, tmp_path, 2, steps=8))

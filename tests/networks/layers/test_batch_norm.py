@@ -118,6 +118,7 @@ def test_checkpoints_hold_moving_statistics_without_momentum(trained):
     assert "conv1/bias" not in names and "fc8/bias" in names
 
 
+@pytest.mark.slow
 def test_four_steps_equal_two_and_two_after_a_restart(pictures, tmp_path, trained):
     run(config(pictures, tmp_path, steps=2))
     run(config(pictures, tmp_path, steps=4))

@@ -232,6 +232,7 @@ def test_an_archive_that_becomes_shorter_is_an_error(tmp_path):
         part.contents(1)
 
 
+@pytest.mark.slow
 def test_a_member_takes_little_memory(tmp_path):
     import tracemalloc
 
