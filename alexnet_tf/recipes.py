@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
-from alexnet_tf.config.network import DropoutMode, Init
+from alexnet_tf.config.network import DropoutMode, Init, Normalization
 from alexnet_tf.config.optimizer import OptimizerConfig, Schedule
 from alexnet_tf.config.run import Config, RunConfig
 from alexnet_tf.errors import UserError, expected_one_of
@@ -52,6 +52,33 @@ def imagenette() -> Config:
     )
 
 
+def imagenette_modern() -> Config:
+    r"""What recipes since 2012 add to the network of 2012 on ten classes of photographs.
+
+    Batch normalization keeps fc7 at the same size, so fc8, which has none, needs a lower rate: with
+    that of the others its loss rises from the first epoch on.
+
+    python -m alexnet_tf.train --recipe=imagenette_modern --precision=bfloat16 \
+        --data.source=folder:imagenette-224
+    Top-1 error: not measured.
+    """
+    plain = imagenette()
+    return dataclasses.replace(
+        plain,
+        recipe="imagenette_modern",
+        network=dataclasses.replace(plain.network, normalization=Normalization.BATCH),
+        data=dataclasses.replace(plain.data, least_crop=0.3, mixup=0.2),
+        optimizer=dataclasses.replace(
+            plain.optimizer,
+            learning_rate=0.02,
+            rates=("fc8=0.05",),
+            label_smoothing=0.1,
+            average=0.998,
+        ),
+        run=dataclasses.replace(plain.run, epochs=36),
+    )
+
+
 def paper() -> Config:
     """The run of the paper's section 5: 90 epochs, the rate divided by 10 when the error stalls.
 
@@ -70,6 +97,7 @@ def paper() -> Config:
 RECIPES: dict[str, Callable[[], Config]] = {
     "quickstart": quickstart,
     "imagenette": imagenette,
+    "imagenette_modern": imagenette_modern,
     "paper": paper,
 }
 

@@ -1,4 +1,4 @@
-"""What is random about a step's pictures on the device: rectangles erased, pictures mixed in pairs.
+"""From a batch to what is trained on, on the device: rectangles erased, pictures mixed in pairs.
 
 Each draw is a function of (seed, step, row of the global batch). Rows 2 k and 2 k + 1 are mixed
 with each other: they are on one replica and in one part of its batch, so that neither changes a
@@ -11,9 +11,12 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from alexnet_tf.config.run import Config
 from alexnet_tf.networks.layers.dropout import DropPosition
 from alexnet_tf.networks.layers.initializers import named_seed
 from pipelines.config import DataConfig
+from pipelines.dataset import Batch
+from pipelines.preprocess import preprocess
 
 ERASED = (0.02, 0.33)
 """The least and the largest part of a picture that is erased (Zhong et al. 2017)."""
@@ -29,15 +32,32 @@ class Mixed(NamedTuple):
 
     images: tf.Tensor
     """float32 [N, h, w, C]."""
-    part: tf.Tensor
+    part: tf.Tensor | None = None
     """float32 [N], 0 to 1: the part of the row's own label; the rest is the other's."""
-    other: tf.Tensor
-    """int32 [N], the label of the picture that was mixed in."""
+    other: tf.Tensor | None = None
+    """int32 [N], the label of the picture that was mixed in. Both are None where none was."""
 
 
-def mixes(data: DataConfig) -> bool:
-    """Tells whether pictures are mixed in pairs."""
-    return bool(data.mixup or data.cutmix)
+def seen(batch: Batch, config: Config, position: DropPosition) -> Mixed:
+    """Makes of a batch what the network is trained on.
+
+    Args:
+      batch: rows of the global batch; an even number, if pictures are mixed.
+      config: the run's settings.
+      position: of the rows.
+    """
+    data = config.data
+    images = preprocess(
+        batch.image,
+        config.network.input,
+        shift=batch.shift,
+        divide_by=1 + data.color_noise if data.color_rescale else 1.0,
+    )
+    if data.erasing:
+        images = erased(images, data, position)
+    if data.mixup or data.cutmix:
+        return mixed(images, batch.label, batch.mask, data, position)
+    return Mixed(images)
 
 
 def erased(images: tf.Tensor, data: DataConfig, position: DropPosition) -> tf.Tensor:

@@ -99,19 +99,9 @@ def _gradients(
     kernels: dict[int, tf.DType],
 ) -> tuple[list[tf.Tensor | Factors], Counts]:
     """Computes a batch's part of the gradient, factored for `kernels`, and the sums over it."""
-    data, run = config.data, config.run
+    run = config.run
     variables = state.model.trainable_variables
-    images = preprocess(
-        batch.image,
-        config.network.input,
-        shift=batch.shift,
-        divide_by=1 + data.color_noise if data.color_rescale else 1.0,
-    )
-    if data.erasing:
-        images = mixing.erased(images, data, position)
-    part, other = None, None
-    if mixing.mixes(data):
-        images, part, other = mixing.mixed(images, batch.label, batch.mask, data, position)
+    images, part, other = mixing.seen(batch, config, position)
     # What lies below the lowest layer that trains leaves no trace on the tape, and so no work.
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch([variable.value for variable in variables])

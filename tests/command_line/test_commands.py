@@ -85,7 +85,7 @@ def test_help_shows_every_flag_with_its_text_and_fits(asked, capsys, monkeypatch
         assert setting.help in words
         assert f"--{setting.name}=" in shown or f"--[no]{setting.name}\n" in shown
     assert "--optimizer.schedule=step|plateau|auto2012|cosine|constant" in shown
-    assert "--recipe=quickstart|imagenette|paper" in shown
+    assert "--recipe=quickstart|imagenette|imagenette_modern|paper" in shown
     assert "(default: folder:imagenet)" in words  # the default under this recipe
 
 

@@ -15,7 +15,6 @@ from alexnet_tf.training.run import run
 from alexnet_tf.training.state import TrainState
 from pipelines.config import DataConfig
 from pipelines.dataset import Batch
-from pipelines.preprocess import preprocess
 
 ROWS, SIZE = 4000, 20
 
@@ -125,6 +124,20 @@ def test_draws_are_those_of_the_step_and_the_row(data):
         assert (drawn(numbered(8), **other) != whole).any()
 
 
+def test_xla_compiles_it_to_the_same_rectangles_and_parts():
+    data = DataConfig(mixup=0.4, cutmix=1.0, erasing=0.5)
+
+    def both(images, step, first_row):
+        at = DropPosition(0, step, first_row, 16)
+        images = mixing.erased(images, data, at)
+        return mixing.mixed(images, tf.range(8), tf.ones([8], tf.bool), data, at)
+
+    given = numbered(8), tf.constant(3, tf.int64), tf.constant(8, tf.int64)
+    plain, compiled = (tf.function(both, jit_compile=x)(*given) for x in (False, True))
+    for one, other in zip(plain, compiled, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
 MIXED = {"mixup": 0.4, "cutmix": 1.0, "erasing": 0.3}
 
 
@@ -158,8 +171,7 @@ def test_the_loss_is_that_of_both_labels_by_their_parts(pictures, tmp_path):
     at = DropPosition(0, tf.constant(1, tf.int64), 0, 8)
     scale = steps.Scale(tf.constant(1.0), tf.constant(0, tf.int64))
     _, sums = steps._gradients(state, config, batch, at, scale, (), {})
-    seen = mixing.erased(preprocess_shifted(batch, config), config.data, at)
-    found = mixing.mixed(seen, batch.label, batch.mask, config.data, at)
+    found = mixing.seen(batch, config, at)
     odds = state.model(found.images, training=True).numpy().astype(np.float64)
     odds = np.exp(odds - odds.max(axis=1, keepdims=True))
     logs = np.log(odds / odds.sum(axis=1, keepdims=True))
@@ -168,16 +180,6 @@ def test_the_loss_is_that_of_both_labels_by_their_parts(pictures, tmp_path):
     expected = -(part * own + (1 - part) * others)[mask].sum()
     assert (part < 1).sum() > 4
     assert float(sums.loss) == pytest.approx(expected, rel=1e-5)
-
-
-def preprocess_shifted(batch, config):
-    """What a step makes of a batch before it is mixed."""
-    return preprocess(
-        batch.image,
-        config.network.input,
-        shift=batch.shift,
-        divide_by=1 + config.data.color_noise,
-    )
 
 
 def test_pairs_need_an_even_number_of_rows(pictures, tmp_path):
