@@ -26,6 +26,12 @@ def freeze(model: keras.Model, names: Iterable[str]) -> None:
             layer.trainable = False
 
 
+def statistics(model: keras.Model) -> list[keras.Variable]:
+    """Lists what layers that train keep of batches, such as moving means: without a gradient."""
+    layers = layers_of(model) if isinstance(model, TwoTowers) else model.layers
+    return [x for layer in layers if layer.trainable for x in layer.weights if not x.trainable]
+
+
 def named_weights(model: keras.Model, is_trained: bool = False) -> dict[str, Weight]:
     """Lists the weights of a network by the names that files use: `conv1/kernel`, ...
 

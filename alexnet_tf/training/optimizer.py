@@ -69,6 +69,7 @@ class PaperSGD(keras.optimizers.Optimizer):
         self.rule = choice("rule", Rule, rule)
         self.second_momentum, self.average = second_momentum, average
         self.slots: dict[str, list[keras.Variable]] = {}
+        self._statistics: list[tuple[keras.Variable, keras.Variable]] = []
         self.summed: set[int] = set()  # ids of variables whose gradients are those of all replicas
 
     def build(self, variables):
@@ -89,6 +90,27 @@ class PaperSGD(keras.optimizers.Optimizer):
         self.is_held = self.add_variable(
             (), dtype="bool", aggregation="only_first_replica", name="is_held"
         )
+
+    def average_too(self, variables: list[keras.Variable]) -> None:
+        """Makes averages of variables that no gradient changes, such as moving statistics."""
+        self._statistics = []
+        for variable in variables if self.average else ():
+            with tf.device(variable.value.device):
+                mean = self.add_variable(
+                    variable.shape, dtype=variable.dtype, aggregation="mean", name="average"
+                )
+            self._statistics.append((variable, mean))
+
+    @property
+    def statistics(self) -> list[tuple[keras.Variable, keras.Variable]]:
+        """The variables of `average_too`, each with its average."""
+        return self._statistics
+
+    def average_statistics(self) -> None:
+        """Moves the averages of `average_too`, before the update of a step."""
+        for variable, mean in self._statistics:
+            kept = rules.kept_at(self.average, tf.cast(self.iterations.value, variable.dtype))
+            mean.assign(kept * mean.value + (1 - kept) * variable.value)
 
     def hold(self, is_held: tf.Tensor) -> None:
         """Makes the next updates leave weights and velocities unchanged, if True.

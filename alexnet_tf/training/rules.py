@@ -97,6 +97,11 @@ def lamb(variable, mean, square, gradient, rate, decay, momentum, second, done, 
     tf.raw_ops.AssignAddVariableOp(resource=variable, value=-moving * rate * ratio * step)
 
 
+def kept_at(kept: float, done: tf.Tensor) -> tf.Tensor:
+    """Computes how much of itself an average keeps after `done` updates, [], a float."""
+    return tf.minimum(tf.cast(kept, done.dtype), done / (done + LATER))
+
+
 @tf.function(jit_compile=True, autograph=False)
 def average(variable, mean, kept, done, is_held):
     """Moves a weight's average towards the weight: a <- kept * a + (1 - kept) * w.
@@ -109,5 +114,5 @@ def average(variable, mean, kept, done, is_held):
       is_held: bool [], whether it stays as it is.
     """
     w, a = (tf.raw_ops.ReadVariableOp(resource=x, dtype=done.dtype) for x in (variable, mean))
-    new = tf.cast(~is_held, done.dtype) * (1 - tf.minimum(kept, done / (done + LATER)))
+    new = tf.cast(~is_held, done.dtype) * (1 - kept_at(kept, done))
     tf.raw_ops.AssignAddVariableOp(resource=mean, value=new * (w - a))

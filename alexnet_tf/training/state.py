@@ -10,7 +10,14 @@ import tensorflow as tf
 
 from alexnet_tf.config.run import Config
 from alexnet_tf.networks.alexnet import alexnet
-from alexnet_tf.networks.named_weights import Weight, assign, compute_dtype, freeze, named_weights
+from alexnet_tf.networks.named_weights import (
+    Weight,
+    assign,
+    compute_dtype,
+    freeze,
+    named_weights,
+    statistics,
+)
 from alexnet_tf.networks.towers import Joined, TwoTowers
 from alexnet_tf.training import optimizer
 from alexnet_tf.training.schedules import Plateau
@@ -110,6 +117,7 @@ class TrainState:
             freeze(self.model, frozen_layers(config))
             self.optimizer = optimizer.optimizer(config.optimizer)
             self.optimizer.build(self.model.trainable_variables)
+            self.optimizer.average_too(statistics(self.model))
         self.progress = Progress()
         self.draw_versions = DRAW_VERSIONS  # a resumed run keeps its own
 
@@ -156,14 +164,17 @@ class TrainState:
                 is_joined = isinstance(weight, Joined)
                 parts = [of[id(part)] for part in (weight.parts if is_joined else [weight])]
                 found[f"{name}/{slot}"] = Joined(parts) if is_joined else parts[0]
+        of = {id(variable): mean for variable, mean in self.optimizer.statistics}
+        for name, weight in named_weights(self.model).items():
+            is_joined = isinstance(weight, Joined)
+            parts = [of.get(id(part)) for part in (weight.parts if is_joined else [weight])]
+            if all(part is not None for part in parts):
+                found[f"{name}/average"] = Joined(parts) if is_joined else parts[0]
         return found
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
-        """Gives the network the averages of its weights inside, where it has any.
-
-        Statistics of batch normalization, which follow the last steps anyway, have none.
-        """
+        """Gives the network the averages of its weights inside, where it has any."""
         variables, raw = self.variables(), self.snapshot()
         averages = {name: f"{name}/average" for name in raw if f"{name}/average" in raw}
         for name, average in averages.items():

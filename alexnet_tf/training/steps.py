@@ -85,6 +85,7 @@ def train_step(
         # step (TF 2.21, CPU). Several replicas begin early, since their sums take time.
         with tf.control_dependencies(gradients):
             gradients = [tf.identity(before_cast(gradient)) for gradient in gradients]
+    state.optimizer.average_statistics()
     state.optimizer.apply_gradients(zip(gradients, variables, strict=True))  # sums over replicas
     return sums, scale
 

@@ -127,10 +127,16 @@ def test_normalized_networks_in_part_frozen_average_too(pictures, tmp_path, prec
     assert run(config)[0] == 0
     found = checkpoint.load(tmp_path, "last")
     arrays, weights = found.arrays(), found.weights()
-    assert "conv1/kernel/average" not in arrays and "norm1/moving_mean/average" not in arrays
+    assert "conv1/kernel/average" not in arrays  # it does not change
     assert all(np.isfinite(x).all() for x in arrays.values())
     np.testing.assert_array_equal(weights["fc6/kernel"], arrays["fc6/kernel/average"])
     np.testing.assert_array_equal(weights["conv1/kernel"], arrays["conv1/kernel"])
+    moving = [name for name in arrays if "/moving_" in name]
+    of_trained = {name for name in moving if name + "/average" in moving}
+    assert len(of_trained) >= 4
+    for name in of_trained:
+        np.testing.assert_array_equal(weights[name], arrays[f"{name}/average"])
+        assert (arrays[name] != weights[name]).any()
 
 
 def test_features_are_those_of_the_averages(averaged, tmp_path):
@@ -157,3 +163,31 @@ def test_what_cannot_be_is_refused():
             run=RunConfig(towers=2, devices=("cpu:0", "cpu:1")),
             optimizer=OptimizerConfig(rule="lamb"),
         )
+
+
+def test_moving_statistics_are_averaged_as_weights_are(pictures, tmp_path):
+    config = configured(pictures, tmp_path / "whole", average=0.5, steps=3, steps_per_launch=1)
+    config = tiny.with_network(config, normalization="batch")
+    seen = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            norm = next(
+                x for x in self.model.layers if "moving_mean" in [w.name for w in x.weights]
+            )
+            seen.append(norm.moving_mean.numpy())
+
+    assert run(config, [Watch()])[0] == 0
+    expected = None
+    for t, now in enumerate(seen):
+        kept = min(0.5, t / (t + 10))
+        expected = now if expected is None else kept * expected + (1 - kept) * now
+    arrays = checkpoint.load(config.run_dir, "last").arrays()
+    (name, *_) = [name for name in arrays if name.endswith("moving_mean/average")]
+    np.testing.assert_allclose(arrays[name], expected, rtol=1e-5, atol=1e-7)
+    spread = {"strategy": "mirrored", "devices": ("cpu:0", "cpu:1")}
+    both = dataclasses.replace(
+        config, run=dataclasses.replace(config.run, run_dir=str(tmp_path / "two"), **spread)
+    )
+    assert run(both)[0] == 0
+    tiny.assert_equal(checkpoint.load(both.run_dir, "last").arrays(), arrays, atol=2e-4)
