@@ -66,6 +66,7 @@ def assert_same(one, other):
             np.testing.assert_array_equal(getattr(batch, name), getattr(expected, name), name)
 
 
+@pytest.mark.slow
 def test_the_chains_are_the_same_to_the_bit(root, place):
     source = opened(root)
     found, memory = on(place, source), in_memory(source, INPUTS)

@@ -67,6 +67,7 @@ print(peak(12) - one)
 """
 
 
+@pytest.mark.slow
 def test_large_pictures_are_decoded_one_at_a_time(tmp_path):
     (tmp_path / "large.png").write_bytes(png(SIDE))
     environment = os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2"}

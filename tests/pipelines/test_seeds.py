@@ -24,6 +24,8 @@ def test_numbers_that_were_given_stay():
         "CROP": 5,
         "MIRROR": 6,
         "COLOR": 7,
+        "SIDES": 8,
+        "OPERATIONS": 9,
     }
 
 

@@ -57,11 +57,12 @@ def test_a_run_goes_on_with_its_averages_and_moments_bit_for_bit(pictures, tmp_p
     assert any(name.endswith("/second_moment") for name in found) == (rule == "lamb")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "spread",
     [
         {"strategy": "mirrored", "devices": ("cpu:0", "cpu:1")},
-        pytest.param({"towers": 2, "devices": ("cpu:0", "cpu:1")}, marks=pytest.mark.slow),
+        {"towers": 2, "devices": ("cpu:0", "cpu:1")},
     ],
 )
 def test_devices_change_no_average(averaged, pictures, tmp_path, spread):

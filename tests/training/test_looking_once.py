@@ -2,12 +2,14 @@
 
 import os
 
+import pytest
 import tiny
 
 from alexnet_tf import evaluate
 from alexnet_tf.training.run import run
 
 
+@pytest.mark.slow
 def test_training_and_evaluation_look_into_each_folder_once(pictures, tmp_path, monkeypatch):
     scandir, paths = os.scandir, []
 

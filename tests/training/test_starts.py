@@ -56,6 +56,7 @@ def test_weights_that_nobody_evaluated_are_not_the_best(tmp_path):
     assert checkpoint.load(tmp_path).step == 5
 
 
+@pytest.mark.slow
 def test_the_result_is_that_of_the_last_checkpoint(pictures, tmp_path):
     run(tiny.config(pictures, tmp_path, steps=4))
     old = (tmp_path / "result.json").read_text()

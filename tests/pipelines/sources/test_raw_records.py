@@ -56,7 +56,9 @@ def root(pictures, tmp_path):
     return output
 
 
-@pytest.mark.parametrize("split", ["train", "val", pytest.param("all", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "split", ["val", *(pytest.param(x, marks=pytest.mark.slow) for x in ("train", "all"))]
+)
 def test_mapped_squares_are_those_of_the_pictures(pictures, root, split):
     source = raw(root, split)
     assert source.memory is not None
