@@ -84,7 +84,8 @@ FLOAT16 = ("--precision=float16", "--optimizer.learning_rate=0.001")
 BFLOAT16 = ("--precision=bfloat16", "--optimizer.learning_rate=0.001")
 WIDE = ("--network.fc_width=1024",)
 AVERAGES = ("--optimizer.rule=lamb", "--optimizer.average=0.9", "--optimizer.learning_rate=0.001")
-MIXED = ("--data.mixup=0.4", "--data.cutmix=1", "--data.erasing=0.3", "--data.least_crop=0.3")
+# Not erased: areas of one value make windows of pooling tie, which rounding decides.
+MIXED = ("--data.mixup=0.4", "--data.cutmix=1", "--data.least_crop=0.3")
 MOST = {"batch norm": 1e-4} | dict.fromkeys(("float16", "bfloat16", "towers bfloat16"), 1e-2)
 MOST |= {"factors of float16": 1e-2}
 """The largest difference allowed, where it is not 1e-5; variances of batch norm go up to 10."""
