@@ -38,6 +38,7 @@ class PaperSGD(keras.optimizers.Optimizer):
     Attributes:
       slots: by name, for each variable an array of its shape: momentum, and what else the rule and
         the average need.
+      statistics: the variables of `average_too`, each with its average.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class PaperSGD(keras.optimizers.Optimizer):
         self.rule = choice("rule", Rule, rule)
         self.second_momentum, self.average = second_momentum, average
         self.slots: dict[str, list[keras.Variable]] = {}
-        self._statistics: list[tuple[keras.Variable, keras.Variable]] = []
+        self.statistics: list[tuple[keras.Variable, keras.Variable]] = []
         self.summed: set[int] = set()  # ids of variables whose gradients are those of all replicas
 
     def build(self, variables):
@@ -93,22 +94,17 @@ class PaperSGD(keras.optimizers.Optimizer):
 
     def average_too(self, variables: list[keras.Variable]) -> None:
         """Makes averages of variables that no gradient changes, such as moving statistics."""
-        self._statistics = []
+        self.statistics = []
         for variable in variables if self.average else ():
             with tf.device(variable.value.device):
                 mean = self.add_variable(
                     variable.shape, dtype=variable.dtype, aggregation="mean", name="average"
                 )
-            self._statistics.append((variable, mean))
-
-    @property
-    def statistics(self) -> list[tuple[keras.Variable, keras.Variable]]:
-        """The variables of `average_too`, each with its average."""
-        return self._statistics
+            self.statistics.append((variable, mean))
 
     def average_statistics(self) -> None:
         """Moves the averages of `average_too`, before the update of a step."""
-        for variable, mean in self._statistics:
+        for variable, mean in self.statistics:
             kept = rules.kept_at(self.average, tf.cast(self.iterations.value, variable.dtype))
             mean.assign(kept * mean.value + (1 - kept) * variable.value)
 
@@ -178,9 +174,8 @@ class PaperSGD(keras.optimizers.Optimizer):
                     variable.handle, *moments, gradient, rate, decay, *decays, done, held, is_scaled
                 )
             else:
-                move = {Rule.PAPER: rules.paper, Rule.SGDW: rules.sgdw}[self.rule]
-                momentum = slots["momentum"]
-                move(variable.handle, momentum, gradient, rate, decay, self.momentum, held)
+                handles, is_sgdw = (variable.handle, slots["momentum"]), self.rule == Rule.SGDW
+                rules.paper(*handles, gradient, rate, decay, self.momentum, held, is_sgdw)
             if self.average:
                 rules.average(variable.handle, slots["average"], self.average, done, held)
 

@@ -22,8 +22,11 @@ LATER = 10.0
 
 
 @tf.function(jit_compile=True, autograph=False)
-def paper(variable, velocity, gradient, rate, decay, momentum, is_held):
+def paper(variable, velocity, gradient, rate, decay, momentum, is_held, is_decoupled):
     """Applies the two lines of the paper's rule in place, in one pass over memory.
+
+    Of sgdw, where `is_decoupled`: v <- momentum * v - rate * gradient, and
+    w <- w + v - rate * decay * w.
 
     Operation by operation they take a twelfth of a step of the paper's network (TF 2.21, CPU).
     Gradients must be finite, even if the variable is held.
@@ -34,26 +37,11 @@ def paper(variable, velocity, gradient, rate, decay, momentum, is_held):
     # Factors, since a select over whole tensors makes XLA copy them and takes twice as long.
     moving = tf.cast(~is_held, dtype)
     momentum = tf.where(is_held, tf.ones([], dtype), momentum)
-    moved = momentum * v - moving * rate * (gradient + decay * w)
+    pull = gradient if is_decoupled else gradient + decay * w
+    moved = momentum * v - moving * rate * pull
     tf.raw_ops.AssignVariableOp(resource=velocity, value=moved)
-    tf.raw_ops.AssignAddVariableOp(resource=variable, value=moving * moved)
-
-
-@tf.function(jit_compile=True, autograph=False)
-def sgdw(variable, velocity, gradient, rate, decay, momentum, is_held):
-    """Applies v <- momentum * v - rate * gradient; w <- w + v - rate * decay * w.
-
-    Gradients must be finite, even if the variable is held.
-    """
-    dtype = rate.dtype
-    gradient = tf.cast(gradient, dtype)
-    w, v = (tf.raw_ops.ReadVariableOp(resource=x, dtype=dtype) for x in (variable, velocity))
-    moving = tf.cast(~is_held, dtype)
-    momentum = tf.where(is_held, tf.ones([], dtype), momentum)
-    moved = momentum * v - moving * rate * gradient
-    tf.raw_ops.AssignVariableOp(resource=velocity, value=moved)
-    change = moving * (moved - rate * decay * w)
-    tf.raw_ops.AssignAddVariableOp(resource=variable, value=change)
+    change = moved - rate * decay * w if is_decoupled else moved
+    tf.raw_ops.AssignAddVariableOp(resource=variable, value=moving * change)
 
 
 @tf.function(jit_compile=True, autograph=False)
