@@ -49,6 +49,7 @@ WITHOUT_TENSORFLOW = """alexnet_tf alexnet_tf.registration alexnet_tf.notebook a
     alexnet_tf.networks.family.names alexnet_tf.networks.tables.resolved
     alexnet_tf.networks.tables.summary alexnet_tf.networks.tables.convolutional
     alexnet_tf.train alexnet_tf.evaluate alexnet_tf.features alexnet_tf.export
+    alexnet_tf.visualize alexnet_tf.laboratory.settings
     alexnet_tf.predict
     alexnet_tf.convert alexnet_tf.benchmark alexnet_tf.summary
     alexnet_tf.training.start alexnet_tf.training.selection alexnet_tf.training.schedules

@@ -97,15 +97,16 @@ def _parts(kind: Any) -> Iterator[Any]:
 
 @functools.cache
 def field_texts(owner: type) -> dict[str, str]:
-    """Reads the string under each field of a class from its source, each on one line."""
-    tree = ast.parse(inspect.getsource(sys.modules[owner.__module__]))
+    """Reads the string under each field of a class and of its bases, each on one line."""
     texts: dict[str, str] = {}
-    for node in ast.walk(tree):
-        if not (isinstance(node, ast.ClassDef) and node.name == owner.__name__):
-            continue
-        for field, text in zip(node.body, node.body[1:], strict=False):
-            if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
-                texts[field.target.id] = " ".join(ast.literal_eval(text.value).split())
+    for base in filter(dataclasses.is_dataclass, reversed(owner.__mro__)):
+        tree = ast.parse(inspect.getsource(sys.modules[base.__module__]))
+        for node in ast.walk(tree):
+            if not (isinstance(node, ast.ClassDef) and node.name == base.__name__):
+                continue
+            for field, text in zip(node.body, node.body[1:], strict=False):
+                if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
+                    texts[field.target.id] = " ".join(ast.literal_eval(text.value).split())
     return texts
 
 

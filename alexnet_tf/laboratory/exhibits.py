@@ -1,0 +1,11 @@
+"""Everything that can be shown of a network."""
+
+from collections.abc import Callable
+
+from alexnet_tf.laboratory import filters, settings
+from alexnet_tf.laboratory.exhibit import Exhibit
+from alexnet_tf.laboratory.settings import Common
+from alexnet_tf.laboratory.subject import Subject
+
+SHOW: dict[type[Common], Callable[[Subject, Common], Exhibit]] = {settings.Filters: filters.show}
+"""The function that makes each exhibit."""

@@ -1,0 +1,114 @@
+"""Shows what a network has learned: python -m alexnet_tf.visualize WHAT --run_dir=RUN --output=DIR.
+
+Each WHAT writes a picture WHAT.png and the numbers behind it, WHAT.json and WHAT.npz. `all` writes
+them all and index.html, a page that opens without a network. The last line of standard output is
+one JSON object (BUILD.md, "JSON").
+"""
+
+import dataclasses
+import json
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from alexnet_tf.command_line import flags
+from alexnet_tf.errors import UserError, expected_one_of, writing
+from alexnet_tf.laboratory.settings import EXHIBITS, All, Common
+
+SHARED = ("data.source", "data.held_out", "data.on_error", "data.max_megapixels", "data.stage")
+SHARED += ("devices", "network.name")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command and returns its exit code."""
+    what, *rest = argv or [""]
+    kinds = EXHIBITS | {"all": All}
+    if what in ("--help", "-h", "-help"):
+        print(_help(kinds))
+        return 0
+    if what not in kinds:
+        raise UserError(expected_one_of("what", what, kinds))
+    call = flags.parse(rest, kinds[what], shared=SHARED)
+    settings = call.arguments
+    if settings.run_dir and "network.name" in call.typed:
+        raise UserError(
+            f"network.name={call.typed['network.name']}: expected nothing with --run_dir, whose "
+            "network is known. Leave it out."
+        )
+    if settings.start_from and not {"network.name", "data.source"} <= call.typed.keys():
+        raise UserError(
+            f"start_from={settings.start_from!r}: expected the network and pictures to show it "
+            "as well. Add --network.name=NAME and --data.source=folder:DIR."
+        )
+    output = pathlib.Path(settings.output)
+    _make(output)
+    from alexnet_tf.laboratory import exhibits, page  # TensorFlow starts here
+    from alexnet_tf.laboratory.subject import open_subject
+
+    subject = open_subject(settings, call.override)
+    for sentence in subject.given[1] if subject.files else ():
+        print(f"left out: {sentence}", file=sys.stderr, flush=True)
+    made, left_out, written = [], [], []
+    for name, kind in EXHIBITS.items() if what == "all" else [(what, kinds[what])]:
+        own = settings if what != "all" else _as(kind, settings)
+        try:
+            made.append(exhibits.SHOW[kind](subject, own))
+        except UserError as error:
+            if what != "all":
+                raise
+            left_out.append(f"{name}: {error}")
+            print(f"left out: {left_out[-1]}", file=sys.stderr, flush=True)
+            continue
+        written += made[-1].write(output)
+        print(f"{name}: {made[-1].seen}", file=sys.stderr, flush=True)
+    if what == "all":
+        text = page.page(subject.what, subject.pictures, made, left_out)
+        with writing(output / "index.html"):
+            (output / "index.html").write_text(text, encoding="utf-8")
+        written.append("index.html")
+    result = {
+        "what": what,
+        "output": settings.output,
+        "network": subject.what,
+        "files": written,
+        "left_out": left_out,
+    }
+    numbers = made[0].numbers if what != "all" else {}
+    print(json.dumps(result | {"numbers": numbers}), flush=True)
+    return 0
+
+
+def _as(kind: type[Common], settings: All) -> Common:
+    """Takes what `all` was given as the settings of one exhibit."""
+    return kind(**{field.name: getattr(settings, field.name) for field in dataclasses.fields(All)})
+
+
+def _help(kinds: dict[str, type[Common]]) -> str:
+    """Lists what can be shown, with the first sentence of each."""
+    lines = [
+        "python -m alexnet_tf.visualize WHAT --run_dir=RUN --output=DIR [--name=value ...]",
+        "",
+    ]
+    lines += ["Shows what a network has learned. WHAT is one of", ""]
+    for name, kind in kinds.items():
+        sentence = " ".join((kind.__doc__ or "").partition("\n\n")[0].split())
+        lines.append(f"  {name:<15}{sentence}")
+    return "\n".join([*lines, "", "The flags of each: python -m alexnet_tf.visualize WHAT --help"])
+
+
+def _make(output: pathlib.Path) -> None:
+    """Makes the output directory before anything is computed, so that an error comes early."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        probe = output / ".probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"output={str(output)!r} cannot be written: {error.strerror}. Expected a directory "
+            "that this user may write to; name another with --output."
+        ) from error
+
+
+if __name__ == "__main__":
+    flags.run_command(main)
