@@ -11,24 +11,21 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from alexnet_tf.command_line import flags
-from alexnet_tf.errors import UserError, expected_one_of, writing
+from alexnet_tf.command_line import flags, kinds
+from alexnet_tf.errors import UserError, writing
 from alexnet_tf.laboratory.settings import EXHIBITS, All, Common
 
 SHARED = ("data.source", "data.held_out", "data.on_error", "data.max_megapixels", "data.stage")
 SHARED += ("devices", "network.name")
+KINDS = EXHIBITS | {"all": All}
 
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command and returns its exit code."""
-    what, *rest = argv or [""]
-    kinds = EXHIBITS | {"all": All}
-    if what in ("--help", "-h", "-help"):
-        print(_help(kinds))
+    called = kinds.parse(argv, "what", KINDS, SHARED, "Shows what a network has learned.")
+    if called is None:
         return 0
-    if what not in kinds:
-        raise UserError(expected_one_of("what", what, kinds))
-    call = flags.parse(rest, kinds[what], shared=SHARED)
+    what, call = called
     settings = call.arguments
     if settings.run_dir and "network.name" in call.typed:
         raise UserError(
@@ -49,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
     for sentence in subject.given[1] if subject.files else ():
         print(f"left out: {sentence}", file=sys.stderr, flush=True)
     made, left_out, written = [], [], []
-    for name, kind in EXHIBITS.items() if what == "all" else [(what, kinds[what])]:
+    for name, kind in EXHIBITS.items() if what == "all" else [(what, KINDS[what])]:
         own = settings if what != "all" else _as(kind, settings)
         try:
             made.append(exhibits.SHOW[kind](subject, own))
@@ -81,19 +78,6 @@ def main(argv: Sequence[str]) -> int:
 def _as(kind: type[Common], settings: All) -> Common:
     """Takes what `all` was given as the settings of one exhibit."""
     return kind(**{field.name: getattr(settings, field.name) for field in dataclasses.fields(All)})
-
-
-def _help(kinds: dict[str, type[Common]]) -> str:
-    """Lists what can be shown, with the first sentence of each."""
-    lines = [
-        "python -m alexnet_tf.visualize WHAT --run_dir=RUN --output=DIR [--name=value ...]",
-        "",
-    ]
-    lines += ["Shows what a network has learned. WHAT is one of", ""]
-    for name, kind in kinds.items():
-        sentence = " ".join((kind.__doc__ or "").partition("\n\n")[0].split())
-        lines.append(f"  {name:<15}{sentence}")
-    return "\n".join([*lines, "", "The flags of each: python -m alexnet_tf.visualize WHAT --help"])
 
 
 def _make(output: pathlib.Path) -> None:

@@ -69,7 +69,7 @@ class Call(Generic[Arguments]):
 
 
 def parse(
-    argv: Sequence[str], owner: type[Arguments], shared: Iterable[str] = ()
+    argv: Sequence[str], owner: type[Arguments], shared: Iterable[str] = (), word: str = ""
 ) -> Call[Arguments]:
     """Reads the command line of a command that has arguments of its own.
 
@@ -80,6 +80,7 @@ def parse(
       owner: frozen dataclass of the arguments; its docstring and the strings under its fields are
         the help. A field with POSITIONAL metadata takes what is given without a name.
       shared: names of settings of Config, or of whole sections ("data"), that the command takes.
+      word: what was typed before `argv`, for the help of commands with kinds.
 
     Raises:
       UserError: the command line has a mistake.
@@ -87,7 +88,8 @@ def parse(
     own = settings_of(owner)
     parts = tuple(shared)
     others = [x for x in CONFIG_FLAGS.values() if any(_is_within(x, part) for part in parts)]
-    _show_help_if_asked(argv, [*own, *others], inspect.getdoc(owner) or "", default_of=_own_default)
+    description = inspect.getdoc(owner) or ""
+    _show_help_if_asked(argv, [*own, *others], description, _own_default, word)
     typed = _scan(argv, [*own, *others])
     for setting in own:
         if setting.default is dataclasses.MISSING and typed.get(setting.name, "") in ("", ()):
@@ -246,11 +248,12 @@ def _show_help_if_asked(
     settings: Sequence[Setting],
     description: str,
     default_of: Callable[[Setting], Any],
+    word: str = "",
 ) -> None:
     if not {"--help", "-h", "-help"} & set(argv):
         return
     try:
-        print(help_text(settings, description, default_of), flush=True)
+        print(help_text(settings, description, default_of, word), flush=True)
     except BrokenPipeError:  # `--help | head`: what was read was enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(0)

@@ -17,7 +17,10 @@ FAMILIES = {"recipe": RECIPES, "network.name": NETWORKS}
 
 
 def help_text(
-    settings: Sequence[Setting], description: str, default_of: Callable[[Setting], Any]
+    settings: Sequence[Setting],
+    description: str,
+    default_of: Callable[[Setting], Any],
+    word: str = "",
 ) -> str:
     """Writes the help of a command, no wider than the terminal.
 
@@ -25,13 +28,14 @@ def help_text(
       settings: what can be typed, in this order, section by section.
       description: what the command does.
       default_of: the default of a setting; None or MISSING where there is none to show.
+      word: what is typed before the flags, if anything.
 
     Returns:
       Lines, without a final newline.
     """
     columns = min(MAX_COLUMNS, shutil.get_terminal_size().columns)
     positional = [setting for setting in settings if setting.is_positional]
-    usage = f"python -m {_program()} [--name=value ...]"
+    usage = f"python -m {' '.join(filter(None, (program(), word)))} [--name=value ...]"
     lines = [usage + "".join(f" {setting.name.upper()}..." for setting in positional), ""]
     for paragraph in description.split("\n\n"):
         lines += [*textwrap.wrap(" ".join(paragraph.split()), columns), ""]
@@ -61,7 +65,7 @@ def _entry(setting: Setting, default: Any, columns: int) -> list[str]:
     return [*textwrap.wrap(head, columns, subsequent_indent=" " * 6), *("      " + x for x in body)]
 
 
-def _program() -> str:
+def program() -> str:
     """Finds the module that is being run, such as alexnet_tf.train."""
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
     return spec.name if spec else "alexnet_tf.COMMAND"

@@ -176,7 +176,8 @@ def test_pictures_of_ones_own_are_looked_at_and_unreadable_ones_are_named(
 @pytest.mark.parametrize(
     "what, flags, sentence",
     [
-        ("filter", [], "what=filter: expected one of filters.*Did you mean filters"),
+        ("filter", [], "what=filter: expected one of .*Did you mean filters.*It comes first"),
+        ("--output=x", [], "what=--output=x: expected one of .*It comes first, before all flags"),
         ("filters", ["--start_from=x"], "run_dir=.*start_from='x': expected one of the two, since"),
         ("filters", ["--images=/"], "images='/' is a directory; expected files, separated by"),
         (
@@ -214,4 +215,7 @@ def test_help_lists_everything_that_can_be_shown(capsys):
     assert visualize.main(["--help"]) == 0
     text = capsys.readouterr().out
     assert all(f"\n  {name} " in text for name in [*EXHIBITS, "all"])
+    with pytest.raises(SystemExit):
+        visualize.main(["filters", "--help"])
+    assert " filters [--name=value ...]" in capsys.readouterr().out
     assert png(np.zeros([1, 1, 3], np.uint8)).startswith(b"\x89PNG")
