@@ -56,6 +56,7 @@ WITHOUT_TENSORFLOW = """alexnet_tf alexnet_tf.registration alexnet_tf.notebook a
     alexnet_tf.training.checkpoint alexnet_tf.training.converted alexnet_tf.training.stored
     alexnet_tf.weights.formats alexnet_tf.weights.partial
     alexnet_tf.figures.sheets alexnet_tf.figures.confusion
+    alexnet_tf.figures.grids alexnet_tf.figures.plots
     pipelines.prepare pipelines.packing.settings pipelines.packing.progress
     pipelines.storage pipelines.staging
     pipelines.config pipelines.typed pipelines.parallelism pipelines.machine""".split()

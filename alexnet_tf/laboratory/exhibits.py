@@ -2,10 +2,25 @@
 
 from collections.abc import Callable
 
-from alexnet_tf.laboratory import filters, settings
+from alexnet_tf.laboratory import (
+    calibration,
+    confusion,
+    embedding,
+    filters,
+    mistakes,
+    nearest,
+    settings,
+)
 from alexnet_tf.laboratory.exhibit import Exhibit
 from alexnet_tf.laboratory.settings import Common
 from alexnet_tf.laboratory.subject import Subject
 
-SHOW: dict[type[Common], Callable[[Subject, Common], Exhibit]] = {settings.Filters: filters.show}
+SHOW: dict[type[Common], Callable[[Subject, Common], Exhibit]] = {
+    settings.Filters: filters.show,
+    settings.Nearest: nearest.show,
+    settings.Confusion: confusion.show,
+    settings.Mistakes: mistakes.show,
+    settings.Calibration: calibration.show,
+    settings.Embedding: embedding.show,
+}
 """The function that makes each exhibit."""

@@ -149,10 +149,17 @@ class Subject:
             names = tuple(map(self.source.name, index.tolist()))
             yield Pictures(index, batch.label.numpy()[mask], batch.image.numpy()[mask], names)
 
+    @functools.cached_property
+    def _windows(self):
+        """Decodes pictures, string [N], in one graph: to make it takes longer than to run it."""
+        files = tf.TensorSpec([None], tf.string)
+        inputs = self.config.network.input
+        return tf.function(lambda x: windows(x, inputs), input_signature=[files], autograph=False)
+
     def at(self, indices: Sequence[int]) -> Pictures:
         """Reads some pictures of the set; those that cannot be decoded are left out."""
         read = [self.source.read(tf.constant(index, tf.int64)) for index in indices]
-        images, is_good = windows(tf.stack([x for x, _ in read]), self.config.network.input)
+        images, is_good = self._windows(tf.stack([x for x, _ in read]))
         good = np.flatnonzero(is_good.numpy())
         index = np.asarray(indices, np.int64)[good]
         label = np.array([int(read[place][1]) for place in good], np.int32)
@@ -170,10 +177,8 @@ class Subject:
                     contents.append((path, file.read()))
             except OSError as error:
                 unread.append(f"{path!r} cannot be read: {error.strerror}")
-        images, is_good = windows(
-            tf.constant([data for _, data in contents], tf.string, [len(contents)]),
-            self.config.network.input,
-        )
+        encoded = tf.constant([data for _, data in contents], tf.string, [len(contents)])
+        images, is_good = self._windows(encoded)
         good = is_good.numpy()
         unread += [
             f"{path!r} cannot be decoded"
@@ -186,6 +191,11 @@ class Subject:
             nothing.astype(np.int64), nothing.astype(np.int32), images.numpy()[good], names
         )
         return found, tuple(unread)
+
+    @functools.cached_property
+    def kept(self) -> dict:
+        """What one exhibit has computed and others need as well."""
+        return {}
 
     def some(self, most: int, minimum: int = 1) -> Pictures:
         """Picks pictures to look at: those of --images, or of the set as many of each class.

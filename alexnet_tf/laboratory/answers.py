@@ -1,0 +1,153 @@
+"""What a network says of every picture of a set, computed once for all exhibits that ask."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from alexnet_tf.config.layer_rows import Drop
+from alexnet_tf.errors import UserError
+from alexnet_tf.laboratory.confidence import softmax
+from alexnet_tf.laboratory.subject import Subject
+from pipelines.source import label_sets
+
+THUMBNAIL_PIXELS = 32
+"""Side of the small pictures; TensorBoard's projector shows up to 65,000 of them."""
+MOST_BYTES = 2 * 2**30
+"""Features are kept in memory."""
+LEAST_PICTURES = 9
+"""A set of fewer says nothing."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Answers:
+    """Rows of all pictures that can be decoded, in the order of the set."""
+
+    layer: str
+    """The layer of `features`."""
+    index: np.ndarray
+    """int64 [N]; numbers in the source."""
+    label: np.ndarray
+    """int32 [N]. Of several labels that which the network chose, or the first."""
+    features: np.ndarray
+    """float32 [N, D]; of a layer of maps the means over its places."""
+    thumbnails: np.ndarray
+    """uint8 [N, 32, 32, 3]."""
+    logits: np.ndarray | None
+    """float32 [N, K]; None where the output layer has no weights."""
+
+    @property
+    def guess(self) -> np.ndarray:
+        """The class of the highest score, of equal scores the first: int64 [N]."""
+        return self.logits.argmax(axis=1)
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Those of all classes, float64 [N, K]."""
+        return softmax(self.logits)
+
+
+def last_hidden(subject: Subject) -> str:
+    """Names the last layer before the output, or the last with weights; dropout is none."""
+    rows = subject.rows[:-1] if subject.is_whole else subject.rows
+    return [row.name for row in rows if not isinstance(row.layer, Drop)][-1]
+
+
+def answers(subject: Subject, what: str, layer: str = "", least: int = LEAST_PICTURES) -> Answers:
+    """Shows all pictures of the set to the network, or finds what it said before.
+
+    Args:
+      subject: the network and the set.
+      what: who asks, for messages.
+      layer: whose output becomes `features`; by default `last_hidden`.
+      least: pictures that have to be there.
+
+    Raises:
+      UserError: there is no such layer; the set has fewer pictures, or one class; the features are
+        too large for memory.
+      RunFailed: a picture could not be read.
+    """
+    layer = layer or last_hidden(subject)
+    if layer not in subject.kept:
+        subject.kept[layer] = _computed(subject, layer)
+    found, source = subject.kept[layer], f"data.source={subject.config.data.source!r}"
+    if len(found.index) < least:
+        raise UserError(
+            f"{source}: expected at least {least} pictures for {what}, got {len(found.index)} that "
+            "can be decoded. Name a larger set."
+        )
+    if len(np.unique(found.label)) < 2:
+        raise UserError(
+            f"{source}: expected pictures of two classes or more for {what}; all are of "
+            f"{subject.source.classes[found.label[0]]}. Name a set with classes."
+        )
+    return found
+
+
+def set_seen(subject: Subject, num_pictures: int) -> str:
+    """Says which set of pictures was seen, and how many of it could not be."""
+    lost = subject.source.num_examples - num_pictures
+    left_out = f" ({lost} left out that cannot be decoded)" if lost else ""
+    return f"{num_pictures} pictures of {subject.config.data.source}, split {subject.split}" + (
+        left_out
+    )
+
+
+def resized(images: np.ndarray | tf.Tensor, side: int) -> tf.Tensor:
+    """Resizes pictures [N, H, W, 3], averaged by area: uint8 [N, side, side, 3]."""
+    return tf.cast(tf.round(tf.image.resize(images, (side, side), "area")), tf.uint8)
+
+
+def network(subject: Subject, layer: str):
+    """Makes the function from windows uint8 [N, size, size, 3] to what is kept of each.
+
+    Raises:
+      UserError: the layer does not exist or has no weights.
+    """
+    subject.row(layer)
+    outputs = {"features": subject.model.get_layer(layer).output}
+    if subject.is_whole:
+        outputs["logits"] = subject.model.output
+    model, size = keras.Model(subject.model.inputs, outputs), subject.config.network.input.size
+    window = tf.TensorSpec([None, size, size, 3], tf.uint8)
+
+    @tf.function(autograph=False, input_signature=[window])
+    def said(images):
+        found = model(subject.preprocessed(images), training=False)
+        features = found["features"]
+        if len(features.shape) == 4:
+            found["features"] = tf.reduce_mean(features, axis=[1, 2])
+        return found | {"thumbnails": resized(images, THUMBNAIL_PIXELS)}
+
+    return said
+
+
+def _computed(subject: Subject, layer: str) -> Answers:
+    """Shows all pictures to the network."""
+    said = network(subject, layer)
+    num_bytes = 4 * subject.source.num_examples * subject.row(layer).output_shape[-1]
+    if num_bytes > MOST_BYTES:
+        raise UserError(
+            f"layer={layer}: expected features of at most {MOST_BYTES / 2**30:.0f} GiB, those of "
+            f"{subject.source.num_examples:,} pictures take {num_bytes / 2**30:.1f}. Name a "
+            "smaller set or another layer."
+        )
+    parts, index, label = [], [], []
+    for batch in subject.batches():
+        if len(batch.index):
+            parts.append({name: x.numpy() for name, x in said(batch.image).items()})
+        index.append(batch.index)
+        label.append(batch.label)
+    if not parts:
+        raise UserError(
+            f"data.source={subject.config.data.source!r}: expected pictures, but none can be "
+            "decoded. Name another set."
+        )
+    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    index, label, logits = np.concatenate(index), np.concatenate(label), whole.pop("logits", None)
+    sets = label_sets(subject.source)
+    if sets is not None and logits is not None:
+        guess = logits.argmax(axis=1)
+        label = np.where((sets[index] == guess[:, None]).any(axis=1), guess, label)
+    return Answers(layer=layer, index=index, label=label, logits=logits, **whole)
