@@ -170,6 +170,8 @@ class DataConfig(Typed, section="data"):
     pictures; or tfds:NAME[/CONFIG][:VERSION], a set that TensorFlow Datasets has prepared."""
     held_out: float = 0.1
     """Part of a set without its own val that is held out, 0 to 1, by a hash of the name."""
+    train_part: float = 1.0
+    """Part of the training pictures that is used, by the same hash: smaller parts lie in larger."""
     on_error: OnError = dataclasses.field(default=OnError.FAIL, metadata=FREE)
     """fail stops at a picture that cannot be decoded and names it; skip leaves it out, counts it
     and names it."""
@@ -236,6 +238,8 @@ class DataConfig(Typed, section="data"):
             )
         if not 0 < self.held_out < 1:
             raise ValueError(f"data.held_out={self.held_out}: expected a part between 0 and 1.")
+        if not 0 < self.train_part <= 1:
+            raise ValueError(f"data.train_part={self.train_part}: expected more than 0, at most 1.")
         if self.service:
             service_address("data.service", self.service)
             if self.cache != Cache.NONE:
@@ -284,12 +288,11 @@ class DataConfig(Typed, section="data"):
                 raise ValueError(f"data.{name}={value}: expected 0.01 to 100, or 0 for never.")
         if not 0 <= self.rand_augment <= 3:
             raise ValueError(f"data.rand_augment={self.rand_augment}: expected 0 to 3 operations.")
-        if not 0 <= self.rand_strength <= 30:
-            raise ValueError(f"data.rand_strength={self.rand_strength}: expected 0 to 30.")
         if self.erasing and not 0.001 <= self.erasing <= 1:
             raise ValueError(f"data.erasing={self.erasing}: expected 0.001 to 1, or 0 for never.")
-        if not 0 <= self.color_noise <= 1:
-            raise ValueError(f"data.color_noise={self.color_noise}: expected 0 to 1.")
+        for name, most in (("rand_strength", 30), ("color_noise", 1)):
+            if not 0 <= (value := getattr(self, name)) <= most:
+                raise ValueError(f"data.{name}={value}: expected 0 to {most}.")
 
     @property
     def max_pixels(self) -> int:

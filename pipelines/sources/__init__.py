@@ -17,6 +17,7 @@ class _Asked:
     """What follows the kind in data.source."""
     split: str
     held_out: float
+    train_part: float
     seed: int
     classes: tuple[str, ...]
     inputs: InputConfig | None
@@ -54,11 +55,12 @@ def open_source(
         says what was expected.
     """
     kind, _, place = config.source.partition(":")
-    return _KINDS[kind].open(
+    source = _KINDS[kind].open(
         _Asked(
             place=place,
             split=str(split),
             held_out=config.held_out,
+            train_part=config.train_part,
             seed=seed,
             classes=classes,
             inputs=inputs,
@@ -66,6 +68,13 @@ def open_source(
             is_served=bool(config.service),
         )
     )
+    if config.train_part < 1 and split == Split.TRAIN and not (classes or all(source.class_counts)):
+        raise ValueError(
+            f"data.train_part={config.train_part}: no training picture of "
+            f"{source.classes[source.class_counts.index(0)]!r} is left; expected some of each "
+            "class. Raise it."
+        )
+    return source
 
 
 def own_splits(config: DataConfig) -> tuple[str, ...]:
@@ -88,6 +97,11 @@ def _shapes(asked: _Asked) -> Source:
     from pipelines.sources.shapes import shapes
 
     _check_split(asked.split)
+    if asked.train_part < 1:
+        raise ValueError(
+            f"data.source=shapes, data.train_part={asked.train_part}: expected pictures in files, "
+            "since a hash of their names chooses. Name others, or leave data.train_part out."
+        )
     drawn = shapes(asked.seed, asked.split)
     if asked.classes and drawn.classes != asked.classes:
         raise ValueError(
@@ -113,7 +127,7 @@ def _folder(asked: _Asked) -> Source:
     from pipelines.sources.folder import folder
 
     _check_split(asked.split)
-    return folder(asked.place, asked.split, asked.held_out, asked.classes)
+    return folder(asked.place, asked.split, asked.held_out, asked.classes, asked.train_part)
 
 
 def _folder_splits(place: str) -> tuple[str, ...]:
@@ -129,6 +143,7 @@ def _records(asked: _Asked) -> Source:
         asked.place,
         asked.split,
         asked.held_out,
+        train_part=asked.train_part,
         classes=asked.classes,
         inputs=asked.inputs,
         stage=asked.stage,
@@ -145,7 +160,7 @@ def _records_splits(place: str) -> tuple[str, ...]:
 def _tfds(asked: _Asked) -> Source:
     from pipelines.sources.tfds import prepared
 
-    return prepared(asked.place, asked.split, asked.held_out, asked.classes)
+    return prepared(asked.place, asked.split, asked.held_out, asked.classes, asked.train_part)
 
 
 def _tfds_splits(place: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from pipelines.sources import labels
 from pipelines.sources.file_count import FileCount
 from pipelines.sources.layout import DISK, SPLITS, Layout, first_names, look, nearest
 from pipelines.sources.names import Folder, Names
+from pipelines.sources.parts import Part, trained
 from pipelines.sources.trees import Tree
 
 _PART_FILES = 1000
@@ -97,7 +98,13 @@ class FolderSource:
             )
 
 
-def folder(root: str, split: str, held_out: float, classes: tuple[str, ...] = ()) -> FolderSource:
+def folder(
+    root: str,
+    split: str,
+    held_out: float,
+    classes: tuple[str, ...] = (),
+    train_part: float = 1.0,
+) -> FolderSource:
     """Opens one split of a folder.
 
     Args:
@@ -107,13 +114,14 @@ def folder(root: str, split: str, held_out: float, classes: tuple[str, ...] = ()
         a hash of class and file name: adding pictures moves none from one split to the other.
       classes: the classes of a network that is only evaluated: labels are places among them, and
         the folder need not have them all. By default the folder's own.
+      train_part: part of what is left to train on that is used, above 0 to 1, by the same hash.
 
     Raises:
       ValueError: there is no such folder, no picture, a class without one, or fewer than two
         classes in it; train and val have different ones; or one is not one of `classes`.
     """
     layout = look_for_pictures(root)
-    files = _files(layout, split, held_out)
+    files = _files(layout, split, held_out, train_part)
     remarks = [_remark(root, layout.left_out)]
     if classes:
         where, found = f"data.source='folder:{root}'", sorted(set(map(class_of, files.folders)))
@@ -150,19 +158,25 @@ def look_for_pictures(root: str, tree: Tree = DISK) -> Layout:
     return layout
 
 
-def _files(layout: Layout, split: str, held_out: float) -> Names:
+def _files(layout: Layout, split: str, held_out: float, train_part: float) -> Names:
     """Lists the pictures of a split, in order."""
-    if "" not in layout.pictures:
-        names = SPLITS if split == "all" else (split,)
-        there = [layout.pictures[name] for name in names if name in layout.pictures]
-        return Names(folder for files in there for folder in files.folders)
-    whole = layout.pictures[""]
-    if split == "all":
+    has_splits = "" not in layout.pictures
+    names = SPLITS if split == "all" else (split,)
+    there = [layout.pictures[name] for name in names if name in layout.pictures]
+    whole = (
+        Names(x for files in there for x in files.folders) if has_splits else layout.pictures[""]
+    )
+    held_out = 0 if has_splits else held_out
+    if split == "train":
+        chosen = trained(SPLITS, held_out, train_part)
+    elif split == "val" and not has_splits:
+        chosen = Part(SPLITS, below=held_out)
+    else:
+        chosen = Part(SPLITS)
+    if chosen.is_whole:
         return whole
-
-    hashes = (name_hash(os.fsencode(file)) / 2**64 for file in whole)
-    is_val = np.fromiter((x < held_out for x in hashes), bool, len(whole))
-    return whole.where(is_val == (split == "val"))
+    hashes = (name_hash(os.fsencode(file)) for file in whole)
+    return whole.where(chosen.holds(np.fromiter(hashes, np.uint64, len(whole))))
 
 
 def class_of(folder: Folder) -> str:

@@ -35,38 +35,55 @@ class Part:
         return (places >= self.at_least) & (places < self.below)
 
 
-def parts(splits: Collection[str], held_out: float) -> dict[str, Part]:
+def trained(splits: tuple[str, ...], held_out: float, train_part: float) -> Part:
+    """Gives the part of some splits that training uses.
+
+    Args:
+      splits: those that it is taken from.
+      held_out: what is held out of them, 0 to below 1.
+      train_part: how much of the rest is used, above 0 to 1.
+    """
+    below = held_out + (1 - held_out) * train_part if train_part < 1 else math.inf
+    return Part(splits, at_least=held_out, below=below)
+
+
+def parts(splits: Collection[str], held_out: float, train_part: float = 1.0) -> dict[str, Part]:
     """Lists by name what can be asked for.
 
     Args:
       splits: the names of those that a set has. Its val is `val`, else `validation`, else `test`.
       held_out: part of the training split that becomes val where it has none of these, 0 to 1.
+      train_part: part of what is left to train on that is used, above 0 to 1.
     """
     val = next((name for name in _VAL if name in splits), "")
     train = next((name for name in ("train", WHOLE) if name in splits), "")
     found = {name: Part((name,)) for name in splits}
-    if train and not val:
-        found["train"] = Part((train,), at_least=held_out)
-        found["val"] = Part((train,), below=held_out)
-    elif val:
+    if train:
+        found["train"] = trained((train,), 0 if val else held_out, train_part)
+    if val:
         found["val"] = Part((val,))
+    elif train:
+        found["val"] = Part((train,), below=held_out)
     found[WHOLE] = Part(tuple(name for name in (train, val) if name) or tuple(splits))
     return found
 
 
-def part(splits: Collection[str], split: str, held_out: float, where: str) -> Part:
+def part(
+    splits: Collection[str], split: str, held_out: float, train_part: float, where: str
+) -> Part:
     """Finds what is asked for.
 
     Args:
       splits: as in `parts`.
       split: train, val, all for both, or another split by its own name.
       held_out: as in `parts`.
+      train_part: as in `parts`.
       where: names the set in the message.
 
     Raises:
       ValueError: there is no such split.
     """
-    there = parts(splits, held_out)
+    there = parts(splits, held_out, train_part)
     if split not in there:
         raise ValueError(
             f"split={split!r}: expected one that {where} has: {', '.join(sorted(there))}."

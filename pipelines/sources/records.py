@@ -91,6 +91,7 @@ def packed(
     split: str,
     held_out: float,
     *,
+    train_part: float = 1.0,
     classes: tuple[str, ...] = (),
     inputs: InputConfig | None = None,
     stage: str = "",
@@ -103,6 +104,7 @@ def packed(
       split: train, val, all for both, or another by its own name.
       held_out: part that becomes val where the set has none of its own, 0 to 1, chosen by the hash
         of class and file name that `folder` takes.
+      train_part: part of what is left to train on that is used, above 0 to 1, by the same hash.
       classes: those of a network that is only to be tested. By default the set's own.
       inputs: what the network expects; squares that it would cut otherwise are refused.
       stage: local directory that the files are copied to first; empty reads them where they are.
@@ -114,7 +116,7 @@ def packed(
     where, found = _where(root), _description(root)
     if inputs is not None:
         _check_fits(where, found, inputs)
-    chosen = part(found.splits, split, held_out, where)
+    chosen = part(found.splits, split, held_out, train_part, where)
     shards = []
     for name in chosen.splits:
         place = _staged(root, stage, found.splits[name]) if stage else root

@@ -35,7 +35,11 @@ class _Set:
 
 
 def prepared(
-    name: str, split: str, held_out: float, classes: tuple[str, ...] = ()
+    name: str,
+    split: str,
+    held_out: float,
+    classes: tuple[str, ...] = (),
+    train_part: float = 1.0,
 ) -> IndexedSource:
     """Opens one part of a prepared set.
 
@@ -44,6 +48,7 @@ def prepared(
       split: train, val (`validation` or `test`), all for both, or another by its own name.
       held_out: part of `train` that becomes val where there is none, 0 to 1, by a hash of the name.
       classes: those of a network that is only to be tested. By default the set's own.
+      train_part: part of what is left to train on that is used, above 0 to 1, by the same hash.
 
     Raises:
       ValueError: the set has not been prepared, cannot be read, or is none of pictures with a
@@ -56,7 +61,7 @@ def prepared(
             f"{where} has several labels for each picture ({found.keys.label}); expected one to "
             "train on. It can be tested on: python -m alexnet_tf.evaluate."
         )
-    chosen = part(splits, split, held_out, where)
+    chosen = part(splits, split, held_out, train_part, where)
     shards = [
         shard
         for one in chosen.splits

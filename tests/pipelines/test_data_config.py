@@ -46,6 +46,7 @@ def test_an_input_that_cannot_be_is_refused(values, message):
         ),
         ({"stage": "gs://there"}, "data.stage='gs://there': expected a directory on a local disk."),
         ({"held_out": 1}, "data.held_out=1.0: expected a part between 0 and 1"),
+        ({"train_part": 0}, "data.train_part=0.0: expected more than 0, at most 1"),
         ({"color_noise": 2}, "data.color_noise=2.0: expected 0 to 1"),
         (
             {"max_megapixels": 0},
