@@ -27,6 +27,7 @@ setup(
         "alexnet_tf.benchmarking.contenders",
         "alexnet_tf.command_line",
         "alexnet_tf.config",
+        "alexnet_tf.experiments",
         "alexnet_tf.figures",
         "alexnet_tf.laboratory",
         "alexnet_tf.networks",

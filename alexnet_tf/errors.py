@@ -6,7 +6,15 @@ from collections.abc import Iterable, Iterator
 
 from pipelines.typed import expected_one_of
 
-__all__ = ["RunFailed", "UserError", "expected_one_of", "listed", "user_errors", "writing"]
+__all__ = [
+    "NotFinite",
+    "RunFailed",
+    "UserError",
+    "expected_one_of",
+    "listed",
+    "user_errors",
+    "writing",
+]
 
 
 class UserError(ValueError):
@@ -15,6 +23,10 @@ class UserError(ValueError):
 
 class RunFailed(Exception):
     """A failure that is no mistake in the call: one sentence, exit code 1."""
+
+
+class NotFinite(RunFailed):
+    """A loss or a weight that ran away: the same settings end the same way again."""
 
 
 @contextlib.contextmanager

@@ -22,7 +22,8 @@ KINDS = EXHIBITS | {"all": All}
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command and returns its exit code."""
-    called = kinds.parse(argv, "what", KINDS, SHARED, "Shows what a network has learned.")
+    shared = dict.fromkeys(KINDS, SHARED)
+    called = kinds.parse(argv, "what", KINDS, shared, "Shows what a network has learned.")
     if called is None:
         return 0
     what, call = called

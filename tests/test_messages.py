@@ -10,7 +10,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 ERRORS = {
-    *("UserError", "RunFailed", "ValueError", "TypeError"),
+    *("UserError", "RunFailed", "NotFinite", "ValueError", "TypeError"),
     *("EOFError", "OSError", "AttributeError"),
 }
 LEAST = 12

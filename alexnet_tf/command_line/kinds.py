@@ -12,7 +12,7 @@ def parse(
     argv: Sequence[str],
     name: str,
     kinds: Mapping[str, type],
-    shared: Iterable[str],
+    shared: Mapping[str, Iterable[str]],
     description: str,
 ) -> tuple[str, flags.Call[Any]] | None:
     """Reads the command line of such a command.
@@ -21,7 +21,7 @@ def parse(
       argv: what was typed after the command's name: the word, then its flags.
       name: what the first word is called in messages.
       kinds: the arguments of each word, as `flags.parse` takes them.
-      shared: names of settings of Config, or whole sections, that all words take.
+      shared: the settings of Config, or whole sections, that each word takes.
       description: the first words of --help.
 
     Returns:
@@ -36,7 +36,7 @@ def parse(
         return None
     if word not in kinds:
         raise UserError(f"{expected_one_of(name, word, kinds)} It comes first, before all flags.")
-    return word, flags.parse(rest, kinds[word], shared, word)
+    return word, flags.parse(rest, kinds[word], shared[word], word)
 
 
 def _help(name: str, kinds: Mapping[str, type], description: str) -> str:

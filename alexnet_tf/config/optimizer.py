@@ -18,6 +18,7 @@ class Schedule(enum.StrEnum):
     AUTO2012 = "auto2012"
     COSINE = "cosine"
     CONSTANT = "constant"
+    RANGE = "range"
 
 
 SLOTS = ("momentum", "second_moment", "average")
@@ -72,11 +73,12 @@ class OptimizerConfig(Typed, section="optimizer"):
     """Weight decay of the biases; the 2012 program used none."""
     schedule: Schedule = Schedule.STEP
     """step divides at `drop_epochs`; plateau divides when the validation error stalls (the
-    paper's); auto2012 divides by 6.3 at 25, 50 and 75 % of the run; cosine falls to 0; constant."""
+    paper's); auto2012 divides by 6.3 at 25, 50 and 75 % of the run; cosine falls to 0; constant;
+    range, a test of rates (Smith 2015), rises exponentially from a `drop_factor`th of it."""
     drop_epochs: tuple[float, ...] = (25, 50, 80)
     """Epochs after which the step schedule divides the learning rate."""
     drop_factor: float = 10.0
-    """What step and plateau divide the learning rate by."""
+    """What step and plateau divide the learning rate by; where range begins, below its end."""
     max_drops: int = dataclasses.field(default=3)
     """How often plateau divides at most; the paper's run divided three times."""
     patience_epochs: int = 5

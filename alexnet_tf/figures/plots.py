@@ -31,8 +31,6 @@ class Curve:
     is_dashed: bool = False
     error: Sequence[float] = ()
     """Half the length of a whisker at each point."""
-    is_open: bool = False
-    """Open marks without a line, for what others have published."""
 
 
 def curves(
@@ -72,15 +70,9 @@ def curves(
             number += bool(curve.label) or number < 0
             color = COLORS[number % len(COLORS)]
             style = {"color": color, "linestyle": "--" if curve.is_dashed else "-"}
-            if curve.is_open:
-                style = {"color": color, "linestyle": "", "fillstyle": "none"}
-            if curve.error or has_marks or curve.is_open:
-                style |= {"marker": "o", "capsize": 3}
-                axes.errorbar(curve.x, curve.y, curve.error or None, **style)
-            else:
-                axes.plot(curve.x, curve.y, linewidth=1.2, **style)
+            style |= {"marker": "o" if has_marks else "", "linewidth": 1.2}
+            axes.errorbar(curve.x, curve.y, curve.error or None, capsize=3, **style)
             if curve.label:
-                style.pop("capsize", None)
                 axes.plot([], [], label=fitted(curve.label, LABEL_PIXELS), **style)
         if level is not None:
             axes.axhline(level, color=GRAY, linestyle=":")
@@ -144,10 +136,10 @@ def intervals(
     title: str,
     label: str,
     labels: tuple[str, str],
-    zero: float = 0.0,
-    is_log: bool = False,
 ) -> np.ndarray:
-    """Draws values with intervals beside open marks, the first name at the top.
+    """Draws values with intervals, and open marks beside them; zero is a line.
+
+    The first name stands at the top.
 
     Args:
       names: at the left; cut where they are too long.
@@ -157,8 +149,6 @@ def intervals(
       title: above all.
       label: of the numbers.
       labels: what the legend calls values and marks.
-      zero: where a line stands for no difference.
-      is_log: whether numbers are on a logarithmic axis.
 
     Returns:
       uint8 [H, 860, 3]; H grows with the names.
@@ -170,16 +160,12 @@ def intervals(
     with figure(WIDTH_PIXELS, height) as page:
         axes = _axes(page, title, label)
         places, marks = np.arange(len(names)), np.asarray(marks, float)
-        axes.axvline(zero, color=GRAY, linewidth=1)
+        axes.axvline(0, color=GRAY, linewidth=1)
         style = {"color": COLORS[0], "linestyle": "", "marker": "o"}
         axes.errorbar(centers, places, xerr=halves, capsize=4, label=labels[0], **style)
         if np.isfinite(marks).any():
             style = {"color": COLORS[1], "linestyle": "", "marker": "D", "fillstyle": "none"}
             axes.plot(marks, places, label=labels[1], **style)
-        if is_log:
-            axes.set_xscale("log")
-            axes.xaxis.set_major_formatter("{x:g}")
-            axes.xaxis.set_minor_formatter("{x:g}")
         _names(axes, names)
         _legend(page, axes)
         return pixels(page)

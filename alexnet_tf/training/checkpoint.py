@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike
 
 from alexnet_tf.config import json_form
 from alexnet_tf.config.run import Config
-from alexnet_tf.errors import RunFailed, UserError
+from alexnet_tf.errors import NotFinite, RunFailed, UserError
 from alexnet_tf.training import converted
 from alexnet_tf.training.stored import Checkpoint, damaged
 from pipelines import files
@@ -63,12 +63,13 @@ def save(
     """Writes a checkpoint, whole or not at all; then removes those that are not kept.
 
     Raises:
-      RunFailed: a weight is not finite, or it cannot be written. Earlier ones are unchanged.
+      NotFinite: a weight is not finite. Earlier checkpoints are unchanged.
+      RunFailed: it cannot be written; the same.
     """
     arrays = {name: np.asarray(array) for name, array in arrays.items()}
     for name, array in arrays.items():
         if not np.isfinite(array).all():
-            raise RunFailed(
+            raise NotFinite(
                 f"step={progress['step']}: {name} is not finite, so nothing was saved; the last "
                 "good checkpoint was kept. Start in another --run_dir with a lower "
                 "--optimizer.learning_rate."

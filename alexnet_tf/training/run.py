@@ -45,7 +45,8 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
 
     Raises:
       UserError: a mistake in the settings or in the data.
-      RunFailed: the loss is not finite, a file cannot be written, or another worker was lost.
+      NotFinite: the loss or a weight is not finite.
+      RunFailed: a file cannot be written, or another worker was lost.
     """
     selection.check(config)
     signals = Signals()
@@ -54,7 +55,7 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
         with workers.together():
             if workers.is_chief:
                 start.check_place(config)
-            sources = _open_sources(config)
+            sources = open_sources(config)
             if config.data.service:
                 with user_errors():
                     service.check(config.data.service)
@@ -122,8 +123,12 @@ def _train(trainer: Trainer, signals: Signals, first) -> tuple[int, dict]:
     return exit_code, result
 
 
-def _open_sources(config: Config) -> tuple[Source, Source]:
-    """Opens the training and the validation split."""
+def open_sources(config: Config) -> tuple[Source, Source]:
+    """Opens the training and the validation split, and says what was left out of them.
+
+    Raises:
+      UserError: they cannot be opened, or have another number of classes than the network.
+    """
     with user_errors(), looking_once():
         train, val = (
             open_source(config.data, split, config.run.seed, inputs=config.network.input)
@@ -158,7 +163,7 @@ def _prepare(
     Returns:
       the settings and sources to use, and what data.json stores of them.
     """
-    data = _identity(*sources)
+    data = identity(*sources)
     check_same_data(workers, data)
     inputs = config.network.input
     with workers.together(), _reading():
@@ -188,7 +193,7 @@ def _reading() -> Iterator[None]:
         raise RunFailed(f"data.source: {error}. Run the same command again.") from error
 
 
-def _identity(train: Source, val: Source) -> dict:
+def identity(train: Source, val: Source) -> dict:
     """Describes the data, enough to notice that they have changed."""
     return {
         f"{split}_{name}": getattr(source, name)

@@ -89,8 +89,12 @@ class Elsewhere(RunDirectory):
 class Lock:
     """Keeps a second process out of a run directory; the system releases it when we end."""
 
-    def __init__(self, run_dir: pathlib.Path):
+    def __init__(self, run_dir: pathlib.Path, name: str = "run_dir"):
         """Takes the lock.
+
+        Args:
+          run_dir: the directory; made where it is missing.
+          name: the setting that names it, for messages.
 
         Raises:
           UserError: another process has it, or the directory cannot be written.
@@ -100,22 +104,22 @@ class Lock:
             self._file = open(run_dir / "lock", "a", encoding="utf-8")  # noqa: SIM115
         except OSError as error:
             raise UserError(
-                f"run_dir={str(run_dir)!r} cannot be written: {error.strerror}. Expected a "
-                "directory that this user may write; name another with --run_dir."
+                f"{name}={str(run_dir)!r} cannot be written: {error.strerror}. Expected a "
+                f"directory that this user may write; name another with --{name}."
             ) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._file.close()
             raise UserError(
-                f"run_dir={str(run_dir)!r} is in use by another process; expected one run in a "
-                "directory. Wait for it, or name another with --run_dir."
+                f"{name}={str(run_dir)!r} is in use by another process; expected one run in a "
+                f"directory. Wait for it, or name another with --{name}."
             ) from None
         except OSError as error:
             self._file.close()
             raise UserError(
-                f"run_dir={str(run_dir)!r} cannot be locked: {error.strerror}. Expected a file "
-                "system that has locks; name a directory on another with --run_dir."
+                f"{name}={str(run_dir)!r} cannot be locked: {error.strerror}. Expected a file "
+                f"system that has locks; name a directory on another with --{name}."
             ) from error
 
     def release(self) -> None:

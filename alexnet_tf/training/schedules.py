@@ -41,7 +41,7 @@ class Plateau:
 
 def needs_length(schedule: Schedule) -> bool:
     """Tells whether a schedule depends on the run's length; such a run cannot be extended."""
-    return schedule in (Schedule.COSINE, Schedule.AUTO2012)
+    return schedule in (Schedule.COSINE, Schedule.AUTO2012, Schedule.RANGE)
 
 
 def learning_rate(
@@ -68,6 +68,8 @@ def learning_rate(
         rate /= AUTO2012_BASE ** (piece / (AUTO2012_PIECES - 1))
     elif config.schedule == Schedule.COSINE:
         rate *= 0.5 * (1 + math.cos(math.pi * done / num_steps))
+    elif config.schedule == Schedule.RANGE:
+        rate *= config.drop_factor ** (done / max(num_steps - 1, 1) - 1)
     if epoch < config.warmup_epochs:
         rate *= min(1.0, step / (config.warmup_epochs * steps_per_epoch))
     return rate

@@ -11,7 +11,7 @@ import keras
 
 from alexnet_tf.config.optimizer import Schedule
 from alexnet_tf.config.run import Config
-from alexnet_tf.errors import RunFailed
+from alexnet_tf.errors import NotFinite
 from alexnet_tf.training import checkpoint, run_directory, signals, versions
 from alexnet_tf.training.cadence import Cadence
 from alexnet_tf.training.checkpoint_writer import CheckpointWriter
@@ -103,7 +103,7 @@ class Trainer:
           the exit code: 0 at the end of the run, 130 or 143 after a signal.
 
         Raises:
-          RunFailed: the loss is not finite, or a checkpoint cannot be written.
+          RunFailed: a loss or weight is not finite (NotFinite), or a checkpoint cannot be written.
           UserError: an example cannot be decoded and `data.on_error` is fail.
         """
         with CheckpointWriter(self.run_dir / "checkpoints") as self._writer:
@@ -192,7 +192,7 @@ class Trainer:
         with self.workers.noting():
             report(said.undecoded, self.train_source, data.on_error, data.max_pixels)
         if said.bad_step:
-            raise RunFailed(
+            raise NotFinite(
                 f"step={said.bad_step}: the loss is not finite. The last good checkpoint was "
                 "kept; start in another --run_dir with a lower --optimizer.learning_rate, or with "
                 "more --optimizer.warmup_epochs."

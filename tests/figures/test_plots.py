@@ -34,7 +34,7 @@ def some_curves() -> np.ndarray:
     drawn = [
         plots.Curve(x=[0, 1, 2], y=[0.9, 0.5, 0.2], label="ReLU"),
         plots.Curve(x=[0, 4], y=[0.9, 0.2], label=LONG, is_dashed=True),
-        plots.Curve(x=[1], y=[0.4], label="published", is_open=True),
+        plots.Curve(x=[1], y=[0.4], error=[0.1]),
     ]
     return plots.curves(drawn, LONG, "epochs", "error", level=0.25)
 

@@ -51,6 +51,14 @@ def test_constant_stays():
     assert set(rates(schedule="constant")) == {0.01}
 
 
+def test_range_rises_by_equal_factors_to_the_rate():
+    values = rates(num_steps=101, schedule="range", learning_rate=1, drop_factor=1e4)
+    assert (values[0], values[-1]) == (pytest.approx(1e-4), 1)
+    ratios = [b / a for a, b in itertools.pairwise(values)]
+    assert ratios == pytest.approx([10 ** (4 / 100)] * 100)
+    assert rates(num_steps=1, schedule="range") == pytest.approx([0.001])
+
+
 def test_warmup_rises_linearly_to_the_schedule():
     values = rates(schedule="constant", warmup_epochs=2)
     assert values[:20] == pytest.approx([0.01 * i / 20 for i in range(1, 21)])

@@ -1,0 +1,118 @@
+"""What --list and --dry_run say. No TensorFlow."""
+
+import dataclasses
+import pathlib
+import textwrap
+
+from alexnet_tf.config.fields import differences, to_text
+from alexnet_tf.config.layer_rows import Layer
+from alexnet_tf.experiments import results
+from alexnet_tf.experiments.named import EXPERIMENTS
+from alexnet_tf.experiments.table import GRID_SEED, Experiment, Row, Size
+
+COLUMNS = 100
+
+
+def list_text(others: dict[str, str], seeds: int) -> str:
+    """Lists all experiments with their claims and their cost.
+
+    Args:
+      others: titles of those that are no tables, by name.
+      seeds: runs of each row by default.
+    """
+    lines = []
+    for name, make in EXPERIMENTS.items():
+        experiment = make(Size.BENCH, "")
+        runs = sum(len(row.tries) + seeds for row in experiment.rows)
+        lines.append(f"{name}: {experiment.title}")
+        lines.append(
+            f"  {len(experiment.rows)} rows, {seeds} seeds, {runs} runs of about "
+            f"{experiment.minutes:g} minutes at --size=bench on 2 cores: "
+            f"{_hours(runs * experiment.minutes)}"
+        )
+        for row in experiment.rows:
+            if row.claim:
+                lines += _wrapped(f"{row.name}: {row.claim.sentence} ({row.claim.source})")
+    lines += [f"{name}: {title}" for name, title in others.items()]
+    return "\n".join(lines)
+
+
+def plan_text(
+    experiment: Experiment, rows: tuple[Row, ...], seeds: int, output: pathlib.Path
+) -> str:
+    """Says what would be trained and how long that takes.
+
+    Args:
+      experiment: with the settings of the call.
+      rows: those to train.
+      seeds: how many of each.
+      output: where finished rows are looked for.
+
+    Raises:
+      ValueError: the settings of a row are refused.
+    """
+    base, done = experiment.base, results.read(output)
+    lines = [
+        f"{experiment.name}: {experiment.title}",
+        f"{len(rows)} rows, {seeds} seeds, {base.run.epochs:g} epochs of {base.data.source} in "
+        f"{base.run.precision}, in {str(output)!r}",
+    ]
+    for row in rows:
+        lines.append(row.name)
+        for change in changes_of(experiment, row):
+            lines += _wrapped(change)
+    lines += textwrap.wrap(experiment.note, COLUMNS)
+    jobs = [(part.name, GRID_SEED) for row in rows for part in row.tries]
+    jobs += [(row.name, seed) for row in rows for seed in range(seeds)]
+    missing = sum(done.find(*job) is None for job in jobs)
+    minutes, whence = experiment.minutes, "as stated for 2 cores in float32"
+    seconds = [x.seconds for x in done.finished if not x.failed]
+    if seconds:
+        minutes = sum(seconds) / len(seconds) / 60
+        whence = f"the mean of the {len(seconds)} that are finished here"
+    lines.append(f"{len(jobs)} runs, of which {len(jobs) - missing} are finished.")
+    if minutes is None:
+        lines.append("How long a run takes was not measured at this size.")
+    else:
+        lines.append(f"About {_hours(missing * minutes)}: {minutes:.1f} minutes a run, {whence}.")
+    return "\n".join(lines)
+
+
+def changes_of(experiment: Experiment, row: Row) -> list[str]:
+    """Lists what a row changes, as "name: old -> new".
+
+    Raises:
+      ValueError: the settings of the row are refused.
+    """
+    base, config = experiment.base, experiment.config(row, experiment.base.run.seed, "")
+    changes = [x for x in differences(base, config) if not x.startswith("network.layers:")]
+    changes += _layer_changes(base.network.layers, config.network.layers)
+    if row.rates:
+        texts = ", ".join(f"{rate:g}" for rate in row.rates)
+        changes.append(f"optimizer.learning_rate: the best of {texts}, each tried once")
+    return changes
+
+
+def _layer_changes(old: tuple[Layer, ...], new: tuple[Layer, ...]) -> list[str]:
+    """Lists the values that differ between two tables of layers, and the rows that are new."""
+    known, changes = {layer.name: layer for layer in old}, []
+    for layer in new:
+        before = known.get(layer.name)
+        if before is None:
+            changes.append(f"{layer.name}: new")
+            continue
+        for field in dataclasses.fields(layer):
+            a, b = getattr(before, field.name), getattr(layer, field.name)
+            if a != b:
+                changes.append(f"{layer.name}.{field.name}: {to_text(a)} -> {to_text(b)}")
+    return changes
+
+
+def _hours(minutes: float) -> str:
+    return f"{minutes / 60:.1f} hours" if minutes >= 90 else f"{minutes:.0f} minutes"
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(
+        text, COLUMNS, initial_indent="  ", subsequent_indent="    ", break_long_words=False
+    )

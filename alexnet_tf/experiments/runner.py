@@ -1,0 +1,265 @@
+"""Trains the rows of an experiment one after the other, each an ordinary run, and keeps the table.
+
+A row is stored before its checkpoints are removed, and the report is made of what is stored. So a
+kill at any moment loses nothing but steps since the last checkpoint.
+"""
+
+import gc
+import math
+import pathlib
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+
+import alexnet_tf
+from alexnet_tf.config.run import Config
+from alexnet_tf.errors import NotFinite, RunFailed, user_errors
+from alexnet_tf.experiments import curves, report, results
+from alexnet_tf.experiments.results import Finished
+from alexnet_tf.experiments.table import GRID_SEED, Experiment, Measure, Row
+from alexnet_tf.laboratory.activations import Extractor
+from alexnet_tf.networks.tables.resolved import table
+from alexnet_tf.training import checkpoint
+from alexnet_tf.training.run import identity, open_sources, run
+from pipelines.cache import kept
+from pipelines.config import Split
+from pipelines.source import label_sets
+from pipelines.sources import open_source
+
+
+class Runner:
+    """Runs an experiment in a directory.
+
+    Args:
+      experiment: with the settings of the call in its base.
+      rows: those to train.
+      seeds: how many of each.
+      output: the directory, which this process has locked.
+      keep_checkpoints: leave those of finished runs.
+
+    Attributes:
+      results: what is finished.
+      verdicts: a sentence for each row, of the last report.
+
+    Raises:
+      UserError: a finished row was trained with other settings, or the data cannot be opened.
+      RunFailed: the file of finished rows is damaged.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        rows: tuple[Row, ...],
+        seeds: int,
+        output: pathlib.Path,
+        keep_checkpoints: bool = False,
+    ):
+        """Compares what is finished with what is asked for."""
+        self._experiment, self._rows, self._seeds = experiment, rows, seeds
+        self._output, self._keeps = output, keep_checkpoints
+        self._known_data: dict[tuple, dict] = {}
+        self.results, self.verdicts = results.read(output), {}
+        for row, seed in self._jobs():
+            self._check(row, seed)
+
+    def run(self) -> int:
+        """Trains what is missing.
+
+        Returns:
+          the exit code: 0, 1 where a row failed, 130 or 143 after a signal.
+
+        Raises:
+          UserError: a mistake in the settings or in the data.
+          RunFailed: no rate of a grid is good enough, or a file cannot be written.
+        """
+        for row, seed in self._jobs():
+            self._check(row, seed)  # of rows whose rate was chosen just now for the first time
+            if not self.results.find(row.name, seed):
+                code, finished = self._train(row, seed)
+                if finished is None:
+                    return code
+                self.results = self.results.plus(finished)
+                results.write(self._output, self._experiment.name, self.results)
+            self._clean(row, seed)
+            self.verdicts = report.write(self._experiment, self.results, self._output)
+        asked = {row.name for row in self._rows}
+        return int(any(x.failed for x in self.results.finished if x.row in asked))
+
+    def _jobs(self) -> Iterator[tuple[Row, int]]:
+        """Yields rows with their seeds: the first seed of every row, then the second, and so on.
+
+        Rows whose rate is still to be chosen are left out until all of their tries are finished.
+        """
+        for row in self._rows:
+            for part in row.tries:
+                yield part, GRID_SEED
+        for seed in range(self._seeds):
+            for row in self._rows:
+                if all(self.results.find(part.name, GRID_SEED) for part in row.tries):
+                    yield self._with_best_rate(row), seed
+
+    def _with_best_rate(self, row: Row) -> Row:
+        """Chooses the rate whose try reached the error first.
+
+        Raises:
+          RunFailed: none did.
+        """
+        if not row.rates:
+            return row
+        ends = [self.results.find(part.name, GRID_SEED).epochs_to for part in row.tries]
+        if not any(end is not None for end in ends):
+            raise RunFailed(
+                f"{row.name}: no learning rate of {', '.join(f'{x:g}' for x in row.rates)} reached "
+                f"{self._experiment.reached:.0%} training error within "
+                f"{self._experiment.base.run.epochs:g} epochs. Give it more --epochs, in another "
+                "--output."
+            )
+        _, rate = min(
+            (math.inf if end is None else end, x) for end, x in zip(ends, row.rates, strict=True)
+        )
+        return row.with_rate(rate)
+
+    def _run_dir(self, row: Row, seed: int) -> pathlib.Path:
+        return self._output / "runs" / row.name / f"seed-{seed}"
+
+    def _planned_steps(self, row: Row, seed: int) -> int:
+        """Computes the length of a run: the base's; of a try not more than of the best before."""
+        base = self._experiment.config(Row(name="base"), seed, "")
+        num_examples = self._data(base)["train_num_examples"]
+        before = []
+        for rival in self._rows:
+            names = [part.name for part in rival.tries]
+            if row.name in names:
+                before = [self.results.find(x, GRID_SEED) for x in names[: names.index(row.name)]]
+        ends = [x.epochs_to for x in before if x and x.epochs_to]
+        return self._experiment.num_steps(num_examples, min(map(math.ceil, ends), default=math.inf))
+
+    def _config(self, row: Row, seed: int) -> Config:
+        run_dir = str(self._run_dir(row, seed))
+        return self._experiment.config(row, seed, run_dir, self._planned_steps(row, seed))
+
+    def _data(self, config: Config) -> dict:
+        """Describes the pictures of a run; looks at each set once."""
+        data = config.data
+        key = (data.source, data.held_out, data.train_part, config.run.seed)
+        if key not in self._known_data:
+            self._known_data[key] = identity(*open_sources(config))
+        return self._known_data[key]
+
+    def _check(self, row: Row, seed: int) -> None:
+        """Compares a row with what is stored of it, if it is finished."""
+        config = self._config(row, seed)
+        if found := self.results.find(row.name, seed):
+            data = self._data(config)
+            results.check_same(found, config, data, config.run.steps, self._output)
+
+    def _train(self, row: Row, seed: int) -> tuple[int, Finished | None]:
+        """Trains one row, or goes on with it; the exit code, and None after a signal."""
+        config, began = self._config(row, seed), time.monotonic()
+        print(f"{self._experiment.name}: {row.name}, seed {seed}", file=sys.stderr, flush=True)
+        values = {"row": row.name, "seed": seed, "version": alexnet_tf.__version__}
+        values |= {"planned_steps": config.run.steps, "settings": results.settings_text(config)}
+        values["data"] = self._data(config)
+        try:
+            measure = _epochs_to if self._experiment.measure == Measure.EPOCHS_TO else _errors
+            code, measured = measure(self._experiment, config, values["data"])
+        except NotFinite as error:
+            code, measured = 0, {"failed": f"{str(error).partition('. ')[0]}."}
+            print(error, file=sys.stderr, flush=True)
+        finally:
+            keras.backend.clear_session()  # what this row's graphs hold
+            gc.collect()
+        if code:
+            return code, None
+        return 0, Finished(**values, **measured, seconds=time.monotonic() - began)
+
+    def _clean(self, row: Row, seed: int) -> None:
+        """Removes the checkpoints of a finished run."""
+        if not self._keeps:
+            shutil.rmtree(self._run_dir(row, seed) / "checkpoints", ignore_errors=True)
+
+
+def _errors(experiment: Experiment, config: Config, data: dict) -> tuple[int, dict]:
+    """Trains to the end and classifies every picture by the last checkpoint."""
+    code, result = run(config)
+    if code:
+        return code, {}
+    stored = checkpoint.load(config.run_dir, checkpoint.Which.LAST)
+    correct = classified(stored, config, Split.VAL)
+    measured = {
+        "top1_error": float(1 - correct.mean()),
+        "correct": correct,
+        "steps": stored.step,
+        "images_per_second": result["images_per_second"],
+    }
+    if experiment.has_train_error:
+        measured["train_error"] = float(1 - classified(stored, config, Split.TRAIN).mean())
+    return 0, measured
+
+
+def classified(stored: checkpoint.Checkpoint, config: Config, split: str) -> np.ndarray:
+    """Tells which pictures of a split a checkpoint classifies rightly, at the center window.
+
+    Args:
+      stored: the checkpoint; averages of weights are taken where there are any.
+      config: of the run; it says where the pictures are, and the precision.
+      split: train or val.
+
+    Returns:
+      bool [N] of the pictures that can be decoded, in the source's order.
+    """
+    network = stored.config.network
+    with user_errors():
+        source = open_source(config.data, split, config.run.seed, inputs=network.input)
+        (source,) = kept([source], config.data, network.input)
+    settings = Config(network=network, data=config.data, run=config.run)
+    extractor, found = Extractor(stored, settings, table(network)[-1].name), []
+    sets = label_sets(source)
+    for batch in extractor(source):
+        labels = batch.label[:, None] if sets is None else sets[batch.index]
+        found.append((batch.values.argmax(axis=1)[:, None] == labels).any(axis=1))
+    return np.concatenate(found)
+
+
+class _StopBelow(keras.callbacks.Callback):
+    """Ends a run at the end of the epoch in which the training error was reached."""
+
+    def __init__(self, is_reached):
+        """Takes a function without arguments."""
+        super().__init__()
+        self._is_reached = is_reached
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Asks."""
+        if self._is_reached():
+            self.model.stop_training = True
+
+
+def _epochs_to(experiment: Experiment, config: Config, data: dict) -> tuple[int, dict]:
+    """Trains until the training error is reached, and finds when it was.
+
+    All is read from the lines of the run, up to that moment: how much further it went, or whether
+    it was killed meanwhile, changes nothing.
+    """
+    window_steps = config.run.log_every_steps
+    steps_per_epoch = data["train_num_examples"] / config.run.global_batch_size
+
+    def found() -> tuple[curves.Points, float | None]:
+        lines = curves.read_lines(pathlib.Path(config.run_dir) / "metrics.jsonl")
+        points = curves.windows(lines, window_steps, steps_per_epoch)
+        return curves.up_to(points, experiment.reached)
+
+    code, result = run(config, [_StopBelow(lambda: found()[1] is not None)])
+    if code:
+        return code, {}
+    points, epochs = found()
+    return 0, {
+        "epochs_to": epochs,
+        "curve": tuple(points),
+        "steps": len(points) * window_steps,
+        "images_per_second": result["images_per_second"],
+    }

@@ -1,0 +1,49 @@
+"""What an interval says about a claim: one sentence, and no more than it can bear."""
+
+from alexnet_tf.experiments.statistics import Estimate
+from alexnet_tf.experiments.table import Claim, Direction
+
+NO_CLAIM = Claim(sentence="", source="")
+ONE_SEED = "one seed tells nothing about the chance of training"
+
+
+def of_difference(found: Estimate, claim: Claim = NO_CLAIM) -> str:
+    """Judges a difference of errors.
+
+    Args:
+      found: of the errors, fractions.
+      claim: what was said about it; differences it published are fractions.
+    """
+    points = 100 * found.value
+    beside = "" if claim.published is None else f" (published: {100 * claim.published:+.1f})"
+    if found.low is None:
+        return f"not resolved: {points:+.1f} points{beside}; {ONE_SEED}"
+    half = 100 * (found.high - found.value)
+    if not found.is_resolved:
+        return f"not resolved: {points:+.1f} +- {half:.1f} points{beside}"
+    word = "higher" if points > 0 else "lower"
+    text = f"the error is {abs(points):.1f} +- {half:.1f} points {word}{beside}"
+    return _beside_the_claim(found, claim, text)
+
+
+def of_ratio(found: Estimate, claim: Claim = NO_CLAIM) -> str:
+    """Judges a ratio of epochs.
+
+    Args:
+      found: how many times as many it takes.
+      claim: what was said about it, also of a ratio.
+    """
+    beside = "" if claim.published is None else f" (published: {claim.published:g})"
+    text = f"{found.value:.2f} times the epochs"
+    if found.low is None:
+        return f"not resolved: {text}{beside}; {ONE_SEED}"
+    text += f", {found.low:.2f} to {found.high:.2f}{beside}"
+    return _beside_the_claim(found, claim, text) if found.is_resolved else f"not resolved: {text}"
+
+
+def _beside_the_claim(found: Estimate, claim: Claim, text: str) -> str:
+    """Says whether a resolved difference has the direction of the claim, where there is one."""
+    if claim.direction is None:
+        return text
+    is_same = (found.value > found.nothing) == (claim.direction == Direction.HIGHER)
+    return f"{'same direction' if is_same else 'opposite'}: {text}"

@@ -1,0 +1,66 @@
+"""Killed at any moment and started again, a table ends bit for bit like one that never was."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from alexnet_tf.experiments import results
+
+COMMAND = [sys.executable, "-m", "alexnet_tf.experiment", "lrn_cifar", "--deterministic"]
+COMMAND += ["--seeds=2", "--epochs=200"]
+
+
+def start(pictures, output):
+    flags = [f"--data.source=folder:{pictures}", f"--output={output}"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([*COMMAND, *flags], env=dict(os.environ), **pipes)
+
+
+def contents(output):
+    stored = json.loads((output / results.FILE).read_text())["rows"]
+    return [{name: x for name, x in row.items() if name != "time"} for row in stored]
+
+
+@pytest.mark.slow
+def test_a_table_that_is_killed_five_times_ends_the_same(pictures, tmp_path):
+    whole, output = tmp_path / "whole", tmp_path / "killed"
+    began = time.monotonic()
+    process = start(pictures, whole)
+    printed, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert json.loads(printed.splitlines()[-1])["finished"] == 4
+    lasted, draw = time.monotonic() - began, random.Random()
+    seen = []
+    for number in [signal.SIGKILL, signal.SIGTERM] * 2 + [signal.SIGKILL]:
+        process = start(pictures, output)
+        time.sleep(draw.uniform(0.3, 1.0) * lasted)
+        process.send_signal(number)
+        process.communicate()
+        assert process.returncode in (0, 143, -number)
+        seen.append(len(results.read(output).finished) if output.exists() else 0)
+    process = start(pictures, output)
+    printed, errors = process.communicate()
+    assert process.returncode == 0, errors
+    print("rows that were finished at each kill:", seen)
+    assert contents(output) == contents(whole)
+    assert not list(output.glob("runs/*/*/checkpoints"))
+    assert json.loads(printed.splitlines()[-1])["failed"] == []
+
+
+@pytest.mark.slow
+def test_two_processes_do_not_share_a_table(pictures, tmp_path):
+    first = start(pictures, tmp_path)
+    while not (tmp_path / "lock").exists() and first.poll() is None:
+        time.sleep(0.01)
+    second = start(pictures, tmp_path)
+    _, errors = second.communicate()
+    first.kill()
+    first.communicate()
+    assert second.returncode == 2
+    assert f"output={str(tmp_path)!r} is in use by another process" in errors.splitlines()[-1]

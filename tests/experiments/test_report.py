@@ -1,0 +1,220 @@
+"""Reports: the same numbers in all files, failed rows, equal bytes, without matplotlib."""
+
+import csv
+import dataclasses
+import io
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from alexnet_tf.experiments import named, report, statistics
+from alexnet_tf.experiments.results import Finished, Results, settings_text
+from alexnet_tf.experiments.table import GRID_SEED, Size
+
+NUM = 400
+FILES = ("table.md", "table.csv", "table.json", "plot.png")
+
+
+def experiment(name: str):
+    """Takes a real experiment."""
+    return named.EXPERIMENTS[name](Size.BENCH, "")
+
+
+def run(table, row, seed, **values) -> Finished:
+    """Makes a run that came out by chance, worse from row to row."""
+    place = table.rows.index(row)
+    rng = np.random.default_rng([place, seed])
+    correct = rng.random(NUM) > 0.2 + 0.05 * place + 0.01 * rng.normal()
+    measured = {"correct": correct, "top1_error": float(1 - correct.mean())}
+    if table.has_train_error:
+        measured["train_error"] = 0.1 + 0.01 * place
+    if table.name == "figure1":
+        end = float(place * 27 + 5 + rng.normal() * 0.3)
+        curve = ((0.1, 0.9), (end, 0.25))
+        measured = {"epochs_to": end, "curve": curve}
+    settings = settings_text(table.config(row.with_rate(0.01) if row.rates else row, seed, ""))
+    measured |= {"version": "9.9.9", "planned_steps": 7, "settings": settings}
+    measured["data"] = {"train_num_examples": 9469 >> place}
+    return Finished(row=row.name, seed=seed, **measured | values)
+
+
+def results(table, seeds=3) -> Results:
+    tries = [
+        Finished(row=part.name, seed=GRID_SEED, epochs_to=None if part.name == "tanh_0.1" else 6.5)
+        for row in table.rows
+        for part in row.tries
+    ]
+    runs = [run(table, row, seed) for seed in range(seeds) for row in table.rows]
+    return Results((*tries, *runs))
+
+
+def without(found: Results, row: str, **values) -> Results:
+    """Changes what became of a row with seed 1."""
+    is_it = [x.row == row and x.seed == 1 for x in found.finished]
+    return Results(
+        tuple(
+            dataclasses.replace(x, **values) if changes else x
+            for x, changes in zip(found.finished, is_it, strict=True)
+        )
+    )
+
+
+def rows_of(output) -> dict[str, dict]:
+    return {row["name"]: row for row in json.loads((output / "table.json").read_text())["rows"]}
+
+
+def cells_of(output) -> dict[str, list[str]]:
+    """Reads the table in Markdown: cells by the name of the row, the titles under "row"."""
+    lines = [line for line in (output / "table.md").read_text().split("\n") if line[:2] == "| "]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert len({len(line) for line in cells}) == 1
+    return {line[0]: line for line in cells if line[0] != "---"}
+
+
+@pytest.fixture(autouse=True)
+def matplotlib():
+    report._say_once.cache_clear()
+    return pytest.importorskip("matplotlib", reason="needs the extra lab")
+
+
+def test_all_files_have_the_same_numbers(tmp_path):
+    table = experiment("ablations")
+    found = results(table)
+    said = report.write(table, found, tmp_path, "python -m it")
+    rows, cells = rows_of(tmp_path), cells_of(tmp_path)
+    lines = {
+        x["name"]: x for x in csv.DictReader(io.StringIO((tmp_path / "table.csv").read_text()))
+    }
+    assert [*rows] == [*lines] == [*cells][1:] == [row.name for row in table.rows]
+    assert said == {name: row["verdict"] for name, row in rows.items() if name != "base"}
+    correct = {name: np.stack([x.correct for x in found.of(name)]) for name in rows}
+    for name, row in rows.items():
+        errors = 1 - correct[name].mean(axis=1)
+        np.testing.assert_allclose(row["values"], errors)
+        np.testing.assert_allclose(
+            [row["mean"], row["spread"]], [errors.mean(), errors.std(ddof=1)]
+        )
+        _, _, seeds, mean, spread, difference, published, verdict = cells[name]
+        assert (seeds, mean, spread) == (
+            "0, 1, 2", f"{100 * row['mean']:.2f}", f"{100 * row['spread']:.2f}"
+        )  # fmt: skip
+        assert [float(x) for x in lines[name]["values"].split("; ")] == row["values"]
+        assert verdict == lines[name]["verdict"] == row["verdict"]
+        if name == "base":
+            assert row["difference"] is None and not difference + verdict + published
+            continue
+        expected = statistics.difference(correct[name], correct["base"])
+        assert [row[x] for x in ("difference", "low", "high")] == [*expected[:3]]
+        assert [float(lines[name][x]) for x in ("difference", "low", "high")] == [*expected[:3]]
+        half = 100 * (row["high"] - row["difference"])
+        assert difference == f"{100 * row['difference']:+.2f} +- {half:.2f}"
+    assert (
+        cells["no_normalization"][6] == "+1.40" and rows["no_normalization"]["published"] == 0.014
+    )
+    assert cells["plain_pooling"][1] == "network.pooling: table -> plain"
+    assert said["init_program"].startswith("the error is ")
+    assert said["no_dropout"].startswith("same direction: the error is ")
+    text = (tmp_path / "table.md").read_text()
+    for part in (
+        "400 validation pictures",
+        "alexnet_tf 9.9.9",
+        "`python -m it`",
+        "7 steps",
+        "95 %",
+    ):
+        assert part in text
+    assert "- plain_pooling: Overlapping pooling lowers the error by 0.4 %. (Krizhevsky" in text
+
+
+def test_training_errors_stand_beside_the_published_differences(tmp_path):
+    table = experiment("depth")
+    report.write(table, results(table), tmp_path)
+    cells = cells_of(tmp_path)
+    assert cells["row"][5] == "training error, %"
+    assert cells["base"][5] == "10.00"
+    assert cells["without_7"][5] == "12.00 (difference published: -7.70)"
+
+
+def test_epochs_are_compared_by_their_ratio_with_the_rates_that_were_tried(tmp_path):
+    table = experiment("figure1")
+    said = report.write(table, results(table), tmp_path)
+    row, cells = rows_of(tmp_path)["tanh"], cells_of(tmp_path)
+    values = [rows_of(tmp_path)[name]["values"] for name in ("tanh", "relu")]
+    assert row["difference"] == statistics.ratio(*values).value
+    assert cells["row"][3:6] == ["epochs to 25 % training error", "spread", "times as many"]
+    assert cells["tanh"][5] == f"{row['difference']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+    assert said["tanh"].startswith("same direction: ") and "(published: 6)" in said["tanh"]
+    text = (tmp_path / "table.md").read_text()
+    assert (
+        "- tanh: 0.01: 6.50 epochs, 0.03: 6.50 epochs, 0.003: 6.50 epochs, 0.1: not reached" in text
+    )
+
+
+@pytest.mark.parametrize("name", ["ablations", "depth", "data", "figure1"])
+def test_equal_results_give_equal_bytes_in_any_order_and_at_any_speed(name, tmp_path):
+    table = experiment(name)
+    found = results(table, seeds=2)
+    slower = (dataclasses.replace(x, seconds=9.0, images_per_second=2.0) for x in found.finished)
+    others = Results(tuple(slower)[::-1])
+    for output, one in ((tmp_path / "a", found), (tmp_path / "b", others)):
+        output.mkdir()
+        report.write(table, one, output)
+    for file in FILES:
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["ablations", "depth", "data", "figure1"])
+def test_nothing_finished_is_a_report_too(name, tmp_path):
+    table = experiment(name)
+    said = report.write(table, Results(), tmp_path)
+    assert {*said.values()} == {"not measured"}
+    assert all((tmp_path / file).stat().st_size for file in FILES)
+
+
+def test_failed_runs_stand_there_with_their_sentence(tmp_path):
+    table = experiment("ablations")
+    nothing = {"correct": None, "top1_error": None, "failed": "step=5: the loss is NaN | bad"}
+    found = without(results(table, seeds=2), "init_text", **nothing)
+    found = Results(tuple(
+        dataclasses.replace(x, **nothing) if x.row == "one_group" else x for x in found.finished
+    ))  # fmt: skip
+    said = report.write(table, found, tmp_path)
+    cells, rows = cells_of(tmp_path), rows_of(tmp_path)
+    assert rows["init_text"]["seeds"] == [0] and "one seed tells nothing" in said["init_text"]
+    assert cells["init_text"][-1].endswith("Seed 1: step=5: the loss is NaN / bad.")
+    assert said["one_group"] == "failed" and rows["one_group"]["mean"] is None
+    assert rows["one_group"]["failed"] == [
+        f"Seed {n}: step=5: the loss is NaN | bad." for n in (0, 1)
+    ]
+    assert "+-" in said["no_dropout"]
+
+
+def test_a_base_that_failed_leaves_nothing_to_compare_with(tmp_path):
+    table = experiment("lrn_cifar")
+    runs = [run(table, table.rows[1], seed) for seed in range(2)]
+    said = report.write(table, Results(tuple(runs)), tmp_path)
+    assert said == {"normalized": "not resolved: no run of base has ended"}
+
+
+def test_runs_that_never_reached_the_error_leave_no_ratio(tmp_path):
+    table = experiment("figure1")
+    said = report.write(table, without(results(table), "tanh", epochs_to=None), tmp_path)
+    assert said["tanh"] == "not resolved: in some runs 25 % training error was not reached"
+    row = rows_of(tmp_path)["tanh"]
+    assert row["seeds"] == [0, 2] and row["difference"] is None
+    assert row["failed"] == ["Seed 1: 25 % training error was not reached."]
+
+
+def test_without_matplotlib_the_plot_is_left_out_and_that_is_said_once(
+    tmp_path, monkeypatch, capsys
+):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    table = experiment("lrn_cifar")
+    for _ in range(2):
+        report.write(table, results(table), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FILES[:3])
+    said = capsys.readouterr().err
+    assert said.count("plot.png is left out.") == 1 and 'pip install "alexnet-tf[lab]"' in said

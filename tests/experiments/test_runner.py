@@ -1,0 +1,168 @@
+"""Rows of an experiment as real runs: what is kept, what is refused, what a stop leaves."""
+
+import dataclasses
+import json
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+import tiny
+
+from alexnet_tf.errors import RunFailed, UserError
+from alexnet_tf.experiments import results
+from alexnet_tf.experiments.runner import Runner, classified
+from alexnet_tf.experiments.table import GRID_SEED, Experiment, Measure, Row
+from alexnet_tf.networks.family.names import network
+from alexnet_tf.training import checkpoint
+
+ROWS = (
+    Row(name="broken", changes={"optimizer.learning_rate": 1e6}),
+    Row(name="base"),
+)
+
+
+def experiment(pictures, rows=ROWS, **values) -> Experiment:
+    config = tiny.config(pictures, "", deterministic=True, steps=0, epochs=2, log_every_steps=2)
+    small = network("figure1")  # few layers, whose graphs are built sooner
+    inputs = dataclasses.replace(small.input, scale=1 / 64)
+    base = dataclasses.replace(
+        config,
+        network=dataclasses.replace(small, width=0.25, input=inputs),
+        optimizer=dataclasses.replace(config.optimizer, learning_rate=0.005),
+    )
+    return Experiment(name="tiny", title="Tiny", base=base, rows=rows, minutes=1, **values)
+
+
+def contents(output):
+    """All that is stored of finished rows but times."""
+    stored = json.loads((output / results.FILE).read_text())["rows"]
+    return [{name: x for name, x in row.items() if name != "time"} for row in stored]
+
+
+def stop_when_training(run_dir, number):
+    """Sends this process a signal as soon as a run has begun to log."""
+
+    def wait():
+        path = run_dir / "metrics.jsonl"
+        while not (path.exists() and path.stat().st_size):
+            time.sleep(0.005)
+        os.kill(os.getpid(), number)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+@pytest.fixture(scope="module")
+def done(pictures, tmp_path_factory):
+    """A whole table of one seed with its checkpoints, stopped once on the way."""
+    output = tmp_path_factory.mktemp("table")
+    table = experiment(pictures, has_train_error=True)
+    stop_when_training(output / "runs/base/seed-0", signal.SIGTERM)
+    first = Runner(table, ROWS, 1, output, True)
+    codes = [first.run()]
+    second = Runner(table, ROWS, 1, output, True)
+    return output, [*codes, second.run()], second
+
+
+def test_a_row_whose_loss_is_not_finite_stands_in_the_table_and_the_others_go_on(done):
+    output, codes, runner = done
+    assert codes == [143, 1]
+    broken, base = sorted(runner.results.finished, key=lambda x: x.row != "broken")
+    assert broken.failed.startswith("step=")
+    assert "is not finite" in broken.failed
+    assert (broken.top1_error, broken.correct) == (None, None)
+    assert not base.failed
+
+
+def test_every_picture_is_told_apart_and_the_error_is_that_of_the_run(done):
+    output, _, runner = done
+    (found,) = runner.results.of("base")
+    result = json.loads((output / "runs/base/seed-0/result.json").read_text())
+    assert (found.steps, found.planned_steps, len(found.correct)) == (8, 8, 15)
+    assert found.top1_error == pytest.approx(result["top1_error"], abs=1e-9)
+    assert found.train_error * 30 == pytest.approx(round(found.train_error * 30))
+
+
+def test_finished_rows_are_not_trained_anew_and_their_checkpoints_go(done, pictures):
+    output, _, _ = done
+    before = (output / results.FILE).read_bytes()
+    assert (output / "runs/base/seed-0/checkpoints").exists()  # as after a kill
+    assert Runner(experiment(pictures), ROWS, 1, output).run() == 1  # one of them failed
+    assert (output / results.FILE).read_bytes() == before
+    assert not list(output.glob("runs/*/*/checkpoints"))
+    assert len(list(output.glob("runs/*/*/metrics.jsonl"))) == 2
+
+
+def test_other_settings_in_the_same_place_are_refused(done, pictures, tmp_path):
+    output, _, _ = done
+    rows = (Row(name="base", changes={"network.activation": "tanh"}),)
+    text = "base with seed 0 was trained with other settings: network.activation: table -> tanh. Ex"
+    with pytest.raises(UserError, match=text):
+        Runner(experiment(pictures, rows), rows, 2, output)
+    longer = experiment(pictures)
+    run = dataclasses.replace(longer.base.run, epochs=4)
+    longer = dataclasses.replace(longer, base=dataclasses.replace(longer.base, run=run))
+    with pytest.raises(UserError, match="other settings: steps: 8 -> 15"):
+        Runner(longer, ROWS, 1, output)
+    other = experiment(tiny.write_pictures(tmp_path, train=9))
+    with pytest.raises(UserError, match="train_num_examples: 30 -> 27; train_digest: .* -> "):
+        Runner(other, ROWS, 1, output)
+
+
+@pytest.mark.slow
+def test_a_stopped_row_goes_on_and_ends_with_the_same_bits(done, pictures, tmp_path):
+    table = experiment(pictures, has_train_error=True)
+    assert Runner(table, ROWS, 1, tmp_path).run() == 1
+    assert contents(tmp_path) == contents(done[0])
+
+
+@pytest.mark.slow
+def test_seeds_are_added_in_turns_and_differ(pictures, tmp_path):
+    rows = (Row(name="base"), Row(name="tanh", changes={"network.activation": "tanh"}))
+    Runner(experiment(pictures, rows, has_train_error=True), rows, 1, tmp_path, True).run()
+    one = tmp_path / "runs/base/seed-0"
+    stored = checkpoint.load(one, "last")
+    correct = classified(stored, stored.config, "train")
+    assert results.read(tmp_path).of("base")[0].train_error == 1 - correct.mean()
+    Runner(experiment(pictures, rows, has_train_error=True), rows, 2, tmp_path).run()
+    found = [(x.row, x.seed) for x in results.read(tmp_path).finished]
+    assert found == [("base", 0), ("tanh", 0), ("base", 1), ("tanh", 1)]
+    assert tiny.metrics(one) != tiny.metrics(tmp_path / "runs/base/seed-1")
+
+
+RATES = (0.005, 1e-5, 1e6)
+
+
+def with_rates(pictures, reached):
+    rows = (Row(name="relu", rates=RATES),)
+    table = experiment(pictures, rows, measure=Measure.EPOCHS_TO, reached=reached)
+    run = dataclasses.replace(table.base.run, epochs=12)
+    return dataclasses.replace(table, base=dataclasses.replace(table.base, run=run)), rows
+
+
+@pytest.mark.slow
+def test_epochs_to_an_error_are_measured_at_the_best_rate(pictures, tmp_path):
+    table, rows = with_rates(pictures, 0.3)
+    assert Runner(table, rows, 1, tmp_path).run() == 0
+    fast, slow, broken, last = results.read(tmp_path).finished
+    assert [fast.seed, slow.seed, broken.seed, last.seed] == [GRID_SEED] * 3 + [0]
+    assert 0 < fast.epochs_to < 12
+    assert fast.settings["optimizer"]["learning_rate"] == 0.005
+    assert slow.epochs_to is None
+    assert slow.planned_steps == int(np.ceil(np.ceil(fast.epochs_to) * 30 / 8))
+    assert "is not finite" in broken.failed
+    assert last.settings["optimizer"]["learning_rate"] == 0.005
+    assert last.curve[-1][1] <= 0.3 < min(error for _, error in last.curve[:-1])
+    before = contents(tmp_path)
+    (tmp_path / results.FILE).unlink()  # as after a kill before the first was stored
+    assert Runner(table, rows, 1, tmp_path).run() == 0
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.slow
+def test_a_grid_without_a_good_rate_ends_in_a_sentence(pictures, tmp_path):
+    table, rows = with_rates(pictures, 0.0)
+    with pytest.raises(RunFailed, match="relu: no learning rate of 0.005, 1e-05, 1e.06 reached 0%"):
+        Runner(table, rows, 1, tmp_path).run()

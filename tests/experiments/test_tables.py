@@ -1,0 +1,154 @@
+"""Every named experiment: its rows are networks that can be built, and it says what it costs."""
+
+import re
+
+import pytest
+
+from alexnet_tf import experiment as command
+from alexnet_tf.config.fields import differences
+from alexnet_tf.errors import UserError
+from alexnet_tf.experiments.named import EXPERIMENTS
+from alexnet_tf.experiments.table import Direction, Measure, Row, Size
+from alexnet_tf.networks.tables.resolved import table
+from alexnet_tf.training import selection
+
+CASES = [(name, size) for name in EXPERIMENTS for size in Size]
+SOURCES = ("", "records:imagenet")
+
+
+@pytest.mark.parametrize("name, size", CASES)
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_row_is_a_network_that_can_be_built_and_differs_from_the_base(name, size, source):
+    experiment = EXPERIMENTS[name](size, source)
+    assert experiment.name == name
+    rows = [part for row in experiment.rows for part in (row.tries or (row,))]
+    assert len({row.name for row in rows}) == len(rows)
+    configs = [experiment.config(row, 3, "somewhere", 100) for row in rows]
+    for row, config in zip(rows, configs, strict=True):
+        assert re.fullmatch(r"[a-z0-9_.]+", row.name)
+        assert table(config.network.with_num_classes(10))
+        selection.check(config)
+        assert (config.run.seed, config.run.run_dir, config.num_steps(5)) == (3, "somewhere", 100)
+    for config in configs[1:]:
+        assert differences(configs[0], config)
+
+
+def test_figures_of_the_papers_are_differences_in_the_direction_that_they_claim():
+    for make in EXPERIMENTS.values():
+        for row in make(Size.BENCH, "").rows:
+            claim = row.claim
+            if claim and claim.published and make.__name__ != "figure1":
+                is_higher = claim.published > 0
+                assert claim.direction == (Direction.HIGHER if is_higher else Direction.LOWER)
+
+
+def test_depth_quotes_table_3_of_zeiler_and_fergus():
+    claims = {row.name: row.claim for row in EXPERIMENTS["depth"](Size.BENCH, "").rows}
+    published = {"without_3_4": (45.4, 41.8), "without_6_7": (44.8, 27.4), "fc_half": (41.7, 40.3)}
+    for name, (validation, train) in published.items():
+        assert claims[name].published == pytest.approx((validation - 40.5) / 100)
+        assert claims[name].published_train == pytest.approx((train - 35.1) / 100)
+
+
+def test_bench_is_half_the_network_and_full_the_whole():
+    bench, full = (EXPERIMENTS["depth"](size, "") for size in Size)
+    assert (bench.base.network.width, full.base.network.width) == (0.5, 1.0)
+    units = {row.name: row.changes.get("network.fc_width") for row in bench.rows}
+    assert (units["fc_half"], units["fc_double"]) == (1024, 4096)
+    units = {row.name: row.changes.get("network.fc_width") for row in full.rows}
+    assert (units["fc_half"], units["fc_double"]) == (2048, 8192)
+
+
+def test_on_a_packed_set_the_whole_is_the_paper_itself():
+    base = EXPERIMENTS["ablations"](Size.FULL, "records:imagenet").base
+    assert (base.recipe, base.run.epochs, base.network.input.scale) == ("paper", 90, 1)
+    rows = [row.name for row in EXPERIMENTS["ablations"](Size.FULL, "records:imagenet").rows]
+    assert rows[-2:] == ["init_text", "init_he"]
+
+
+def test_normalization_meets_scaled_inputs_as_the_papers_meets_whole_ones():
+    rows = {row.name: row for row in EXPERIMENTS["ablations"](Size.BENCH, "").rows}
+    experiment = EXPERIMENTS["ablations"](Size.BENCH, "")
+    for row, scale in ((rows["base"], 1 / 64), (rows["init_text"], 1.0)):
+        network = experiment.config(row, 0, "").network
+        (alpha,) = {layer.alpha for layer in network.layers if layer.kind == "lrn"}
+        assert (network.input.scale, alpha) == (scale, pytest.approx(1e-4 / scale**2))
+
+
+def test_rows_of_fewer_pictures_make_as_many_steps_and_warm_up_as_long():
+    experiment = EXPERIMENTS["data"](Size.BENCH, "")
+    for row, part in zip(experiment.rows, (1, 2, 4, 8, 16), strict=True):
+        config = experiment.config(row, 0, "", experiment.num_steps(9469))
+        assert (config.data.train_part, config.optimizer.warmup_epochs) == (1 / part, part)
+        assert config.num_steps(9469 // part) == 4439
+
+
+def test_the_tries_of_a_row_have_one_rate_each():
+    row = Row(name="tanh", changes={"network.activation": "tanh"}, rates=(0.1, 0.003))
+    rates = {part.name: part.changes["optimizer.learning_rate"] for part in row.tries}
+    assert rates == {"tanh_0.1": 0.1, "tanh_0.003": 0.003}
+    assert all(part.changes["network.activation"] == "tanh" for part in row.tries)
+    figure1 = EXPERIMENTS["figure1"](Size.BENCH, "")
+    assert figure1.measure == Measure.EPOCHS_TO
+    base = figure1.base
+    assert (base.optimizer.weight_decay, base.data.mirror, base.data.random_crop) == (0, False, 0)
+
+
+def test_the_list_has_every_experiment_with_rows_claims_and_cost(capsys):
+    assert command.main(["--list"]) == 0
+    said = capsys.readouterr().out
+    assert set(command.KINDS) <= {line.partition(":")[0] for line in said.splitlines()}
+    assert "9 rows, 3 seeds, 27 runs of about 11 minutes at --size=bench on 2 cores: 5.0" in said
+    assert "plain_pooling: Overlapping pooling lowers the error by 0.4 %." in said
+
+
+def test_a_dry_run_says_what_differs_and_how_long_it_takes(capsys, tmp_path):
+    words = ["depth", "--dry_run", f"--output={tmp_path}", "--seeds=2", "--epochs=15"]
+    assert command.main(words) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[1].startswith("8 rows, 2 seeds, 15 epochs of folder:imagenette-224 in float32")
+    assert said[said.index("without_7") + 1] == "  network.without: none -> fc7"
+    place = said.index("wide_convolutions")
+    assert said[place + 2] == "  conv4.filters: 384 -> 1024"
+    assert said[-2:] == [
+        "16 runs, of which 0 are finished.",
+        "About 1.6 hours: 6.0 minutes a run, as stated for 2 cores in float32.",
+    ]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_of_the_whole_network_knows_no_cost(capsys, tmp_path):
+    command.main(["data", "--dry_run", "--size=full", f"--output={tmp_path}"])
+    assert "was not measured at this size." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words, text",
+    [
+        (["ablation"], "name=ablation: expected one of ablations, depth, lrn_cifar, data, figure1"),
+        ([], "name=: expected one of ablations"),
+        (["depth", "--rows=fc"], "rows=fc: expected one of base, without_3_4"),
+        (["depth", "--seeds=0"], "seeds=0: expected at least 1 run of each row."),
+        (["depth", "--epochs=-1"], "epochs=-1: expected a positive number, or 0 for the experi"),
+        (["depth", "--network.width=2"], "--network.width=2: expected one of this command's flags"),
+        (["figure1", "--size=full"], "--size=full: expected one of this command's flags."),
+        (
+            ["learning_rate", "--lowest=1", "--highest=0.1"],
+            "lowest=1, highest=0.1: expected two positive rates, the lower one first.",
+        ),
+        (["learning_rate", "--steps=3"], "steps=3: expected at least 20, to see a curve."),
+    ],
+)
+def test_mistakes_are_named(words, text):
+    with pytest.raises(UserError, match=re.escape(text)):
+        command.main(words)
+
+
+def test_help_of_a_kind_has_the_flags_that_it_inherits(capsys):
+    with pytest.raises(SystemExit):
+        command.main(["depth", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "--size=bench|full bench: a smaller network" in said
+    assert "--seeds=INTEGER Runs of each row, with the seeds 0, 1, and so on." in said
+    assert command.main(["--help"]) == 0
+    assert "NAME --help" in capsys.readouterr().out
