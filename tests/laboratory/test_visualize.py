@@ -88,6 +88,13 @@ def test_filters_are_drawn_as_they_are_with_the_towers_apart(capsys, run_dir, an
     assert "Krizhevsky" in numbers["source"] and "upper half" in numbers["seen"]
 
 
+def test_filters_of_maps_are_no_pictures(run_dir, animals):
+    subject = subject_of(run_dir, animals)
+    above = dataclasses.replace(subject, rows=subject.rows[6:])
+    with pytest.raises(UserError, match="layer=conv3: expected a first layer that is a convol"):
+        filters.show(above, Filters(run_dir=str(run_dir), output="x"))
+
+
 def test_color_is_what_the_channels_do_not_share():
     gray = np.random.default_rng(0).normal(size=(5, 5, 1, 1)).repeat(3, axis=2)
     opposed = np.concatenate([gray[:, :, :1], -gray[:, :, :1], 0 * gray[:, :, :1]], axis=2)
@@ -188,7 +195,7 @@ def test_pictures_of_ones_own_are_looked_at_and_unreadable_ones_are_named(
         (
             "filters",
             ["--output=/dev/null/x"],
-            "output='/dev/null/x' cannot be written: .*Expected a",
+            "/dev/null/x' cannot be written: .*Expected a directory that this user may write to",
         ),
         ("filters", ["--layer=conv1"], "--layer=conv1: expected one of this command's flags"),
     ],
