@@ -17,6 +17,9 @@ from alexnet_tf.errors import UserError, expected_one_of, user_errors
 from alexnet_tf.experiments import plan_text
 from alexnet_tf.experiments.named import EXPERIMENTS
 from alexnet_tf.experiments.table import Experiment, Size
+from alexnet_tf.experiments.transfer import transfer
+from alexnet_tf.experiments.transfer_settings import SHARED as TRANSFER_SHARED
+from alexnet_tf.experiments.transfer_settings import Arguments as TransferArguments
 
 DESCRIPTION = "Trains the networks of a table, and says whether what a paper claims holds here."
 SEEDS = 3
@@ -172,6 +175,14 @@ def learning_rate(name: str, call: flags.Call) -> int:
     return code
 
 
+def transfer_of_features(name: str, call: flags.Call) -> int:
+    """Runs the transfer of features."""
+    code, found = transfer(call.arguments, call.override)
+    if found:  # nothing where a training was stopped
+        print(json.dumps({"experiment": name, "output": call.arguments.output} | found), flush=True)
+    return code
+
+
 TABLE_SHARED = ("data.source", "data.held_out", "data.on_error", "data.max_megapixels")
 TABLE_SHARED += ("data.cache", "data.cache_dir", "data.stage")
 TABLE_SHARED += ("devices", "precision", "deterministic")
@@ -182,6 +193,12 @@ KINDS = dict.fromkeys(EXPERIMENTS, Kind(TableArguments, TABLE_SHARED, table)) | 
     "figure1": Kind(Figure1Arguments, TABLE_SHARED, table),
     "learning_rate": Kind(
         RangeArguments, RANGE_SHARED, learning_rate, "The loss while the learning rate rises"
+    ),
+    "transfer": Kind(
+        TransferArguments,
+        TRANSFER_SHARED,
+        transfer_of_features,
+        "What features are worth on other classes",
     ),
 }
 """What can be run, by name."""
@@ -195,7 +212,11 @@ def main(argv: Sequence[str]) -> int:
         return 0
     arguments = {name: kind.arguments for name, kind in KINDS.items()}
     shared = {name: kind.shared for name, kind in KINDS.items()}
-    called = kinds.parse(argv, "name", arguments, shared, f"{DESCRIPTION} --list says more.")
+    titles = {
+        name: kind.title or EXPERIMENTS[name](Size.BENCH, "").title for name, kind in KINDS.items()
+    }
+    about = f"{DESCRIPTION} --list says more."
+    called = kinds.parse(argv, "name", arguments, shared, about, titles)
     if called is None:
         return 0
     name, call = called

@@ -53,7 +53,7 @@ WITHOUT_TENSORFLOW = """alexnet_tf alexnet_tf.registration alexnet_tf.notebook a
     alexnet_tf.predict
     alexnet_tf.convert alexnet_tf.benchmark alexnet_tf.summary alexnet_tf.experiment
     alexnet_tf.experiments.named alexnet_tf.experiments.results alexnet_tf.experiments.plan_text
-    alexnet_tf.experiments.report
+    alexnet_tf.experiments.report alexnet_tf.experiments.transfer
     alexnet_tf.training.start alexnet_tf.training.selection alexnet_tf.training.schedules
     alexnet_tf.training.checkpoint alexnet_tf.training.converted alexnet_tf.training.stored
     alexnet_tf.weights.formats alexnet_tf.weights.partial

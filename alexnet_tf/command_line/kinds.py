@@ -14,6 +14,7 @@ def parse(
     kinds: Mapping[str, type],
     shared: Mapping[str, Iterable[str]],
     description: str,
+    titles: Mapping[str, str] | None = None,
 ) -> tuple[str, flags.Call[Any]] | None:
     """Reads the command line of such a command.
 
@@ -23,6 +24,7 @@ def parse(
       kinds: the arguments of each word, as `flags.parse` takes them.
       shared: the settings of Config, or whole sections, that each word takes.
       description: the first words of --help.
+      titles: what each word does; by default the first sentence of its arguments.
 
     Returns:
       the word and its parsed flags; None where only help was asked for, which is printed.
@@ -32,18 +34,24 @@ def parse(
     """
     word, *rest = argv or [""]
     if word in ("--help", "-h", "-help"):
-        print(_help(name, kinds, description), flush=True)
+        print(_help(name, titles or _sentences(kinds), description), flush=True)
         return None
     if word not in kinds:
         raise UserError(f"{expected_one_of(name, word, kinds)} It comes first, before all flags.")
     return word, flags.parse(rest, kinds[word], shared[word], word)
 
 
-def _help(name: str, kinds: Mapping[str, type], description: str) -> str:
-    """Lists the words, each with the first sentence of its arguments."""
+def _sentences(kinds: Mapping[str, type]) -> dict[str, str]:
+    """Takes the first sentence of each docstring."""
+    return {
+        word: " ".join((kind.__doc__ or "").partition("\n\n")[0].split())
+        for word, kind in kinds.items()
+    }
+
+
+def _help(name: str, titles: Mapping[str, str], description: str) -> str:
+    """Lists the words."""
     call = f"python -m {program()} {name.upper()}"
     lines = [f"{call} [--name=value ...]", "", description, "", f"{name.upper()} is one of", ""]
-    for word, kind in kinds.items():
-        sentence = " ".join((kind.__doc__ or "").partition("\n\n")[0].split())
-        lines.append(f"  {word:<15}{sentence}")
+    lines += [f"  {word:<15}{title}" for word, title in titles.items()]
     return "\n".join([*lines, "", f"The flags of each: {call} --help"])

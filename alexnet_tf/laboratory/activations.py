@@ -1,7 +1,7 @@
 """What a layer gives for each picture of a set, batch by batch."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -86,10 +86,32 @@ class Extractor:
           UserError: a picture cannot be decoded and `data.on_error` is fail.
           RunFailed: a picture could not be read.
         """
-        data, inputs = self._config.data, self._config.network.input
-        rows = min(self._config.run.global_batch_size, max(1, source.num_examples))
-        for batch in eval_dataset(source, inputs, rows, max_pixels=data.max_pixels):
-            values = self._values(batch.image)
-            index, mask = batch.index.numpy(), batch.mask.numpy()
-            report(index[~mask & (index >= 0)], source, data.on_error, data.max_pixels)
-            yield Activations(index[mask], batch.label.numpy()[mask], values.numpy()[mask])
+        for index, label, values in of_every_picture(self._values, source, self._config):
+            yield Activations(index, label, values)
+
+
+def of_every_picture(
+    function: Callable[[tf.Tensor], Any], source: Source, config: Config
+) -> Iterator[tuple[np.ndarray, np.ndarray, Any]]:
+    """Yields what a function makes of every picture of a source, batch by batch.
+
+    Args:
+      function: takes uint8 windows [N, h, w, 3]; gives tensors [N, ...], one or a structure.
+      source: the pictures, without those that cannot be decoded.
+      config: `run.global_batch_size` pictures are one batch.
+
+    Yields:
+      index and label as in Activations, and the structure with arrays in the tensors' places.
+
+    Raises:
+      UserError: a picture cannot be decoded and `data.on_error` is fail.
+      RunFailed: a picture could not be read.
+    """
+    data, inputs = config.data, config.network.input
+    rows = min(config.run.global_batch_size, max(1, source.num_examples))
+    for batch in eval_dataset(source, inputs, rows, max_pixels=data.max_pixels):
+        values = function(batch.image)
+        index, mask = batch.index.numpy(), batch.mask.numpy()
+        report(index[~mask & (index >= 0)], source, data.on_error, data.max_pixels)
+        arrays = tf.nest.map_structure(lambda x, mask=mask: x.numpy()[mask], values)
+        yield index[mask], batch.label.numpy()[mask], arrays
