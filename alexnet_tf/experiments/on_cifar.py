@@ -98,11 +98,12 @@ def figure1(size: Size, source: str) -> Experiment:
         note="The paper's network is not published; this one has three convolutions and a fully "
         "connected layer, with PyTorch's small initial weights for both: with He's the first "
         "logits are so large that the first steps of some seeds leave most ReLUs dead. No weight "
-        "decay, dropout, augmentation; batches of 128, momentum 0.9, a constant rate. The training error is that "
-        "of the examples just before each update, averaged over windows of a quarter of an epoch "
-        "(98 steps); the crossing is interpolated between the centers of two windows. The rate is "
-        f"the best of {', '.join(f'{x:g}' for x in sorted(RATES))} for each activation, by one run "
-        "each with a seed of its own, which ends once it is slower than the best before it.",
+        "decay, dropout, augmentation; batches of 128, momentum 0.9, a constant rate. The "
+        "training error is that of the examples just before each update, averaged over windows of "
+        "a quarter of an epoch (98 steps); the crossing is interpolated between the centers of "
+        f"two windows. The rate is the best of {', '.join(f'{x:g}' for x in sorted(RATES))} for "
+        "each activation, by one run each with a seed of its own, which ends once it is slower "
+        "than the best before it.",
         rows=(
             Row(name="relu", changes={"network.activation": "relu"}, rates=RATES),
             Row(
