@@ -112,6 +112,10 @@ class RunConfig(Typed):
     of the plateau schedule do not start the count anew: give it more than patience_epochs."""
     save_every_seconds: float = dataclasses.field(default=600.0, metadata=FREE)
     """Longest time between two checkpoints; each evaluation writes one as well."""
+    keep_epochs: tuple[int, ...] = dataclasses.field(default=(), metadata=FREE)
+    """Epochs at whose end a checkpoint is written that stays, such as 1,2,5,10, beside the best and
+    the last two; `visualize evolution` shows them. What is kept stays when an epoch is left out
+    later; epochs that are over cannot be added."""
     tensorboard: bool = dataclasses.field(default=True, metadata=FREE)
     """Write events for TensorBoard into <run_dir>/events."""
 
@@ -128,6 +132,7 @@ class RunConfig(Typed):
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: expected at least 1.")
+        self.at_least(1, "keep_epochs")
         if self.stop_after_stalled_epochs < 0:
             raise ValueError(
                 f"stop_after_stalled_epochs={self.stop_after_stalled_epochs}: expected 0 or more."

@@ -45,6 +45,16 @@ class Cadence:
         every = self.config.run.evaluate_every_epochs
         return self.ends_epoch(step) and not self.epochs_done(step) % every
 
+    def kept_epoch(self, step: int) -> int:
+        """Finds the last epoch of `keep_epochs` that a step completes, 0 where there is none."""
+        before, now = self.epochs_done(step - 1), self.epochs_done(step)
+        return max((x for x in self.config.run.keep_epochs if before < x <= now), default=0)
+
+    def num_still_to_keep(self, step: int) -> int:
+        """Counts the epochs of `keep_epochs` that the run completes after a step."""
+        done, end = self.epochs_done(step), self.epochs_done(self.num_steps)
+        return sum(done < x <= end for x in set(self.config.run.keep_epochs))
+
     def is_finished(self, progress: Progress) -> bool:
         """Tells whether a run is at its end."""
         is_evaluated = progress.evaluated_step == progress.step

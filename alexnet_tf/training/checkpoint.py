@@ -3,11 +3,12 @@
     checkpoints/step-000000740/arrays.npz    conv1/kernel, conv1/kernel/momentum, conv1/bias, ...
     checkpoints/step-000000740/state.json    format_version, config, classes, progress, versions
     checkpoints/step-000000740/evaluation.json    progress once the step was evaluated, if it was
+    checkpoints/step-000000740/kept.json    epoch, if its end is to be kept (`keep_epochs`)
 
 A step is saved before it is evaluated, so that nothing that happens during an evaluation costs the
 steps before it; what the evaluation found is added in a small file. Kernels are stored in the
 single-device layout [h, w, in / groups, out], fc6 in the order H, W, C, so that every form of a
-network reads every other's. The best and the last two are kept.
+network reads every other's. The best, the last two and those with kept.json are kept.
 """
 
 import contextlib
@@ -37,6 +38,8 @@ KEPT = 2
 """Checkpoints that stay beside the best one."""
 EVALUATION = "evaluation.json"
 """In a checkpoint whose step was evaluated: its progress after that."""
+KEPT_EPOCH = "kept.json"
+"""In a checkpoint that stays: the epoch that ended there. Earlier versions do not look for it."""
 REQUIRED = {"config": dict, "classes": list, "progress": dict, "versions": dict}
 """Kinds of what state.json has, to tell a damaged one."""
 _PREFIX, _UNFINISHED = "step-", ".unfinished-"
@@ -59,8 +62,11 @@ def save(
     classes: tuple[str, ...],
     progress: dict,
     versions: dict,
+    kept_epoch: int = 0,
 ) -> None:
     """Writes a checkpoint, whole or not at all; then removes those that are not kept.
+
+    With a `kept_epoch` it stays for good, as the end of that epoch.
 
     Raises:
       NotFinite: a weight is not finite. Earlier checkpoints are unchanged.
@@ -76,7 +82,8 @@ def save(
             )
     target = directory / f"{_PREFIX}{progress['step']:09d}"
     unfinished = directory / f"{_UNFINISHED}{target.name}"
-    state = {
+    descriptions = {KEPT_EPOCH: {"epoch": kept_epoch}} if kept_epoch else {}
+    descriptions["state.json"] = {
         "format_version": FORMAT_VERSION,
         "config": json_form.to_json(config),
         "classes": list(classes),
@@ -84,27 +91,31 @@ def save(
         "versions": versions,
     }
     try:
-        _write(unfinished, arrays, state)
+        _write(unfinished, arrays, descriptions)
         files.replace_directory(unfinished, target)
         clean(directory)
     except OSError as error:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise _unwritten(target, error) from error
     for path in _paths(directory)[:-KEPT]:
-        if not progress["best_step"] or _step(path) != progress["best_step"]:
+        is_best = _step(path) == progress["best_step"] > 0
+        if not (is_best or _is_kept(path)):
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _write(unfinished: pathlib.Path, arrays: dict[str, np.ndarray], state: dict) -> None:
-    """Writes both files of a checkpoint and flushes them to the disk."""
+def _write(
+    unfinished: pathlib.Path, arrays: dict[str, np.ndarray], descriptions: dict[str, dict]
+) -> None:
+    """Writes the files of a checkpoint and flushes them to the disk."""
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     with open(unfinished / "arrays.npz", "wb") as file:
         np.savez(file, **arrays)
         files.sync(file)
-    with open(unfinished / "state.json", "w", encoding="utf-8") as file:
-        json.dump(state, file, indent=1)
-        files.sync(file)
+    for name, description in descriptions.items():
+        with open(unfinished / name, "w", encoding="utf-8") as file:
+            json.dump(description, file, indent=1)
+            files.sync(file)
     files.sync_directory(unfinished)
 
 
@@ -173,6 +184,17 @@ def read_last(directory: pathlib.Path) -> Checkpoint | None:
     raise damaged(paths[-1], FileNotFoundError("a file of it is missing"))
 
 
+def kept(run_dir: str | os.PathLike) -> list[Checkpoint]:
+    """Opens the checkpoints that `keep_epochs` kept, oldest first; RunFailed if one is damaged."""
+    found = []
+    for path in filter(_is_kept, _paths(pathlib.Path(run_dir) / "checkpoints")):
+        try:
+            found.append(_read(path))
+        except FileNotFoundError as error:
+            raise damaged(path, error) from error
+    return found
+
+
 def clean(directory: pathlib.Path) -> None:
     """Removes what killed writes left behind, and restores what they had moved away."""
     for path in directory.glob(f"{_UNFINISHED}old-*"):  # as alexnet_tf 0.1.0 called it
@@ -187,9 +209,18 @@ def clean(directory: pathlib.Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def needed_bytes(directory: pathlib.Path, arrays: dict[str, np.ndarray]) -> int:
-    """Computes the disk space for checkpoints still to come: the most at once, less those there."""
-    num_missing = max(1, KEPT + 2 - len(_paths(directory)))
+def needed_bytes(
+    directory: pathlib.Path, arrays: dict[str, np.ndarray], num_still_to_keep: int = 0
+) -> int:
+    """Computes the disk space for checkpoints still to come: the most at once, less those there.
+
+    Args:
+      directory: the checkpoints of a run.
+      arrays: what each of them holds.
+      num_still_to_keep: how many will come that stay for good.
+    """
+    num_passing = sum(not _is_kept(path) for path in _paths(directory))
+    num_missing = max(1, KEPT + 2 - num_passing) + num_still_to_keep
     return num_missing * sum(array.nbytes for array in arrays.values())
 
 
@@ -197,6 +228,10 @@ def _paths(directory: pathlib.Path) -> list[pathlib.Path]:
     """Lists the finished checkpoints, oldest first; copies under other names are ignored."""
     found = (path for path in directory.glob(f"{_PREFIX}*") if _NAME.fullmatch(path.name))
     return sorted(found, key=_step)
+
+
+def _is_kept(path: pathlib.Path) -> bool:
+    return (path / KEPT_EPOCH).exists()
 
 
 def _step(path: pathlib.Path) -> int:
@@ -223,6 +258,8 @@ def _read(path: pathlib.Path) -> Checkpoint:
         is_evaluated = (path / EVALUATION).exists()
         progress = _json(path / EVALUATION) if is_evaluated else state["progress"]
         _check_kinds(progress, {"step": int, "best_step": int, "best_error": float})
+        kept_as = _json(path / KEPT_EPOCH) if _is_kept(path) else {"epoch": 0}
+        _check_kinds(kept_as, {"epoch": int})
         if not all(isinstance(name, str) for name in state["classes"]):
             raise ValueError("classes are no list of names")
         return Checkpoint(
@@ -231,6 +268,7 @@ def _read(path: pathlib.Path) -> Checkpoint:
             classes=tuple(state["classes"]),
             progress=progress,
             versions=state["versions"],
+            kept_epoch=kept_as["epoch"],
             arrays_file=os.open(path / "arrays.npz", os.O_RDONLY),
         )
     except FileNotFoundError:

@@ -41,6 +41,7 @@ class CheckpointWriter:
         classes: tuple[str, ...],
         progress: dict,
         versions: dict,
+        kept_epoch: int = 0,
     ) -> None:
         """Waits for the checkpoint before this one, and begins to write it.
 
@@ -50,13 +51,21 @@ class CheckpointWriter:
           classes: names of the classes.
           progress: fields of `state.Progress` at that step.
           versions: of the programs and formats that write it.
+          kept_epoch: the epoch that it stays for, as its end; 0 for none.
 
         Raises:
           RunFailed: the one before could not be written.
         """
         self.wait()
         self._writing = self._thread.submit(
-            checkpoint.save, self._directory, arrays, config, classes, progress, versions
+            checkpoint.save,
+            self._directory,
+            arrays,
+            config,
+            classes,
+            progress,
+            versions,
+            kept_epoch,
         )
 
     def mark_evaluated(self, progress: dict) -> None:

@@ -26,6 +26,8 @@ class Checkpoint:
     """Versions of the programs and formats that wrote it."""
     arrays_file: int
     """Descriptor of arrays.npz; closed when this object is deleted."""
+    kept_epoch: int = 0
+    """The epoch that it was kept as the end of, 0 for none."""
 
     def __post_init__(self):
         """Makes the file close with this object.

@@ -119,8 +119,9 @@ class Trainer:
         )
         with self.workers.together():
             if self.workers.is_chief:
-                arrays = self.state.arrays()
-                needed = checkpoint.needed_bytes(self.run_dir / "checkpoints", arrays)
+                directory, arrays = self.run_dir / "checkpoints", self.state.arrays()
+                num_to_keep = self.cadence.num_still_to_keep(progress.step)
+                needed = checkpoint.needed_bytes(directory, arrays, num_to_keep)
                 run_directory.check_space(self.run_dir, needed)
         self.timer.start()
         if self._saved_step is None and self.config.run.start_from:
@@ -135,11 +136,8 @@ class Trainer:
                 with self.workers.noting():
                     self._evaluate(signals)
             is_stopped = self._is_evaluation_due()  # still: a signal came meanwhile
-            if (
-                self._open_epoch is not None
-                and self.cadence.ends_epoch(progress.step)
-                and not is_stopped
-            ):
+            ends_epoch = self._open_epoch is not None and self.cadence.ends_epoch(progress.step)
+            if ends_epoch and not is_stopped:
                 self.callbacks.on_epoch_end(self._open_epoch, self._epoch_logs())
                 self._open_epoch = None
             heard = self.workers.tell(
@@ -157,7 +155,8 @@ class Trainer:
             self._make_steps(heard[0]["fitting_steps"])
             with self.workers.noting():  # no worker waits for a save: reading weights is no sum
                 self._writer.check()
-                if self.timer.seconds_since_save() > self.config.run.save_every_seconds:
+                is_late = self.timer.seconds_since_save() > self.config.run.save_every_seconds
+                if is_late or self.cadence.kept_epoch(progress.step):
                     self._save()
         with self.workers.together():  # who left while the chief still writes would seem lost
             if self._saved_step != progress.step or self.callbacks.callbacks:
@@ -278,6 +277,7 @@ class Trainer:
             self.train_source.classes,
             self.state.progress.to_json(),
             self._versions | versions.of_draws(self.state.draw_versions),
+            self.cadence.kept_epoch(self._saved_step),
         )
         self.timer.saved()
         self.timer.leave_out(time.monotonic() - began)

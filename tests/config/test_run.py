@@ -37,6 +37,7 @@ def test_an_optimizer_that_cannot_train_is_refused(values, message):
         ({"accumulate_steps": 0}, "^accumulate_steps=0: expected at least 1"),
         ({"log_every_steps": 0}, "^log_every_steps=0: expected at least 1"),
         ({"evaluate_every_epochs": 0}, "^evaluate_every_epochs=0: expected at least 1"),
+        ({"keep_epochs": (5, 0)}, r"^keep_epochs=\(5, 0\): expected at least 1"),
         ({"stop_after_stalled_epochs": -1}, "^stop_after_stalled_epochs=-1: expected 0 or more"),
         ({"steps": -1}, "^steps=-1, steps_per_launch=0: expected 0 or more"),
         ({"steps_per_launch": -1}, "^steps=0, steps_per_launch=-1: expected 0 or more"),

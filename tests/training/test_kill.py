@@ -17,8 +17,10 @@ from event_records import records
 from alexnet_tf.training import checkpoint
 
 COMMAND = [sys.executable, "-m", "alexnet_tf.train", *tiny.FLAGS, "--deterministic", "--steps=60"]
-COMMAND += ["--save_every_seconds=0.5", "--steps_per_launch=2"]
+COMMAND += ["--save_every_seconds=0.5", "--steps_per_launch=2", "--evaluate_every_epochs=2"]
 """Checkpoints as often as possible, so that kills land in the writing of them too."""
+KEPT = [1, 4, 9, 16]
+"""Epochs that a killed run keeps, evaluated or not; to keep them changes no weight."""
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +54,9 @@ def survive(pictures, run_dir, undisturbed, num_kills, draw):
     """Kills and restarts a run, then lets it end and compares; returns the steps it was seen at."""
     whole, _, result = undisturbed
     steps = []
+    more = [f"--keep_epochs={','.join(map(str, KEPT))}"]
     for kill in range(num_kills):
-        process = start(pictures, run_dir)
+        process = start(pictures, run_dir, more)
         if kill % 3:  # two thirds while it trains, the others at any moment of its start
             wait_for_training(run_dir, process)
             time.sleep(draw.uniform(0, 1.0))
@@ -63,12 +66,13 @@ def survive(pictures, run_dir, undisturbed, num_kills, draw):
         process.communicate()
         last = checkpoint.read_last(run_dir / "checkpoints")
         steps.append(last.step if last else 0)
-    process = start(pictures, run_dir)
+    process = start(pictures, run_dir, more)
     output, errors = process.communicate()
     assert process.returncode == 0, errors
     one, other = (checkpoint.load(x, checkpoint.Which.LAST) for x in (whole, run_dir))
     tiny.assert_equal(one.arrays(), other.arrays())
     assert tiny.metrics(run_dir) == tiny.metrics(whole)
+    assert [kept.kept_epoch for kept in checkpoint.kept(run_dir)] == KEPT
     for side in ("train", "eval"):  # TensorBoard shows each step of each curve once
         keys = [(tag, step) for tag, step, _ in records(run_dir / "events" / side)]
         assert len(keys) == len(set(keys))
