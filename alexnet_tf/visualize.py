@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
     output = pathlib.Path(settings.output)
     _make(output)
     from alexnet_tf.laboratory import exhibits, page  # TensorFlow starts here
-    from alexnet_tf.laboratory.subject import open_subject
+    from alexnet_tf.laboratory.opening import open_subject
 
     subject = open_subject(settings, call.override)
     for sentence in subject.given[1] if subject.files else ():
@@ -78,7 +78,8 @@ def main(argv: Sequence[str]) -> int:
 
 def _as(kind: type[Common], settings: All) -> Common:
     """Takes what `all` was given as the settings of one exhibit."""
-    return kind(**{field.name: getattr(settings, field.name) for field in dataclasses.fields(All)})
+    names = {x.name for x in dataclasses.fields(All)} & {x.name for x in dataclasses.fields(kind)}
+    return kind(**{name: getattr(settings, name) for name in names})
 
 
 def _make(output: pathlib.Path) -> None:

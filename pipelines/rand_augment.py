@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from pipelines.moves import moved, shift, turn
 from pipelines.permutation import draw, words_of
 from pipelines.seeds import OrderStream
 
@@ -64,33 +65,12 @@ def _identity(image: tf.Tensor, part: float, sign: tf.Tensor) -> tf.Tensor:
     return tf.identity(image)
 
 
-def _moved(image: tf.Tensor, rows) -> tf.Tensor:
-    """Takes each pixel from where the nearest one is that (x, y) comes from.
-
-    Args:
-      image: uint8 [S, S, 3].
-      rows: a, b, c and d, e, f of x' = a x + b y + c and y' = d x + e y + f, for pixels' centers,
-        which lie at halves.
-    """
-    (a, b, c), (d, e, f) = rows
-    c, f = c + 0.5 * (a + b - 1), f + 0.5 * (d + e - 1)  # the operation counts from centers
-    matrix = tf.cast(tf.stack([a, b, c, d, e, f, 0.0, 0.0]), tf.float32)
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=image[tf.newaxis],
-        transforms=matrix[tf.newaxis],
-        output_shape=tf.shape(image)[:2],
-        fill_value=0.0,
-        interpolation="NEAREST",
-        fill_mode="CONSTANT",
-    )[0]
-
-
 def _shear_x(image: tf.Tensor, part: float, sign: tf.Tensor) -> tf.Tensor:
-    return _moved(image, ((1.0, 0.3 * part * sign, 0.0), (0.0, 1.0, 0.0)))
+    return moved(image, ((1.0, 0.3 * part * sign, 0.0), (0.0, 1.0, 0.0)))
 
 
 def _shear_y(image: tf.Tensor, part: float, sign: tf.Tensor) -> tf.Tensor:
-    return _moved(image, ((1.0, 0.0, 0.0), (0.3 * part * sign, 1.0, 0.0)))
+    return moved(image, ((1.0, 0.0, 0.0), (0.3 * part * sign, 1.0, 0.0)))
 
 
 def _shift_of(image: tf.Tensor, part: float) -> float:
@@ -99,23 +79,16 @@ def _shift_of(image: tf.Tensor, part: float) -> float:
 
 
 def _translate_x(image: tf.Tensor, part: float, sign: tf.Tensor) -> tf.Tensor:
-    return _moved(image, ((1.0, 0.0, -sign * _shift_of(image, part)), (0.0, 1.0, 0.0)))
+    return moved(image, shift(sign * _shift_of(image, part), 0.0))
 
 
 def _translate_y(image: tf.Tensor, part: float, sign: tf.Tensor) -> tf.Tensor:
-    return _moved(image, ((1.0, 0.0, 0.0), (0.0, 1.0, -sign * _shift_of(image, part))))
+    return moved(image, shift(0.0, sign * _shift_of(image, part)))
 
 
 def _rotate(image: tf.Tensor, part: float, sign: tf.Tensor) -> tf.Tensor:
-    angle, middle = math.radians(30 * part), image.shape[0] / 2
-    cos, sin = math.cos(angle), math.sin(angle) * sign  # counterclockwise
-    return _moved(
-        image,
-        (
-            (cos, -sin, middle * (1 - cos + sin)),
-            (sin, cos, middle * (1 - cos - sin)),
-        ),
-    )
+    angle = math.radians(30 * part)
+    return moved(image, turn(math.cos(angle), math.sin(angle) * sign, image.shape[0]))
 
 
 def _blended(image: tf.Tensor, other: tf.Tensor, part: float, sign: tf.Tensor) -> tf.Tensor:

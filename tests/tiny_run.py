@@ -33,7 +33,7 @@ def picture(height=90, width=120, form="JPEG", seed=0, mode="RGB") -> bytes:
     return file.getvalue()
 
 
-def write_checkpoint(run_dir, step=10, best_step=10, seed=0) -> None:
+def write_checkpoint(run_dir, step=10, best_step=10, seed=0, kept_epoch=0) -> None:
     """Adds a checkpoint with initial weights to a run directory."""
     weights = named_weights.named_weights(alexnet(NETWORK, seed))
     arrays = {name: np.asarray(weight) for name, weight in weights.items()}
@@ -42,6 +42,6 @@ def write_checkpoint(run_dir, step=10, best_step=10, seed=0) -> None:
         state.Progress(), step=step, best_step=best_step, best_error=0.25
     )
     config = Config(recipe="tiny", network=NETWORK)
-    checkpoint.save(
-        run_dir / "checkpoints", arrays, config, CLASSES, progress.to_json(), {"alexnet_tf": "0"}
-    )
+    versions = {"alexnet_tf": "0"}
+    directory, progress = run_dir / "checkpoints", progress.to_json()
+    checkpoint.save(directory, arrays, config, CLASSES, progress, versions, kept_epoch)

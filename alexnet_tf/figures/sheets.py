@@ -31,6 +31,14 @@ def grid(images: np.ndarray, columns: int) -> np.ndarray:
     return np.pad(sheet, ((GAP_PIXELS, 0), (GAP_PIXELS, 0), (0, 0)), constant_values=255)
 
 
+def stacked(*pictures: np.ndarray) -> np.ndarray:
+    """Places pictures below each other on white, at the left: uint8 [H, W, 3] each, and so all."""
+    width = max(picture.shape[1] for picture in pictures)
+    pads = [((0, 0), (0, width - picture.shape[1]), (0, 0)) for picture in pictures]
+    wide = [np.pad(x, pad, constant_values=255) for x, pad in zip(pictures, pads, strict=True)]
+    return np.concatenate(wide)
+
+
 def filters(kernel: np.ndarray) -> np.ndarray:
     """Draws the first layer's filters as the paper's figure 3 does.
 

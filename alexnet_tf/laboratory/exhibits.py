@@ -5,10 +5,17 @@ from collections.abc import Callable
 from alexnet_tf.laboratory import (
     calibration,
     confusion,
+    correspondence,
+    deconvnet,
     embedding,
+    evolution,
     filters,
+    gradcam,
+    invariance,
     mistakes,
     nearest,
+    occlusion,
+    saliency,
     settings,
 )
 from alexnet_tf.laboratory.exhibit import Exhibit
@@ -22,5 +29,12 @@ SHOW: dict[type[Common], Callable[[Subject, Common], Exhibit]] = {
     settings.Mistakes: mistakes.show,
     settings.Calibration: calibration.show,
     settings.Embedding: embedding.show,
+    settings.Deconvnet: deconvnet.show,
+    settings.Occlusion: occlusion.show,
+    settings.GradCam: gradcam.show,
+    settings.Saliency: saliency.show,
+    settings.Invariance: invariance.show,
+    settings.Correspondence: correspondence.show,
+    settings.Evolution: evolution.show,
 }
 """The function that makes each exhibit."""

@@ -2,58 +2,16 @@
 
 import dataclasses
 import enum
-import os
 
-from alexnet_tf.training.checkpoint import Which
-from pipelines.typed import Typed
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Common(Typed):
-    """What every picture is made from."""
-
-    run_dir: str = ""
-    """Directory of the run, or a converted one."""
-    start_from: str = ""
-    """Instead of a run, a file with weights of the network that --network.name names, such as
-    torchvision's: layers that it lacks, and all above them, cannot be shown."""
-    output: str
-    """Directory for the pictures and the numbers behind them."""
-    checkpoint: Which = Which.BEST
-    """best (by validation error during training) or last."""
-    split: str = ""
-    """train, val or all, or another split of a packed or TFDS set by its own name. By default what
-    the run was not trained on: val where the set has its own or is the one that the run held a
-    part out of, otherwise all."""
-    images: tuple[str, ...] = ()
-    """Files to look at instead of pictures of the set: JPEG, PNG or BMP of any size."""
-
-    def __post_init__(self):
-        """Refuses two networks, or none, and directories instead of pictures."""
-        super().__post_init__()
-        if bool(self.run_dir) == bool(self.start_from):
-            raise ValueError(
-                f"run_dir={self.run_dir!r}, start_from={self.start_from!r}: expected one of the "
-                "two, since each names a network. Give --run_dir=RUN or --start_from=FILE."
-            )
-        for path in self.images:
-            if os.path.isdir(path):
-                raise ValueError(
-                    f"images={path!r} is a directory; expected files, separated by commas. For a "
-                    f"set of pictures use --data.source=folder:{path}."
-                )
-
-    @property
-    def shown(self) -> str:
-        """Names the network for messages."""
-        if self.run_dir:
-            return f"run_dir={self.run_dir!r}"
-        return f"start_from={self.start_from!r}"
+from alexnet_tf.laboratory.common import Common
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class All(Common):
     """Shows everything that the network allows, and writes a page of it, index.html."""
+
+    check: bool = True
+    """Also draw layers anew from the top downwards, for each picture that takes --check."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -144,12 +102,181 @@ class Embedding(Common):
         self.at_least(9, "count")
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Checked(Common):
+    """What is drawn of the weights, so that it has to change with them."""
+
+    check: bool = False
+    """Also draw layers anew from the top downwards, and say how much of the maps remains (Adebayo
+    et al. 2018)."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Deconvnet(Checked):
+    """Projects the strongest activations of maps down to pixels (Zeiler and Fergus 2013).
+
+    Each map's nine strongest activations over the set are drawn beside what the unit sees.
+    """
+
+    layer: tuple[str, ...] = ()
+    """Layers of maps, such as conv2,conv5; by default every convolution."""
+    maps: int = 9
+    """Maps of each layer, evenly spread over those that respond to nine pictures; 0 takes all of
+    them, without the projections themselves in the .npz."""
+    through_norm: bool = False
+    """Let what comes down pass response normalization by its gradient; otherwise it passes straight
+    through, as in the text."""
+
+    def __post_init__(self):
+        """Refuses a negative number of maps."""
+        super().__post_init__()
+        if self.maps < 0:
+            raise ValueError(f"maps={self.maps}: expected 1 or more, or 0 for all.")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Occlusion(Checked):
+    """Slides a gray square over pictures (Zeiler and Fergus 2013, figure 7).
+
+    Three maps say what each place of the square does to the network: to its strongest map, to the
+    probability of the true class, and to the most likely class.
+    """
+
+    layer: str = ""
+    """Layer of the strongest map; by default the last convolution."""
+    square: int = 0
+    """Side of the square in pixels; 0 takes 5/16 of the picture's (70 of 224)."""
+    stride: int = 0
+    """Pixels from place to place; 0 takes 1/32 of the picture's side (7 of 224: 529 places)."""
+
+    def __post_init__(self):
+        """Refuses negative sides and steps."""
+        super().__post_init__()
+        for name in ("square", "stride"):
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f"{name}={getattr(self, name)}: expected pixels, or 0 for a part of the side."
+                )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OfAClass(Checked):
+    """What in a picture speaks for a class."""
+
+    class_: str = ""
+    """Name of the class; by default the one that is most likely for each picture."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GradCam(OfAClass):
+    """Colors where the last maps speak for a class (Selvaraju et al. 2017)."""
+
+    layer: str = ""
+    """Layer of maps; by default the last convolution."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Saliency(OfAClass):
+    """Draws which pixels a class's logit depends on, by four kinds of gradients."""
+
+    samples: int = 32
+    """Noisy copies of each picture, for SmoothGrad."""
+    noise: float = 0.15
+    """Standard deviation of their noise, as a part of the picture's range."""
+    steps: int = 64
+    """Parts of the way from the mean color to the picture, for integrated gradients."""
+    seed: int = 0
+    """Of the noise."""
+
+    def __post_init__(self):
+        """Refuses numbers of nothing, and negative noise."""
+        super().__post_init__()
+        for name in ("samples", "steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: expected 1 or more.")
+        if self.noise < 0:
+            raise ValueError(f"noise={self.noise}: expected 0 or more.")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed={self.seed}: expected 0 to {2**32 - 1}.")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Invariance(Common):
+    """Measures how features change with moves of a picture (Zeiler and Fergus 2013, figure 5).
+
+    Pictures are moved up and down, enlarged and turned.
+    """
+
+    layers: tuple[str, ...] = ()
+    """Layers to compare, such as conv1,fc7: by default the first and the last hidden one."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Correspondence(Common):
+    """Tests whether equal parts mean the same (Zeiler and Fergus 2013, table 1); needs --parts.
+
+    A part, such as the left eye, is hidden in each of several pictures: do features change alike?
+    """
+
+    parts: str = ""
+    """Table of marked parts, FILE.csv: a line for each picture, with its path (from the folder of
+    the table) under path, and for each part such as nose the pixel of its center under nose_x and
+    nose_y, counted from 0 at the left upper corner of the file's picture."""
+    square: int = 0
+    """Side of the gray square in pixels of what the network sees; 0 takes a seventh of its side
+    (32 of 224)."""
+    draws: int = 50
+    """Squares at random places in each picture, for the comparison."""
+    seed: int = 0
+    """Of these places."""
+    layers: tuple[str, ...] = ()
+    """Layers to compare, such as pool5,fc7: by default the last one of maps and the last hidden
+    one."""
+
+    def __post_init__(self):
+        """Refuses squares and draws of nothing."""
+        super().__post_init__()
+        if self.square < 0:
+            raise ValueError(
+                f"square={self.square}: expected a side in pixels, or 0 for a seventh."
+            )
+        if self.draws < 1:
+            raise ValueError(f"draws={self.draws}: expected at least 1 random place.")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evolution(Common):
+    """Shows maps at the checkpoints that --keep_epochs kept (Zeiler and Fergus 2013, figure 4).
+
+    The strongest activation of some maps of each layer is projected down at each of them, and how
+    far the weights still moved is measured.
+    """
+
+    layer: tuple[str, ...] = ()
+    """Layers of maps, such as conv2,conv5; by default every convolution."""
+    maps: int = 4
+    """Maps of each layer, evenly spread over those that respond in the end."""
+
+    def __post_init__(self):
+        """Refuses to show no map."""
+        super().__post_init__()
+        if self.maps < 1:
+            raise ValueError(f"maps={self.maps}: expected at least 1 map of each layer.")
+
+
 EXHIBITS: dict[str, type[Common]] = {
     "filters": Filters,
+    "deconvnet": Deconvnet,
+    "occlusion": Occlusion,
+    "gradcam": GradCam,
+    "saliency": Saliency,
     "nearest": Nearest,
+    "embedding": Embedding,
     "confusion": Confusion,
     "mistakes": Mistakes,
     "calibration": Calibration,
-    "embedding": Embedding,
+    "invariance": Invariance,
+    "correspondence": Correspondence,
+    "evolution": Evolution,
 }
 """What can be shown, in the order of the page; `all` shows all of it."""

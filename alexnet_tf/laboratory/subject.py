@@ -9,24 +9,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from alexnet_tf.config.run import Config, RunConfig
-from alexnet_tf.errors import UserError, expected_one_of, listed, user_errors
-from alexnet_tf.laboratory.settings import Common
-from alexnet_tf.networks.alexnet import alexnet
-from alexnet_tf.networks.named_weights import assign, named_weights
-from alexnet_tf.networks.tables.resolved import table
+from alexnet_tf.config.run import Config
+from alexnet_tf.errors import UserError, expected_one_of, listed
 from alexnet_tf.networks.tables.shapes import Row
 from alexnet_tf.serving.classifier import windows
-from alexnet_tf.training import checkpoint, start
 from alexnet_tf.training.evaluation import report
-from alexnet_tf.training.splits import default_split
-from alexnet_tf.training.strategy import make_strategy
-from pipelines.config import Split
 from pipelines.dataset import eval_dataset
 from pipelines.preprocess import preprocess
 from pipelines.source import Source
-from pipelines.sources import open_source, own_splits
-from pipelines.sources.layout import looking_once
 
 BATCH_EXAMPLES = 64
 """Pictures that a network sees at once."""
@@ -104,6 +94,21 @@ class Subject:
             )
         return row
 
+    def need_output(self, what: str) -> None:
+        """Refuses to show what needs the output layer.
+
+        Args:
+          what: the name of what is to be shown.
+
+        Raises:
+          UserError: the output layer has no weights.
+        """
+        if not self.is_whole:
+            raise UserError(
+                f"{what} needs the classes that a network tells apart; expected weights of "
+                f"{self.model.layers[-1].name} in {self.what}. Name a run with --run_dir."
+            )
+
     def need_classes(self, what: str) -> None:
         """Refuses to show what needs the output layer, and labels that are its classes.
 
@@ -113,11 +118,7 @@ class Subject:
         Raises:
           UserError: the output layer has no weights, or the pictures are of other classes.
         """
-        if not self.is_whole:
-            raise UserError(
-                f"{what} needs the classes that a network tells apart; expected weights of "
-                f"{self.model.layers[-1].name} in {self.what}. Name a run with --run_dir."
-            )
+        self.need_output(what)
         if self.source.classes != self.classes:
             raise UserError(
                 f"data.source={self.config.data.source!r} has the classes "
@@ -224,72 +225,3 @@ def _spread(source: Source, most: int) -> list[int]:
     """Picks examples at equal distances: sources list their examples class by class."""
     count = min(most, source.num_examples)
     return [(2 * i + 1) * source.num_examples // (2 * count) for i in range(count)]
-
-
-def open_subject(settings: Common, override) -> Subject:
-    """Builds the network and opens its pictures.
-
-    Args:
-      settings: where the weights are, which split, which files.
-      override: from a Config to one with the settings that were typed.
-
-    Raises:
-      UserError: there are no weights, they do not fit, or there are no pictures.
-      RunFailed: the weights are damaged.
-    """
-    is_run = bool(settings.run_dir)
-    stored = checkpoint.load(settings.run_dir, settings.checkpoint) if is_run else None
-    config = override(stored.config.elsewhere() if stored else Config())
-    make_strategy(RunConfig(devices=config.run.devices))  # exact float32, memory on demand
-    with looking_once(), user_errors():
-        if stored:
-            split = settings.split or default_split(
-                config, stored.config.data.source, settings.run_dir
-            )
-        else:
-            split = settings.split or (
-                Split.VAL if Split.VAL in own_splits(config.data) else Split.ALL
-            )
-        source = _open(config, split, stored.classes if stored else ())
-    classes = stored.classes if stored else source.classes
-    if not stored:
-        network = config.network.with_num_classes(len(classes))
-        run = dataclasses.replace(config.run, start_from=settings.start_from)
-        config = dataclasses.replace(config, network=network, run=run)
-    model = alexnet(config.network)
-    rows = tuple(table(config.network))
-    variables = named_weights(model)
-    if stored:
-        assign(variables, stored.weights())
-        step = "converted weights" if stored.step is None else f"step {stored.step}"
-        what = f"{settings.run_dir}, {step}"
-    else:
-        arrays = start.load(config, classes).arrays
-        assign({name: variables[name] for name in arrays}, arrays)
-        lacking = [n for n, row in enumerate(rows) if {*row.arrays} - _parts(arrays, row.name)]
-        rows = rows[: lacking[0]] if lacking else rows
-        what = settings.start_from
-    return Subject(
-        what=what,
-        model=model,
-        config=config,
-        classes=classes,
-        rows=rows,
-        source=source,
-        split=str(split),
-        files=settings.images,
-    )
-
-
-def _open(config: Config, split: str, classes: tuple[str, ...]) -> Source:
-    """Opens a set by the network's classes, or by its own where it has others."""
-    inputs = config.network.input
-    try:
-        return open_source(config.data, split, config.run.seed, classes, inputs=inputs)
-    except ValueError:
-        return open_source(config.data, split, config.run.seed, inputs=inputs)
-
-
-def _parts(arrays: dict, layer: str) -> set[str]:
-    """Names the weights that a layer has, such as kernel and bias."""
-    return {name.rpartition("/")[2] for name in arrays if name.rpartition("/")[0] == layer}

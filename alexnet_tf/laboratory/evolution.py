@@ -1,0 +1,190 @@
+"""How a network came to be what it is: maps and weights at the checkpoints that a run kept."""
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from alexnet_tf.errors import UserError
+from alexnet_tf.figures import grids, plots, sheets
+from alexnet_tf.figures.canvas import COLORS
+from alexnet_tf.laboratory import deconvnet, deconvnet_page, maps
+from alexnet_tf.laboratory.exhibit import About, Exhibit
+from alexnet_tf.laboratory.settings import Evolution
+from alexnet_tf.laboratory.subject import Subject
+from alexnet_tf.laboratory.winners import windows_of, winners
+from alexnet_tf.networks.alexnet import alexnet
+from alexnet_tf.networks.named_weights import assign, named_weights
+from alexnet_tf.networks.tables.shapes import Row
+from alexnet_tf.training import checkpoint
+from alexnet_tf.training.stored import Checkpoint
+
+ABOUT = About(
+    title="How maps came to be (evolution)",
+    method=(
+        "At each checkpoint that --keep_epochs kept, the strongest activation of a map over all "
+        "pictures is projected down to pixels by the deconvnet, through that checkpoint's weights, "
+        "and stretched around gray by its own largest magnitude. Response normalization is passed "
+        "straight through. The maps are evenly spread over those that respond at the last of the "
+        "checkpoints. The curves have, for each layer, the Euclidean distance of its kernel to "
+        "that of the checkpoint before, divided by the length of the later one."
+    ),
+    source="Zeiler and Fergus 2013, section 4 and figure 4",
+    limits=(
+        "A sudden change of a projection often means that another picture has become the "
+        "strongest. Stretching hides how strong an activation is. Distances depend on the rate of "
+        "learning and on how many epochs lie between two checkpoints, so compare layers, not "
+        "times; a kernel may move and the layer still do the same, as before a normalization."
+    ),
+)
+CELL_PIXELS, MOST_CELLS = 80, 16
+"""Side of a projection, and how many stand in a row."""
+
+
+class Layer(NamedTuple):
+    """What is shown of a layer at E checkpoints."""
+
+    maps: np.ndarray
+    """int64 [M]."""
+    picture: np.ndarray
+    """int64 [E, M]; numbers of the strongest pictures."""
+    activation: np.ndarray
+    """float32 [E, M]."""
+    cell: np.ndarray
+    """uint8 [E, M, side, side, 3]; the projections as they are drawn."""
+
+
+def show(subject: Subject, settings: Evolution) -> Exhibit:
+    """Draws maps at each kept checkpoint, and how far weights moved between them.
+
+    Raises:
+      UserError: fewer than two checkpoints were kept, or a layer does not exist or has no maps.
+      RunFailed: a checkpoint is damaged.
+    """
+    kept = checkpoint.kept(settings.run_dir) if settings.run_dir else []
+    if len(kept) < 2:
+        raise UserError(
+            f"{settings.shown} has {len(kept)} checkpoints of chosen epochs; expected a run with "
+            "two or more. Train it with --keep_epochs, such as --keep_epochs=1,2,5,10."
+        )
+    names = settings.layer or tuple(maps.convolutions(subject))
+    rows = {name: maps.activated(subject, name) for name in names}
+    epochs = [stored.kept_epoch for stored in kept]
+    found = _over_time(subject, kept, rows, settings.maps)
+    moves = moved(subject.rows, kept)
+    return Exhibit(
+        name="evolution",
+        about=ABOUT,
+        seen=_told(subject, settings.run_dir, epochs, moves),
+        picture=_page(epochs, found, moves),
+        numbers={
+            "epochs": epochs,
+            "maps": {name: layer.maps.tolist() for name, layer in found.items()},
+            "moved": moves,
+        },
+        arrays={
+            f"{name}/{key}": getattr(layer, key)
+            for name, layer in found.items()
+            for key in ("maps", "picture", "activation", "cell")
+        },
+    )
+
+
+def _over_time(
+    subject: Subject, kept: Sequence[Checkpoint], rows: Mapping[str, Row], count: int
+) -> dict[str, Layer]:
+    """Projects the strongest activation of some maps of each layer at each checkpoint."""
+    then = dataclasses.replace(subject, model=alexnet(subject.config.network))
+    projects = {name: deconvnet.projector(then, row.name, False) for name, row in rows.items()}
+    chosen, found = {}, {name: [] for name in rows}
+    for stored in reversed(kept):  # the last one says which maps respond
+        assign(named_weights(then.model), stored.weights())
+        best = winners(then, [row.name for row in rows.values()])
+        for name, row in rows.items():
+            strength, number = best[row.name].strength[0], best[row.name].number[0]
+            if name not in chosen:
+                chosen[name] = deconvnet.spread(_responding(strength), count)
+            units = chosen[name]
+            down, places, activation = projects[name](
+                windows_of(then, number[units]), units, np.full(len(units), -1)
+            )
+            places = np.stack(np.unravel_index(places, row.output_shape[:2]), axis=1)
+            parts = [deconvnet_page.part(then.rows, row.name, x) for x in places.tolist()]
+            down = deconvnet_page.cut(deconvnet.colors(then, down), parts)
+            down[activation <= 0] = 0
+            cell = deconvnet_page.cells(down, down, parts, CELL_PIXELS)[:, 0]
+            found[name].insert(0, (number[units], activation, cell))
+    return {
+        name: Layer(chosen[name], *map(np.stack, zip(*of, strict=True)))
+        for name, of in found.items()
+    }
+
+
+def _responding(strength: np.ndarray) -> np.ndarray:
+    """Lists the maps with an activation above 0; all where there is none."""
+    alive = np.flatnonzero(strength > 0)
+    return alive if len(alive) else np.arange(len(strength))
+
+
+def moved(rows: Sequence[Row], kept: Sequence[Checkpoint]) -> dict[str, list[float]]:
+    """Measures how far kernels moved from checkpoint to checkpoint, of the later one's length.
+
+    Args:
+      rows: the layers of the network.
+      kept: E checkpoints.
+
+    Returns:
+      For each layer with a kernel, E - 1 relative distances.
+    """
+    found, before = {row.name: [] for row in rows if row.kernel_shape}, None
+    for stored in kept:
+        weights = stored.weights()
+        now = {name: weights[f"{name}/kernel"] for name in found}
+        for name in found if before else ():
+            length = float(np.linalg.norm(now[name])) or 1.0
+            found[name].append(float(np.linalg.norm(now[name] - before[name])) / length)
+        before = now
+    return found
+
+
+def _told(subject: Subject, run_dir: str, epochs: list[int], moved: dict[str, list[float]]) -> str:
+    """Says what one sees."""
+    facts = [f"{name} {', '.join(f'{x:.2f}' for x in of)}" for name, of in moved.items()]
+    between = ", ".join(f"{a} to {b}" for a, b in itertools.pairwise(epochs))
+    return (
+        f"Epochs {', '.join(map(str, epochs))} of {run_dir}; {subject.pictures}. "
+        f"Kernels moved, of their length, from epoch {between}: {'; '.join(facts)}."
+    )
+
+
+def _page(
+    epochs: list[int], found: Mapping[str, Layer], moves: dict[str, list[float]]
+) -> np.ndarray:
+    """Draws a strip for each map, then the curves: uint8 [H, W, 3]."""
+    columns, rows = max(1, MOST_CELLS // len(epochs)), []
+    for name, layer in found.items():
+        strips = [
+            grids.Picture(
+                image=sheets.grid(layer.cell[:, place], len(epochs)), title=f"{name}, map {number}"
+            )
+            for place, number in enumerate(layer.maps)
+        ]
+        rows += [strips[n : n + columns] for n in range(0, len(strips), columns)]
+    drawn = [
+        plots.Curve(x=epochs[1:], y=of, label=name, is_dashed=number >= len(COLORS))
+        for number, (name, of) in enumerate(moves.items())
+    ]
+    return sheets.stacked(
+        grids.image_grid(rows, heading=f"Epochs {', '.join(map(str, epochs))}, from the left"),
+        plots.curves(
+            drawn,
+            "How far kernels moved since the checkpoint before",
+            "epoch",
+            "distance / length of the kernel",
+            is_log_x=True,
+            ranges=(None, (0, None)),
+            has_marks=True,
+        ),
+    )
