@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from alexnet_tf.figures import sheets
 from alexnet_tf.figures.confusion import heat_map
 from alexnet_tf.figures.grids import Picture, image_grid
 from alexnet_tf.figures.plots import bars
@@ -73,7 +74,7 @@ def show(subject: Subject, settings: Confusion) -> Exhibit:
         name="confusion",
         about=ABOUT,
         seen=seen,
-        picture=_stacked(parts),
+        picture=sheets.stacked(*parts),
         numbers={
             "pictures": len(found.label),
             "accuracy": right / len(found.label),
@@ -123,14 +124,3 @@ def _bars(measures: list[dict]) -> np.ndarray:
         f", the {len(measures)} of lowest recall" if len(measures) == per_class.NUM_SHOWN else ""
     )
     return bars([x["class"] for x in measures], values, title, "percent")
-
-
-def _stacked(parts: list[np.ndarray]) -> np.ndarray:
-    """Puts pictures under each other on white."""
-    width = max(part.shape[1] for part in parts)
-    return np.concatenate(
-        [
-            np.pad(part, ((0, 0), (0, width - part.shape[1]), (0, 0)), constant_values=255)
-            for part in parts
-        ]
-    )

@@ -35,7 +35,9 @@ ABOUT = About(
     limits=(
         "A projection shows what of this picture would have gone up, not what the map looks for "
         "in general, and its sharp edges are those of the picture, by the switches. Contrast says "
-        "nothing about strength. White lies outside of the picture."
+        "nothing about strength. White lies outside of the picture. Some of what the check finds "
+        "to remain is no picture: the middle of what a unit sees is reached on more ways than its "
+        "edge, whatever the weights."
     ),
 )
 BATCH_EXAMPLES = 32

@@ -21,6 +21,10 @@ GAP_PIXELS = 6
 """Between the two."""
 
 
+ROWS_AT_ONCE = 16
+"""That words are written on: matplotlib takes some hundred bytes for each pixel."""
+
+
 class Part(NamedTuple):
     """The part of a picture that a unit sees, and where it lies on a square canvas.
 
@@ -114,7 +118,8 @@ def page(layers: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
             for number, x in zip(maps, drawn, strict=True)
         ]
         rows += [blocks[n : n + columns] for n in range(0, len(blocks), columns)]
-    return grids.image_grid(rows)
+    parts = [rows[n : n + ROWS_AT_ONCE] for n in range(0, len(rows), ROWS_AT_ONCE)]
+    return sheets.stacked(*map(grids.image_grid, parts))
 
 
 def _beside(left: np.ndarray, right: np.ndarray) -> np.ndarray:

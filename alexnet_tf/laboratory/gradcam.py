@@ -74,7 +74,7 @@ def show(subject: Subject, settings: GradCam) -> Exhibit:
     check = randomization.check(
         subject, subject.rows[-1].name, lambda: {"Grad-CAM": compute(x, numbers)}
     )
-    return randomization.added(exhibit, {"": check})
+    return randomization.added(exhibit, {exhibit.name: check})
 
 
 def _share(found: np.ndarray) -> float:

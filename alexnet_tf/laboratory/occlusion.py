@@ -80,7 +80,8 @@ def show(subject: Subject, settings: Occlusion) -> Exhibit:
         return {title: now[name] for name, title in names.items() if name in now}
 
     top = subject.rows[-1] if subject.is_whole else row
-    return randomization.added(exhibit, {"": randomization.check(subject, top.name, compared)})
+    check = randomization.check(subject, top.name, compared)
+    return randomization.added(exhibit, {exhibit.name: check})
 
 
 def sizes(settings: Occlusion, size: int) -> tuple[int, int]:

@@ -60,7 +60,8 @@ def added(exhibit: Exhibit, checks: Mapping[str, Check]) -> Exhibit:
 
     Args:
       exhibit: what was checked.
-      checks: by a name of what they are of; the name is empty where there is one.
+      checks: by the name of what was checked; curves of several have it as their names, those of
+        one the names of its methods.
 
     Raises:
       UserError: matplotlib is not installed.
@@ -70,7 +71,7 @@ def added(exhibit: Exhibit, checks: Mapping[str, Check]) -> Exhibit:
     for of, one in checks.items():
         places = [layers.index(layer) + 1 for layer in one.layers]
         for method, values in one.correlation.items():
-            label = of or method
+            label = of if len(checks) > 1 else method
             drawn.append(plots.Curve(x=[places[0] - 1, *places], y=[1, *values], label=label))
             ends[label] = values[(len(values) - 1) // 2], values[-1]
     picture = plots.curves(
@@ -85,7 +86,7 @@ def added(exhibit: Exhibit, checks: Mapping[str, Check]) -> Exhibit:
     hardly = [name for name, (half, _) in ends.items() if half >= HARDLY]
     seen = (
         " Check: with the upper half of the layers drawn anew, and with all of them, there remains "
-        f"of the maps a rank correlation of {rest}. Who keeps {HARDLY} without the upper half "
+        f"of the maps a rank correlation of {rest}. What keeps {HARDLY} without the upper half "
         f"hardly depends on what it has learned: {', '.join(hardly) or 'none here'}."
     )
     about = exhibit.about

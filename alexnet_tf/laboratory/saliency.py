@@ -92,7 +92,7 @@ def show(subject: Subject, settings: Saliency) -> Exhibit:
         return {title: np.abs(found[name]).sum(axis=3) for name, title in TITLES.items()}
 
     check = randomization.check(subject, subject.rows[-1].name, maps)
-    return randomization.added(exhibit, {"": check})
+    return randomization.added(exhibit, {exhibit.name: check})
 
 
 def _methods(computes, x, numbers, settings: Saliency, points: int = 0):

@@ -95,14 +95,7 @@ class Subject:
         return row
 
     def need_output(self, what: str) -> None:
-        """Refuses to show what needs the output layer.
-
-        Args:
-          what: the name of what is to be shown.
-
-        Raises:
-          UserError: the output layer has no weights.
-        """
+        """Refuses to show `what` by a UserError if the output layer has no weights."""
         if not self.is_whole:
             raise UserError(
                 f"{what} needs the classes that a network tells apart; expected weights of "

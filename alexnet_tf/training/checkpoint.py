@@ -98,8 +98,7 @@ def save(
         shutil.rmtree(unfinished, ignore_errors=True)
         raise _unwritten(target, error) from error
     for path in _paths(directory)[:-KEPT]:
-        is_best = _step(path) == progress["best_step"] > 0
-        if not (is_best or _is_kept(path)):
+        if not (_step(path) == progress["best_step"] > 0 or _is_kept(path)):
             shutil.rmtree(path, ignore_errors=True)
 
 

@@ -84,6 +84,7 @@ def test_what_is_left_out_is_named(whole):
     assert "Pictures: 26 of 3 classes" in page and "1 that cannot be decoded left out" in page
 
 
+@pytest.mark.slow
 def test_it_goes_on_where_it_was_killed(run_dir, colors, whole, tmp_path):
     """The file of parts is replaced whole: this is what a kill inside the second layer leaves."""
     output, result, _ = whole
@@ -136,7 +137,7 @@ def test_features_are_those_of_the_layer(run_dir, colors, tmp_path):
 @pytest.mark.parametrize(
     "changes, sentence",
     [
-        ({"run_dir": ""}, "run_dir='', start_from='': expected one of the two"),
+        ({"run_dir": ""}, "expected one of the two, which says where the features come from"),
         ({"folds": 11}, "folds=11: expected 1 to 10 folds"),
         ({"tune_folds": 4}, "tune_folds=4: expected 0 to folds=3, of which these are some"),
         ({"per_class": (0, 5)}, "per_class=0,5: expected numbers of pictures to train on"),

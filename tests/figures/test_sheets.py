@@ -47,3 +47,12 @@ def test_another_kernel_than_the_first_layers_is_refused():
         ValueError, match=r"kernel.shape=\(5, 5, 48, 256\): expected \[k, k, 3 or 1, N\]"
     ):
         sheets.filters(np.zeros((5, 5, 48, 256)))
+
+
+def test_images_of_any_sizes_are_stacked_on_white():
+    narrow, wide = np.full((2, 3, 3), 7, np.uint8), np.full((1, 5, 3), 9, np.uint8)
+    page = sheets.stacked(narrow, wide)
+    assert page.shape == (3, 5, 3)
+    np.testing.assert_array_equal(page[:2, :3], narrow)
+    np.testing.assert_array_equal(page[2:], wide)
+    assert np.all(page[:2, 3:] == 255)

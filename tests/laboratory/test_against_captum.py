@@ -39,7 +39,7 @@ class Pair:
         self.torch_x = torch_twin.first(self.x)
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+@pytest.fixture(scope="module", params=["paper", pytest.param("round_up", marks=pytest.mark.slow)])
 def pair(request):
     return Pair(NETWORKS[request.param])
 

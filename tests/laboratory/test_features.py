@@ -180,6 +180,7 @@ def test_a_file_larger_than_memory_is_written_row_by_row(tmp_path):
         assert file["features"].shape == (1600, 100_000) and len(file["labels"]) == 1600
 
 
+@pytest.mark.slow
 def test_a_set_is_seen_in_the_precision_of_the_call(run_dir, by_keras):
     stored = checkpoint.load(run_dir, "best")
     config = stored.config.elsewhere()

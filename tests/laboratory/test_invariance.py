@@ -65,6 +65,7 @@ def test_changes_are_those_of_pictures_that_are_moved_by_hand(pictures, tmp_path
     assert turned[..., -1].max() < 1e-4 < turned[..., 18].min()  # 360 and 90 degrees
 
 
+@pytest.mark.slow
 def test_what_sums_all_pixels_changes_only_with_their_number(pictures, tmp_path):
     network = NetworkConfig(
         name="sums",

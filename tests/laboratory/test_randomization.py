@@ -77,9 +77,9 @@ def test_a_map_of_the_picture_alone_is_called_hardly_dependent(subject):
     about = About(title="t", method="m.", source="s", limits="l")
     blank = np.zeros((5, 900, 3), np.uint8)
     exhibit = Exhibit(name="n", about=about, seen="Maps.", picture=blank, numbers={"a": 1})
-    added = randomization.added(exhibit, {"": check})
+    added = randomization.added(exhibit, {"n": check})
     assert "hardly depends on what it has learned: edges." in added.seen
-    assert added.numbers["a"] == 1 and added.numbers["check"][""]["layers"] == check.layers
+    assert added.numbers["a"] == 1 and added.numbers["check"]["n"]["layers"] == check.layers
     assert added.picture.shape == (485, 900, 3) and added.about.method.startswith("m. The check")
 
 

@@ -89,6 +89,7 @@ def test_deconvnet_shows_the_units_that_it_says(subject):
             assert tuple(arrays["window"][m, n]) == window
 
 
+@pytest.mark.slow
 def test_all_maps_have_no_projections_in_the_file(subject):
     some = settings.Deconvnet(**GIVEN, layer=("conv3",), maps=0, through_norm=True)
     made = deconvnet.show(subject, some)
@@ -126,7 +127,10 @@ def test_occlusion_shows_what_each_place_does(given):
     made = occlusion.show(given, settings.Occlusion(**GIVEN, square=20, stride=11, check=True))
     assert "1 left out that cannot be read" in made.seen
     assert made.numbers["places"] == [5, 5] and made.arrays["probability"].max() <= 1
-    assert list(made.numbers["check"][""]["correlation"]) == ["sum over the map", "probability"]
+    assert list(made.numbers["check"]["occlusion"]["correlation"]) == [
+        "sum over the map",
+        "probability",
+    ]
     x = given.preprocessed(given.given[0].image).numpy()
     x[1, 11:31, 22:42] = 0
     said = classes.probabilities(given, x)[1]
@@ -138,6 +142,7 @@ def test_occlusion_shows_what_each_place_does(given):
     json.dumps(made.numbers, allow_nan=False)
 
 
+@pytest.mark.slow
 def test_occlusion_without_classes_shows_the_strongest_map(given):
     rows = given.rows[: [row.name for row in given.rows].index("conv5") + 1]
     some = settings.Occlusion(**GIVEN, square=20, stride=22)
@@ -152,7 +157,7 @@ def test_grad_cam_and_saliency_are_of_the_class_that_was_named(given):
     again = saliency.show(given, some)
     assert again.numbers["probability"] == made.numbers["probability"]
     assert again.numbers["missed"] < 0.1 and again.arrays["guided"].shape == (2, 64, 64, 3)
-    found = again.numbers["check"][""]["correlation"]
+    found = again.numbers["check"]["saliency"]["correlation"]
     assert found["guided backpropagation"][0] > found["gradient"][0]
     json.dumps(again.numbers, allow_nan=False)
 
@@ -175,6 +180,14 @@ def test_mistakes_are_one_sentence(run_dir, pictures, tmp_path, what, flags, tex
     with pytest.raises(UserError, match=text):
         typed = [f"--run_dir={run_dir}", f"--output={tmp_path}", f"--data.source=folder:{pictures}"]
         visualize.main([what, *typed, *flags])
+
+
+@pytest.mark.parametrize("what", [gradcam, saliency])
+def test_what_asks_about_a_class_needs_the_output_layer(given, what):
+    name = what.__name__.rpartition(".")[2]
+    some = settings.EXHIBITS[name](**GIVEN)
+    with pytest.raises(UserError, match=f"{name} needs the classes that a network tells apart"):
+        what.show(dataclasses.replace(given, rows=given.rows[:3]), some)
 
 
 def test_nine_pictures_are_needed_for_the_nine_strongest(given):

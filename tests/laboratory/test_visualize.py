@@ -226,3 +226,17 @@ def test_help_lists_everything_that_can_be_shown(capsys):
         visualize.main(["filters", "--help"])
     assert " filters [--name=value ...]" in capsys.readouterr().out
     assert png(np.zeros([1, 1, 3], np.uint8)).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "name, values, sentence",
+    [
+        ("nearest", {"neighbors": 0}, "neighbors=0: expected at least 1"),
+        ("embedding", {"count": 8}, "count=8: expected at least 9"),
+        ("mistakes", {"count": 0}, "count=0: expected at least 1"),
+        ("calibration", {"bins": 0}, "bins=0: expected at least 1."),
+    ],
+)
+def test_settings_that_show_nothing_are_refused(name, values, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        EXHIBITS[name](run_dir="x", output="x", **values)
