@@ -82,7 +82,10 @@ def show(subject: Subject, settings: Deconvnet) -> Exhibit:
         name="deconvnet",
         about=ABOUT,
         seen=_told(subject, numbers),
-        picture=deconvnet_page.page({x: (of.maps, of.shown["cell"]) for x, of in layers.items()}),
+        picture=deconvnet_page.page(
+            {name: (layer.maps, layer.shown["cell"]) for name, layer in layers.items()},
+            settings.patches,
+        ),
         numbers={"layers": numbers},
         arrays={
             f"{name}/{key}": array

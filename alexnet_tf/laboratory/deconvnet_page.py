@@ -95,11 +95,14 @@ def cell_side(num_maps: int) -> int:
     return LARGE_PIXELS if num_maps <= FEW_MAPS else SMALL_PIXELS
 
 
-def page(layers: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+def page(
+    layers: Mapping[str, tuple[np.ndarray, np.ndarray]], has_patches: bool = True
+) -> np.ndarray:
     """Places the maps of layers below each other.
 
     Args:
       layers: by name, the numbers of M maps, and their cells, uint8 [M, 9, 2, side, side, 3].
+      has_patches: draw what the units see beside the projections.
 
     Returns:
       uint8 [H, W, 3].
@@ -112,7 +115,7 @@ def page(layers: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
         columns = FEW_COLUMNS if len(maps) <= FEW_MAPS else MANY_COLUMNS
         blocks = [
             grids.Picture(
-                image=_beside(*(sheets.grid(x[:, n], COLUMNS) for n in (0, 1))),
+                image=_beside(*(sheets.grid(x[:, n], COLUMNS) for n in range(1 + has_patches))),
                 title=f"{name}, map {number}",
             )
             for number, x in zip(maps, drawn, strict=True)
@@ -122,7 +125,9 @@ def page(layers: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     return sheets.stacked(*map(grids.image_grid, parts))
 
 
-def _beside(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Places two sheets of one height side by side."""
-    left = np.pad(left, ((0, 0), (0, GAP_PIXELS), (0, 0)), constant_values=255)
-    return np.concatenate([left, right], axis=1)
+def _beside(left: np.ndarray, *right: np.ndarray) -> np.ndarray:
+    """Places sheets of one height side by side."""
+    for sheet in right:
+        gap = np.full((len(left), GAP_PIXELS, 3), 255, np.uint8)
+        left = np.concatenate([left, gap, sheet], axis=1)
+    return left

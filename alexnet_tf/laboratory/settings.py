@@ -123,6 +123,8 @@ class Deconvnet(Checked):
     maps: int = 9
     """Maps of each layer, evenly spread over those that respond to nine pictures; 0 takes all of
     them, without the projections themselves in the .npz."""
+    patches: bool = True
+    """Draw what each unit sees beside its projection; otherwise the page has no photographs."""
     through_norm: bool = False
     """Let what comes down pass response normalization by its gradient; otherwise it passes straight
     through, as in the text."""
