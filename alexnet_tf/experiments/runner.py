@@ -171,8 +171,7 @@ class Runner:
             code, measured = 0, {"failed": f"{str(error).partition('. ')[0]}."}
             print(error, file=sys.stderr, flush=True)
         finally:
-            keras.backend.clear_session()  # what this row's graphs hold
-            gc.collect()
+            gc.collect()  # what this row's graphs hold
         if code:
             return code, None
         return 0, Finished(**values, **measured, seconds=time.monotonic() - began)

@@ -147,6 +147,7 @@ def test_pictures_of_ones_own_are_queries(seen, pictures, tmp_path):
     assert "1 of --images left out that cannot be read" in exhibit.seen
 
 
+@pytest.mark.slow
 def test_a_network_of_few_layers_and_other_classes_shows_nearest_and_embedding(seen):
     other = ("ant", "bee", "crow")
     subject = dataclasses.replace(seen, rows=seen.rows[:-5], classes=other)

@@ -90,6 +90,7 @@ def test_a_run_resumes_anywhere_with_the_same_batches(source):
     assert_same(whole[7:], later)
 
 
+@pytest.mark.slow
 def test_replicas_share_the_rows_of_one_device(source):
     alone = take(train_dataset(source, DATA, INPUTS, **TRAIN), 6)
     halves = take(train_dataset(source, DATA, INPUTS, **TRAIN | {"rows_per_replica": 2}), 12)

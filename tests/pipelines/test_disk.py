@@ -127,6 +127,7 @@ def test_whatever_decides_on_a_square_is_in_the_name_of_its_file(root):
     assert path(size=16, mean=(1, 2, 3), scale=2) == path()  # none of them
 
 
+@pytest.mark.slow
 def test_other_squares_get_another_file(root, place, tmp_path):
     source, other = opened(root), dataclasses.replace(INPUTS, resize=40)
     shutil.copytree(place, tmp_path / "kept")

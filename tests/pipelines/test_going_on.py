@@ -94,6 +94,7 @@ def test_a_run_keeps_the_order_that_it_began_with(version):
     assert next(batches).index.tolist() == expected.numpy().tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shuffle", [pytest.param("full", marks=pytest.mark.slow), "blocks"])
 def test_a_billion_examples_go_on_at_once_and_nothing_that_was_passed_is_read(shuffle):
     seed, rows, seconds = 7, 128, {0: [], 41_999_999_900: []}

@@ -62,6 +62,7 @@ def test_chunks_are_cut_from_the_order_that_the_run_began_with(service, version)
     assert served in [list(itertools.chain(*chunks)) for chunks in orders]
 
 
+@pytest.mark.slow
 def test_each_example_comes_once_an_epoch_with_the_windows_it_has_without_a_service(service):
     served = rows_of(DataConfig(service=service), 0, 30, 11)  # two epochs and more
     ours = rows_of(DataConfig(), 0, 30, 11)

@@ -43,7 +43,8 @@ def whole(pictures, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "parts, replicas", [pytest.param(4, 1, marks=pytest.mark.slow), (2, 2), (1, 2)]
+    "parts, replicas",
+    [(2, 2), *(pytest.param(*x, marks=pytest.mark.slow) for x in ((4, 1), (1, 2)))],
 )
 def test_parts_and_replicas_change_nothing(pictures, tmp_path, whole, parts, replicas):
     tiny.assert_equal(ended(pictures, tmp_path, parts, replicas), whole, atol=1e-6)
@@ -55,11 +56,13 @@ def test_two_towers_add_parts_too(pictures, tmp_path, whole):
     tiny.assert_equal(found, whole, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_that_comparison_was_one_of_clipped_gradients(pictures, tmp_path, whole):
     free = ended(pictures, tmp_path, clip_norm=0.0)
     assert np.abs(free["fc8/kernel"] - whole["fc8/kernel"]).max() > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", [pytest.param("bfloat16", marks=pytest.mark.slow), "float16"])
 def test_parts_of_16_bits_are_added_in_32(pictures, tmp_path, whole, precision):
     found = ended(pictures, tmp_path, 4, precision=precision)

@@ -97,6 +97,7 @@ def test_both_are_exported(averaged, pictures, tmp_path, capsys):
     assert found[1, False] != pytest.approx(found[0, False], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_without_averages_has_the_same_weights_either_way(pictures, tmp_path):
     run(tiny.config(pictures, tmp_path, steps=2))
     stored = checkpoint.load(tmp_path, "last")
@@ -120,6 +121,7 @@ class StopBefore(keras.callbacks.Callback):
         raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float16", pytest.param("float32", marks=pytest.mark.slow)])
 def test_normalized_networks_in_part_frozen_average_too(pictures, tmp_path, precision):
     settings = {"freeze": ("conv1",), "precision": precision, "steps": 6}
@@ -166,6 +168,7 @@ def test_what_cannot_be_is_refused():
         )
 
 
+@pytest.mark.slow
 def test_moving_statistics_are_averaged_as_weights_are(pictures, tmp_path):
     config = configured(pictures, tmp_path / "whole", average=0.5, steps=3, steps_per_launch=1)
     config = tiny.with_network(config, normalization="batch")

@@ -39,6 +39,7 @@ def test_a_run_stops_once_no_evaluation_was_better_for_so_many_epochs(stalled):
     assert json.loads((stalled / "result.json").read_text())["step"] == 12
 
 
+@pytest.mark.slow
 def test_a_stopped_run_is_finished_and_goes_on_when_more_epochs_are_waited_for(
     pictures, tmp_path, stalled, capsys
 ):

@@ -55,6 +55,7 @@ def test_only_workers_on_cpus_send_them(settings, is_watched):
     assert not found
 
 
+@pytest.mark.slow
 def test_parts_of_replicas_end_like_one_device(pictures, tmp_path, monkeypatch):
     whole = ended(pictures, tmp_path / "whole", steps=3)
     asked = []

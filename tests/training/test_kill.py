@@ -154,6 +154,7 @@ def test_a_full_disk_while_training_goes_on_ends_the_run_in_one_sentence(picture
     assert not any((tmp_path / "checkpoints").iterdir())
 
 
+@pytest.mark.slow
 def test_a_second_process_in_the_same_directory_is_refused(pictures, tmp_path):
     first = start(pictures, tmp_path)
     while not (tmp_path / "config.json").exists() and first.poll() is None:

@@ -103,6 +103,7 @@ def damaged(pictures, tmp_path):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [pytest.param("original", marks=pytest.mark.slow), "raw"])
 def test_a_damaged_record_is_named_or_skipped(pictures, damaged, tmp_path, capsys, form):
     path = damaged(form)
@@ -145,6 +146,7 @@ def test_a_run_on_staged_shards_is_evaluated_on_pictures_that_are_not(
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["seen"] == 15
 
 
+@pytest.mark.slow
 def test_any_split_is_evaluated_by_its_name(pictures, sets, from_folder, capsys):
     source = f"--data.source=records:{sets['raw']}"
     for split, seen in (("train", 30), ("val", 15), ("all", 45)):

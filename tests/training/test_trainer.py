@@ -63,6 +63,7 @@ def test_resuming_in_the_middle_of_an_epoch_ends_with_the_same_bits(
     assert tiny.metrics(tmp_path) == lines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps_per_launch", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_the_length_of_a_launch_changes_nothing(pictures, tmp_path, undisturbed, steps_per_launch):
     run(tiny.config(pictures, tmp_path, steps_per_launch=steps_per_launch))
@@ -109,6 +110,7 @@ def test_a_finished_run_says_so_and_can_be_extended(pictures, tmp_path, capsys, 
     tiny.assert_equal(undisturbed[0], last_arrays(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_run_whose_schedule_needs_its_length_cannot_be_extended(pictures, tmp_path):
     def cosine(steps):
         config = tiny.config(pictures, tmp_path, steps=steps)

@@ -57,6 +57,7 @@ def test_flipped_bits_are_named_by_their_records(copy):
     assert problems(copy) == [f"{SHARD}, record 2: {wrong}", f"{SHARD}, record 6: {wrong}"]
 
 
+@pytest.mark.slow
 def test_every_bit_of_a_record_counts(copy):
     whole = (copy / SHARD).read_bytes()
     begin, end = rows(copy).rows["offset"][3:5].tolist()

@@ -85,6 +85,7 @@ def test_a_damaged_square_keeps_its_place_as_zeros_and_is_explained(root):
     assert explain(raw(root), 9) == "its record is damaged, as its checksum says"
 
 
+@pytest.mark.slow
 def test_squares_of_a_set_without_their_places_are_read_record_by_record(pictures, tmp_path):
     source = raw(packed_sets.pack(pictures, tmp_path, INPUTS))  # with indexes of version 1
     assert source.memory is None
@@ -107,6 +108,7 @@ def test_squares_are_mapped_only_where_all_indexes_have_their_places(root):
     assert_same(batches(raw(root)), before)
 
 
+@pytest.mark.slow
 def test_files_that_cannot_be_mapped_are_read_record_by_record(root, monkeypatch):
     before = batches(raw(root))
 
