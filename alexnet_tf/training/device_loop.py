@@ -40,6 +40,18 @@ class Report(NamedTuple):
     not read a clock (TF 2.21)."""
 
 
+def _may_read_clock() -> bool:
+    """Tells whether graphs of this process may read the clock.
+
+    They may not once TensorFlow's determinism is on, which lasts, whichever run it was meant for.
+    """
+    try:
+        tf.timestamp()
+    except tf.errors.FailedPreconditionError:
+        return False
+    return True
+
+
 class Launcher:
     """Runs several steps without the host in between.
 
@@ -71,7 +83,7 @@ class Launcher:
             ),
         )
         are_cpus = all(name.startswith("CPU") for name in device_names(strategy))
-        self._has_clock = are_cpus and not config.run.deterministic
+        self._has_clock = are_cpus and _may_read_clock()
         self._graph = _graph(task, state, strategy, iter(dataset), self._has_clock)
 
     def __call__(
