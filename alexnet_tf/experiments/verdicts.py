@@ -1,5 +1,7 @@
 """What an interval says about a claim: one sentence, and no more than it can bear."""
 
+from collections.abc import Callable
+
 from alexnet_tf.experiments.statistics import Estimate
 from alexnet_tf.experiments.table import Claim, Direction
 
@@ -15,7 +17,7 @@ def of_difference(found: Estimate, claim: Claim = NO_CLAIM) -> str:
       claim: what was said about it; differences it published are fractions.
     """
     points = 100 * found.value
-    beside = "" if claim.published is None else f" (published: {100 * claim.published:+.1f})"
+    beside = _published(found, claim, lambda x: f"{100 * x:+.1f}")
     if found.low is None:
         return f"not resolved: {points:+.1f} points{beside}; {ONE_SEED}"
     half = 100 * (found.high - found.value)
@@ -33,12 +35,21 @@ def of_ratio(found: Estimate, claim: Claim = NO_CLAIM) -> str:
       found: how many times as many it takes.
       claim: what was said about it, also of a ratio.
     """
-    beside = "" if claim.published is None else f" (published: {claim.published:g})"
+    beside = _published(found, claim, lambda x: f"{x:g}")
     text = f"{found.value:.2f} times the epochs"
     if found.low is None:
         return f"not resolved: {text}{beside}; {ONE_SEED}"
     text += f", {found.low:.2f} to {found.high:.2f}{beside}"
     return _beside_the_claim(found, claim, text) if found.is_resolved else f"not resolved: {text}"
+
+
+def _published(found: Estimate, claim: Claim, written: Callable[[float], str]) -> str:
+    """Quotes the published number, and says whether it lies outside of the interval."""
+    if claim.published is None:
+        return ""
+    is_outside = found.low is not None and not found.low <= claim.published <= found.high
+    outside = ", outside of the interval" if is_outside else ""
+    return f" (published: {written(claim.published)}{outside})"
 
 
 def _beside_the_claim(found: Estimate, claim: Claim, text: str) -> str:

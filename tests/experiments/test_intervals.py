@@ -151,16 +151,24 @@ UP, DOWN = Direction.HIGHER, Direction.LOWER
             UP,
             1.4,
             "same direction: the error is 1.2 +- 0.5 points higher (published: +1.4)",
-        ),  # noqa: E501
+        ),
         (0.7, 1.7, DOWN, None, "opposite: the error is 1.2 +- 0.5 points higher"),
         (
             -1.7,
             -0.7,
             DOWN,
             -2,
-            "same direction: the error is 1.2 +- 0.5 points lower (published: -2.0)",
-        ),  # noqa: E501
-        (-1.7, -0.7, UP, 1, "opposite: the error is 1.2 +- 0.5 points lower (published: +1.0)"),
+            "same direction: the error is 1.2 +- 0.5 points lower (published: -2.0, outside of the "
+            "interval)",
+        ),
+        (
+            -1.7,
+            -0.7,
+            UP,
+            1,
+            "opposite: the error is 1.2 +- 0.5 points lower (published: +1.0, outside of the "
+            "interval)",
+        ),
         (-0.5, 1.3, UP, 0.4, "not resolved: +0.4 +- 0.9 points (published: +0.4)"),
         (0.7, 1.7, None, None, "the error is 1.2 +- 0.5 points higher"),
         (-1.3, 0.5, None, None, "not resolved: -0.4 +- 0.9 points"),
@@ -181,6 +189,13 @@ def test_a_verdict_is_one_sentence(low, high, direction, published, verdict):
         (4, 7, UP, "same direction: 5.30 times the epochs, 4.00 to 7.00 (published: 6)"),
         (4, 7, DOWN, "opposite: 5.30 times the epochs, 4.00 to 7.00 (published: 6)"),
         (0.4, 7, UP, "not resolved: 5.30 times the epochs, 0.40 to 7.00 (published: 6)"),
+        (
+            0.8,
+            5.9,
+            UP,
+            "not resolved: 5.30 times the epochs, 0.80 to 5.90 (published: 6, outside of the "
+            "interval)",
+        ),
     ],
 )
 def test_a_verdict_on_a_ratio_compares_with_one(low, high, direction, verdict):
