@@ -11,6 +11,8 @@ from alexnet_tf.networks.layers.initializers import named_seed
 
 BATCH_EXAMPLES = 16
 """Pictures that are sent up and down at once."""
+COPIES_AT_ONCE = 32
+"""Copies of a picture that are in memory together."""
 
 Compute = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """From inputs float32 [N, ...] and classes int [N] to the logits of the classes, float32 [N], and
@@ -53,14 +55,17 @@ def smoothed(
     Returns:
       float32 [N, H, W, C].
     """
-    drawn = tf.random.stateless_normal(
-        (samples, *x.shape[1:]), named_seed(seed, "smoothgrad"), alg="philox"
-    ).numpy()
-    found = []
-    for picture, number in zip(x, classes, strict=True):
-        copies = picture + noise * (picture.max() - picture.min()) * drawn
-        found.append(compute(copies, np.full(samples, number))[1].mean(axis=0))
-    return np.stack(found)
+    ranges = noise * (x.max(axis=(1, 2, 3)) - x.min(axis=(1, 2, 3)))
+    sums = np.zeros(x.shape, np.float64)
+    for first in range(0, samples, COPIES_AT_ONCE):
+        count = min(COPIES_AT_ONCE, samples - first)
+        name = f"smoothgrad {first}" if first else "smoothgrad"
+        drawn = tf.random.stateless_normal(
+            (count, *x.shape[1:]), named_seed(seed, name), alg="philox"
+        ).numpy()
+        for picture, number, scale, total in zip(x, classes, ranges, sums, strict=True):
+            total += compute(picture + scale * drawn, np.full(count, number))[1].sum(axis=0)
+    return (sums / samples).astype(np.float32)
 
 
 def integrated(
@@ -81,11 +86,13 @@ def integrated(
       The attributions, float32 [N, H, W, C], and those differences, float32 [N].
     """
     parts = ((np.arange(steps) + 0.5) / steps).astype(np.float32)[:, None, None, None]
-    found = [
-        picture * compute(parts * picture, np.full(steps, number))[1].mean(axis=0)
-        for picture, number in zip(x, classes, strict=True)
-    ]
-    return np.stack(found), compute(x, classes)[0] - compute(np.zeros_like(x), classes)[0]
+    sums = np.zeros(x.shape, np.float64)
+    for first in range(0, steps, COPIES_AT_ONCE):
+        some = parts[first : first + COPIES_AT_ONCE]
+        for picture, number, total in zip(x, classes, sums, strict=True):
+            total += compute(some * picture, np.full(len(some), number))[1].sum(axis=0)
+    differences = compute(x, classes)[0] - compute(np.zeros_like(x), classes)[0]
+    return (x * sums / steps).astype(np.float32), differences
 
 
 def activation_maps(

@@ -11,7 +11,7 @@ from alexnet_tf.figures import grids, plots, sheets
 from alexnet_tf.laboratory import layers, parts
 from alexnet_tf.laboratory.exhibit import About, Exhibit
 from alexnet_tf.laboratory.settings import Correspondence
-from alexnet_tf.laboratory.subject import Subject
+from alexnet_tf.laboratory.subject import BATCH_EXAMPLES, Subject
 
 ABOUT = About(
     title="Whether equal parts mean the same (correspondence)",
@@ -68,6 +68,12 @@ def show(subject: Subject, settings: Correspondence) -> Exhibit:
             "Make it smaller."
         )
     marked = parts.read(settings.parts, inputs)
+    taken = sorted({RANDOM, SAME_PLACE} & set(marked.parts))
+    if taken:
+        raise UserError(
+            f"parts={settings.parts!r} has a part called {taken[0]}, which is the name of a row to "
+            "compare with; expected another name. Rename its columns."
+        )
     names = settings.layers or layers.last_of_maps_and_vectors(subject)
     draw = np.random.default_rng(settings.seed)
     random = draw.integers(0, inputs.size - side + 1, (settings.draws, len(marked.image), 2))
@@ -78,7 +84,7 @@ def show(subject: Subject, settings: Correspondence) -> Exhibit:
     compare = functools.partial(_distances, layers.features(subject, names), x, side)
     found = {part: dict(zip(names, compare(at), strict=False)) for part, at in corners.items()}
     table = {part: _row(found, part) for part in found}
-    is_like_table = not settings.layers and len(subject.row(names[0]).output_shape) == 3
+    is_like_table = not settings.layers and _is_theirs(subject)
     published = {part: PUBLISHED[part] for part in table if part in PUBLISHED and is_like_table}
     return Exhibit(
         name="correspondence",
@@ -90,6 +96,12 @@ def show(subject: Subject, settings: Correspondence) -> Exhibit:
         arrays={f"{part}/corner": at for part, at in corners.items()}
         | {f"{part}/{layer}": x for part, of in found.items() for layer, x in of.items()},
     )
+
+
+def _is_theirs(subject: Subject) -> bool:
+    """Whether a network has five convolutions and three layers above them, as the published one."""
+    shapes = [len(row.output_shape) for row in subject.rows if row.layer.has_kernel]
+    return shapes == [3] * 5 + [1] * 3
 
 
 def _distances(
@@ -106,11 +118,14 @@ def _distances(
     Returns:
       For each layer float64 [draws, pairs].
     """
-    after = features(np.concatenate([hidden(x, at, side) for at in corners]))
-    return [
-        np.array([hamming(now - before) for now in np.split(all_of_them, len(corners))])
-        for before, all_of_them in zip(features(x), after, strict=True)
-    ]
+    before, found = features(x), []
+    at_once = max(1, BATCH_EXAMPLES // len(x))
+    for first in range(0, len(corners), at_once):
+        some = corners[first : first + at_once]
+        after = features(np.concatenate([hidden(x, at, side) for at in some]))
+        for now in zip(*(np.split(one, len(some)) for one in after), strict=True):
+            found.append([hamming(a - b) for a, b in zip(now, before, strict=True)])
+    return [np.array(of_layer) for of_layer in zip(*found, strict=True)]
 
 
 def _row(found: dict[str, dict[str, np.ndarray]], part: str) -> dict[str, dict[str, float]]:

@@ -98,8 +98,8 @@ def test_signs_are_compared_pair_by_pair_and_0_equals_0_alone():
 @pytest.mark.parametrize(
     "values, text",
     [
-        ({"square": -1}, "square=-1: expected a side in pixels, or 0 for a seventh"),
-        ({"draws": 0}, "draws=0: expected at least 1 random place"),
+        ({"square": -1}, "square=-1: expected at least 0"),
+        ({"draws": 0}, "draws=0: expected at least 1"),
     ],
 )
 def test_squares_and_draws_of_nothing_are_refused(values, text):
@@ -156,3 +156,10 @@ def test_no_table_and_too_large_a_square_are_refused(pictures, tmp_path, flags, 
     tiny_run.write_checkpoint(tmp_path)
     with pytest.raises(UserError, match=text):
         show(tmp_path, tmp_path, pictures, *flags)
+
+
+def test_a_part_is_not_called_like_a_row_to_compare_with(folder, pictures, tmp_path):
+    tiny_run.write_checkpoint(tmp_path)
+    table = write(folder, GOOD, GOOD, header="path,random_x,random_y")
+    with pytest.raises(UserError, match="has a part called random, which is the name of a row to"):
+        show(tmp_path, tmp_path, pictures, f"--parts={table}")
