@@ -12,12 +12,16 @@ import sys
 from collections.abc import Sequence
 
 from alexnet_tf.command_line import flags, kinds
-from alexnet_tf.errors import UserError, writing
+from alexnet_tf.errors import RunFailed, UserError, writing
+from alexnet_tf.figures import canvas
 from alexnet_tf.laboratory.settings import EXHIBITS, All, Common
+from pipelines import files
 
 SHARED = ("data.source", "data.held_out", "data.on_error", "data.max_megapixels", "data.stage")
 SHARED += ("devices", "network.name")
 KINDS = EXHIBITS | {"all": All}
+OF_THE_SET = ("filters", "embedding", "confusion", "mistakes", "calibration", "correspondence")
+"""Do not look at --images."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -38,31 +42,40 @@ def main(argv: Sequence[str]) -> int:
             f"start_from={settings.start_from!r}: expected the network and pictures to show it "
             "as well. Add --network.name=NAME and --data.source=folder:DIR."
         )
+    if what != "filters":
+        canvas.need_matplotlib()
     output = pathlib.Path(settings.output)
     _make(output)
+    if settings.images and what in OF_THE_SET:
+        print(f"images: {what} is about the set of pictures, so they play no part", file=sys.stderr)
     from alexnet_tf.laboratory import exhibits, page  # TensorFlow starts here
     from alexnet_tf.laboratory.opening import open_subject
 
     subject = open_subject(settings, call.override)
+    if what == "all":
+        print(f"pictures: {subject.named_set}", file=sys.stderr, flush=True)  # early, if none
     for sentence in subject.given[1] if subject.files else ():
         print(f"left out: {sentence}", file=sys.stderr, flush=True)
-    made, left_out, written = [], [], []
+    made, left_out, written, code = [], [], [], 0
     for name, kind in EXHIBITS.items() if what == "all" else [(what, KINDS[what])]:
         own = settings if what != "all" else _as(kind, settings)
         try:
             made.append(exhibits.SHOW[kind](subject, own))
-        except UserError as error:
+        except (UserError, RunFailed) as error:
             if what != "all":
                 raise
+            code = max(code, int(isinstance(error, RunFailed)))
             left_out.append(f"{name}: {error}")
             print(f"left out: {left_out[-1]}", file=sys.stderr, flush=True)
             continue
         written += made[-1].write(output)
         print(f"{name}: {made[-1].seen}", file=sys.stderr, flush=True)
+    if not made:
+        raise UserError(f"nothing of {subject.what} can be shown. {left_out[0]}")
     if what == "all":
-        text = page.page(subject.what, subject.pictures, made, left_out)
+        text = page.page(subject.what, _pictures(subject), made, left_out)
         with writing(output / "index.html"):
-            (output / "index.html").write_text(text, encoding="utf-8")
+            files.write_bytes(output / "index.html", text.encode("utf-8", "replace"))
         written.append("index.html")
     result = {
         "what": what,
@@ -73,7 +86,15 @@ def main(argv: Sequence[str]) -> int:
     }
     numbers = made[0].numbers if what != "all" else {}
     print(json.dumps(result | {"numbers": numbers}), flush=True)
-    return 0
+    return code
+
+
+def _pictures(subject) -> str:
+    """Says for the head of the page which pictures there are."""
+    whole = f"{subject.source.num_examples} pictures of {subject.named_set}"
+    if not subject.files:
+        return f"{whole}."
+    return f"{subject.told(subject.given[0])}; where a set is needed, {whole}."
 
 
 def _as(kind: type[Common], settings: All) -> Common:

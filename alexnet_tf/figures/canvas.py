@@ -30,6 +30,21 @@ _STYLE = {
 }
 
 
+def need_matplotlib() -> None:
+    """Says what to install.
+
+    Raises:
+      UserError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise UserError(
+            f"Plots need matplotlib, which cannot be imported ({error}). Install it: "
+            'pip install "alexnet-tf[lab]".'
+        ) from error
+
+
 @contextlib.contextmanager
 def figure(width: int, height: int) -> Iterator["Figure"]:
     """Makes an empty figure to draw in, whatever matplotlibrc says; axes share the room.
@@ -45,15 +60,11 @@ def figure(width: int, height: int) -> Iterator["Figure"]:
     Raises:
       UserError: matplotlib is not installed.
     """
-    try:
-        from matplotlib import style
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UserError(
-            f"Plots need matplotlib, which cannot be imported ({error}). Install it: "
-            'pip install "alexnet-tf[lab]".'
-        ) from error
+    need_matplotlib()
+    from matplotlib import style
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     with style.context(["default", _STYLE]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # an empty box stands there
         page = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, layout="constrained")

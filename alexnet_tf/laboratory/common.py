@@ -35,6 +35,11 @@ class Common(Typed):
                 f"run_dir={self.run_dir!r}, start_from={self.start_from!r}: expected one of the "
                 "two, since each names a network. Give --run_dir=RUN or --start_from=FILE."
             )
+        if self.start_from and self.checkpoint != Which.BEST:
+            raise ValueError(
+                f"checkpoint={self.checkpoint}, start_from={self.start_from!r}: expected a "
+                "checkpoint of a run alone; a file has one set of weights. Leave --checkpoint out."
+            )
         for path in self.images:
             if os.path.isdir(path):
                 raise ValueError(

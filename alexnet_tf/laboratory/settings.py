@@ -19,6 +19,11 @@ class Filters(Common):
     """Draws the filters of the first layer (paper, figure 3), each tower's apart."""
 
 
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"seed={seed}: expected 0 to {2**32 - 1}.")
+
+
 class Metric(enum.StrEnum):
     """How far apart two vectors are."""
 
@@ -122,7 +127,7 @@ class Deconvnet(Checked):
     """Layers of maps, such as conv2,conv5; by default every convolution."""
     maps: int = 9
     """Maps of each layer, evenly spread over those that respond to nine pictures; 0 takes all of
-    them, without the projections themselves in the .npz."""
+    them. The .npz has a layer's projections up to 256 MiB."""
     patches: bool = True
     """Draw what each unit sees beside its projection; otherwise the page has no photographs."""
     through_norm: bool = False
@@ -132,8 +137,7 @@ class Deconvnet(Checked):
     def __post_init__(self):
         """Refuses a negative number of maps."""
         super().__post_init__()
-        if self.maps < 0:
-            raise ValueError(f"maps={self.maps}: expected 1 or more, or 0 for all.")
+        self.at_least(0, "maps")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -154,11 +158,7 @@ class Occlusion(Checked):
     def __post_init__(self):
         """Refuses negative sides and steps."""
         super().__post_init__()
-        for name in ("square", "stride"):
-            if getattr(self, name) < 0:
-                raise ValueError(
-                    f"{name}={getattr(self, name)}: expected pixels, or 0 for a part of the side."
-                )
+        self.at_least(0, "square", "stride")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -193,13 +193,9 @@ class Saliency(OfAClass):
     def __post_init__(self):
         """Refuses numbers of nothing, and negative noise."""
         super().__post_init__()
-        for name in ("samples", "steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: expected 1 or more.")
-        if self.noise < 0:
-            raise ValueError(f"noise={self.noise}: expected 0 or more.")
-        if not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed={self.seed}: expected 0 to {2**32 - 1}.")
+        self.at_least(1, "samples", "steps")
+        self.at_least(0, "noise")
+        _check_seed(self.seed)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -238,12 +234,9 @@ class Correspondence(Common):
     def __post_init__(self):
         """Refuses squares and draws of nothing."""
         super().__post_init__()
-        if self.square < 0:
-            raise ValueError(
-                f"square={self.square}: expected a side in pixels, or 0 for a seventh."
-            )
-        if self.draws < 1:
-            raise ValueError(f"draws={self.draws}: expected at least 1 random place.")
+        self.at_least(0, "square")
+        self.at_least(1, "draws")
+        _check_seed(self.seed)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -262,8 +255,7 @@ class Evolution(Common):
     def __post_init__(self):
         """Refuses to show no map."""
         super().__post_init__()
-        if self.maps < 1:
-            raise ValueError(f"maps={self.maps}: expected at least 1 map of each layer.")
+        self.at_least(1, "maps")
 
 
 EXHIBITS: dict[str, type[Common]] = {
