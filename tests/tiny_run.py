@@ -3,6 +3,7 @@
 import dataclasses
 import io
 
+import keras
 import numpy as np
 from PIL import Image
 
@@ -45,3 +46,8 @@ def write_checkpoint(run_dir, step=10, best_step=10, seed=0, kept_epoch=0) -> No
     versions = {"alexnet_tf": "0"}
     directory, progress = run_dir / "checkpoints", progress.to_json()
     checkpoint.save(directory, arrays, config, CLASSES, progress, versions, kept_epoch)
+
+
+def part_of(subject, layer) -> keras.Model:
+    """The network of a Subject, from preprocessed windows to the output of a layer."""
+    return keras.Model(subject.model.inputs, subject.model.get_layer(layer).output)

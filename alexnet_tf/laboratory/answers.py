@@ -15,7 +15,7 @@ from pipelines.source import label_sets
 THUMBNAIL_PIXELS = 32
 """Side of the small pictures; TensorBoard's projector shows up to 65,000 of them."""
 MOST_BYTES = 2 * 2**30
-"""Features are kept in memory."""
+"""What is kept of all pictures, in memory."""
 LEAST_PICTURES = 9
 """A set of fewer says nothing."""
 
@@ -85,22 +85,13 @@ def answers(subject: Subject, what: str, layer: str = "", least: int = LEAST_PIC
     return found
 
 
-def set_seen(subject: Subject, num_pictures: int) -> str:
-    """Says which set of pictures was seen, and how many of it could not be."""
-    lost = subject.source.num_examples - num_pictures
-    left_out = f" ({lost} left out that cannot be decoded)" if lost else ""
-    return f"{num_pictures} pictures of {subject.config.data.source}, split {subject.split}" + (
-        left_out
-    )
-
-
 def resized(images: np.ndarray | tf.Tensor, side: int) -> tf.Tensor:
     """Resizes pictures [N, H, W, 3], averaged by area: uint8 [N, side, side, 3]."""
     return tf.cast(tf.round(tf.image.resize(images, (side, side), "area")), tf.uint8)
 
 
 def network(subject: Subject, layer: str):
-    """Makes the function from windows uint8 [N, size, size, 3] to what is kept of each.
+    """Makes the concrete function from windows uint8 [N, size, size, 3] to what is kept of each.
 
     Raises:
       UserError: the layer does not exist or has no weights.
@@ -120,32 +111,37 @@ def network(subject: Subject, layer: str):
             found["features"] = tf.reduce_mean(features, axis=[1, 2])
         return found | {"thumbnails": resized(images, THUMBNAIL_PIXELS)}
 
-    return said
+    return said.get_concrete_function()
 
 
 def _computed(subject: Subject, layer: str) -> Answers:
     """Shows all pictures to the network."""
     said = network(subject, layer)
-    num_bytes = 4 * subject.source.num_examples * subject.row(layer).output_shape[-1]
+    total, signature = subject.source.num_examples, said.structured_outputs
+    num_bytes = total * sum(x.dtype.size * x.shape[1:].num_elements() for x in signature.values())
     if num_bytes > MOST_BYTES:
         raise UserError(
-            f"layer={layer}: expected features of at most {MOST_BYTES / 2**30:.0f} GiB, those of "
-            f"{subject.source.num_examples:,} pictures take {num_bytes / 2**30:.1f}. Name a "
-            "smaller set or another layer."
+            f"layer={layer}: expected at most {MOST_BYTES / 2**30:.0f} GiB, but what is kept of "
+            f"{total:,} pictures takes {num_bytes / 2**30:.1f}. Name a smaller set or another "
+            "layer."
         )
-    parts, index, label = [], [], []
+    whole = {
+        name: np.empty([total, *x.shape[1:]], x.dtype.as_numpy_dtype)
+        for name, x in signature.items()
+    }
+    index, label, count = np.empty(total, np.int64), np.empty(total, np.int32), 0
     for batch in subject.batches():
-        if len(batch.index):
-            parts.append({name: x.numpy() for name, x in said(batch.image).items()})
-        index.append(batch.index)
-        label.append(batch.label)
-    if not parts:
+        rows = slice(count, count + len(batch.index))
+        index[rows], label[rows], count = batch.index, batch.label, rows.stop
+        for name, x in said(tf.constant(batch.image)).items():
+            whole[name][rows] = x.numpy()
+    if not count:
         raise UserError(
             f"data.source={subject.config.data.source!r}: expected pictures, but none can be "
             "decoded. Name another set."
         )
-    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    index, label, logits = np.concatenate(index), np.concatenate(label), whole.pop("logits", None)
+    whole = {name: x[:count] for name, x in whole.items()}
+    index, label, logits = index[:count], label[:count], whole.pop("logits", None)
     sets = label_sets(subject.source)
     if sets is not None and logits is not None:
         guess = logits.argmax(axis=1)

@@ -109,6 +109,12 @@ def _through(layer: keras.layers.Layer, x: tf.Tensor, rule: Rule, through_norm: 
             layer.activation = own
 
 
+def has_relus(model: keras.Model) -> bool:
+    """Whether a network has an activation that a rule is about."""
+    relu = keras.activations.relu
+    return any(getattr(layer, "activation", None) is relu for layer in model.layers)
+
+
 def sent_down(climb: Function, x: tf.Tensor, seed: Function) -> tuple[tf.Tensor, tf.Tensor]:
     """Sends values down from the outputs of a passage to its inputs.
 

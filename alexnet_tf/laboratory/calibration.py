@@ -4,7 +4,7 @@ import numpy as np
 
 from alexnet_tf.figures.reliability import reliability
 from alexnet_tf.laboratory import confidence
-from alexnet_tf.laboratory.answers import answers, set_seen
+from alexnet_tf.laboratory.answers import answers
 from alexnet_tf.laboratory.exhibit import About, Exhibit
 from alexnet_tf.laboratory.settings import Calibration
 from alexnet_tf.laboratory.subject import Subject
@@ -28,6 +28,8 @@ ABOUT = About(
 )
 SEED = 0
 """Of the halves."""
+TWO_SIDED = 1.96
+"""Standard errors to each side that have 95 % of a normal distribution between them."""
 
 
 def show(subject: Subject, settings: Calibration) -> Exhibit:
@@ -46,13 +48,18 @@ def show(subject: Subject, settings: Calibration) -> Exhibit:
     before, after = (confidence.measured(logits, label, bins, each) for each in (1.0, heat))
     accuracy = float((found.guess[seen_on] == label).mean())
     sure = float((before.width.count * before.width.confidence).sum() / len(label))
+    probabilities = confidence.softmax(logits)
+    apart = (probabilities.argmax(axis=1) == label) - probabilities.max(axis=1)
+    error = float(apart.std(ddof=1)) / np.sqrt(len(label))
+    is_end = not confidence.COLDEST * 1.01 < heat < confidence.HOTTEST / 1.01
     seen = (
-        f"{subject.what} on {len(label)} of {set_seen(subject, total)}: right about "
-        f"{100 * accuracy:.1f} %, and sure of {100 * sure:.1f} % in the mean, so it is too "
-        f"{'sure' if sure > accuracy else 'cautious'}. The calibration error is "
+        f"{subject.what} on {len(label)} of {subject.told_all(total)}: right about "
+        f"{100 * accuracy:.1f} %, and sure of {100 * sure:.1f} % in the mean, "
+        f"{_judged(sure - accuracy, error)}. The calibration error is "
         f"{100 * before.width.error:.1f} points (bins of equal count: "
         f"{100 * before.count.error:.1f}); perfect probabilities would show about "
-        f"{100 * before.chance:.1f} here by chance. A temperature of {heat:.2f}, fitted on the "
+        f"{100 * before.chance:.1f} here by chance. A temperature of {heat:.2f}"
+        f"{', the end of what was tried,' if is_end else ','} fitted on the "
         f"other {total - len(label)} pictures, makes it {100 * after.width.error:.1f} "
         f"({100 * after.count.error:.1f}; by chance {100 * after.chance:.1f}), and the log loss "
         f"{after.log_loss:.3f} instead of {before.log_loss:.3f}. No answer changes."
@@ -84,3 +91,13 @@ def show(subject: Subject, settings: Calibration) -> Exhibit:
         },
         arrays=arrays | {"fitted_on": found.index[fitted_on], "measured_on": found.index[seen_on]},
     )
+
+
+def _judged(more: float, error: float) -> str:
+    """Says whether a network is surer than right, by its standard error."""
+    if abs(more) <= TWO_SIDED * error:
+        return (
+            f"which differ by no more than chance may do ({100 * more:+.1f} +- "
+            f"{100 * TWO_SIDED * error:.1f} points)"
+        )
+    return f"so it is too {'sure' if more > 0 else 'cautious'}"

@@ -47,7 +47,9 @@ def true_or_likely(subject: Subject, pictures: Pictures, said: np.ndarray) -> np
     Returns:
       int64 [N].
     """
-    is_known = (pictures.label >= 0) & (subject.source.classes == subject.classes)
+    is_known = pictures.label >= 0
+    if is_known.any():
+        is_known &= subject.source.classes == subject.classes
     return np.where(is_known, pictures.label, said.argmax(axis=1))
 
 
@@ -57,7 +59,7 @@ def titles(
     """Writes two lines under each picture: what it is, and the class that it is asked about."""
     found = []
     for label, name, number, p in zip(pictures.label, pictures.name, numbers, likely, strict=True):
-        what = f"true: {subject.source.classes[label]}"
-        what = what if label >= 0 else name.rpartition("/")[2]
+        is_known = label >= 0
+        what = f"true: {subject.source.classes[label]}" if is_known else name.rpartition("/")[2]
         found.append(f"{what}\nasked: {subject.classes[number]}, {p:.1%}")
     return found

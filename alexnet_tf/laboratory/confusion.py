@@ -6,7 +6,7 @@ from alexnet_tf.figures import sheets
 from alexnet_tf.figures.confusion import heat_map
 from alexnet_tf.figures.grids import Picture, image_grid
 from alexnet_tf.figures.plots import bars
-from alexnet_tf.laboratory.answers import Answers, answers, resized, set_seen
+from alexnet_tf.laboratory.answers import Answers, answers, resized
 from alexnet_tf.laboratory.exhibit import About, Exhibit
 from alexnet_tf.laboratory.settings import Confusion
 from alexnet_tf.laboratory.subject import Subject
@@ -47,7 +47,7 @@ def show(subject: Subject, settings: Confusion) -> Exhibit:
     pairs = most_confused(confusion, NUM_PAIRS)
     right = int(confusion.trace())
     seen = (
-        f"{subject.what} is right about {right} of {set_seen(subject, len(found.label))}, "
+        f"{subject.what} is right about {right} of {subject.told_all(len(found.label))}, "
         f"{100 * right / len(found.label):.1f} %."
     )
     if pairs:

@@ -2,7 +2,7 @@
 
 import functools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,8 +10,9 @@ import tensorflow as tf
 
 from alexnet_tf.errors import UserError
 from alexnet_tf.laboratory import deconvnet_page, maps, randomization
-from alexnet_tf.laboratory.backward import Rule, in_batches, passage, sent_down
+from alexnet_tf.laboratory.backward import Rule, has_relus, in_batches, passage, sent_down
 from alexnet_tf.laboratory.exhibit import About, Exhibit
+from alexnet_tf.laboratory.picking import equally_apart
 from alexnet_tf.laboratory.settings import Deconvnet
 from alexnet_tf.laboratory.subject import Subject
 from alexnet_tf.laboratory.winners import WINNERS, Winners, windows_of, winners
@@ -22,16 +23,16 @@ ABOUT = About(
     method=(
         "For each map, the nine strongest activations over the pictures, one place a picture. All "
         "other activations of the layer are set to zero, and what is left goes down: maxima are "
-        "unpooled by the switches of the way up, each ReLU keeps what is positive, filters are "
-        "transposed, biases left out. Windows that overlap and share a maximum add their values. "
-        "Response normalization is passed straight through (--through_norm: by its gradient), "
-        "batch normalization by the factor of each filter. Projections stand at the left, what the "
-        "unit sees at the right, the strongest first; each projection is stretched around gray by "
-        "its own magnitudes, their 99.5th percentile being black and white. The maps drawn are "
-        "evenly spread over those that respond to nine pictures: they are not chosen by their "
-        "looks."
+        "unpooled by the switches of the way up (means are spread evenly), each ReLU keeps what is "
+        "positive, filters are transposed, biases left out. Windows that overlap and share a "
+        "maximum add their values. Response normalization is passed straight through "
+        "(--through_norm: by its gradient), batch normalization by the factor of each filter. "
+        "Projections stand at the left, what the unit sees at the right, the strongest first; each "
+        "projection is stretched around gray by its own magnitudes, their 99.5th percentile being "
+        "black and white. The maps drawn are evenly spread over those that respond to nine "
+        "pictures: they are not chosen by their looks."
     ),
-    source="Zeiler and Fergus 2013, sections 2.1 and 4.1, figure 2",
+    source="Zeiler and Fergus 2013, sections 2.1 and 4, figure 2",
     limits=(
         "A projection shows what of this picture would have gone up, not what the map looks for "
         "in general, and its sharp edges are those of the picture, by the switches. Contrast says "
@@ -43,6 +44,9 @@ ABOUT = About(
 BATCH_EXAMPLES = 32
 CHECK_UNITS = 9
 """Maps of each layer whose strongest unit is checked."""
+CHANCE_DRAWS = 10_000
+MOST_BYTES = 2**28
+"""Of a layer's projections in the .npz; larger ones are drawn, but not kept."""
 
 Project = Callable[..., tuple[np.ndarray, np.ndarray, np.ndarray]]
 """From pictures uint8 [N, H, W, 3], maps int [N] and places int [N], counted row by row, -1 for the
@@ -71,7 +75,7 @@ def show(subject: Subject, settings: Deconvnet) -> Exhibit:
     """
     names = settings.layer or tuple(maps.convolutions(subject))
     rows = {name: maps.activated(subject, name) for name in names}
-    best = winners(subject, [row.name for row in rows.values()])
+    best, num_seen = winners(subject, [row.name for row in rows.values()])
     projects = {x: projector(subject, row.name, settings.through_norm) for x, row in rows.items()}
     layers = {
         name: _layer(subject, row, best[row.name], projects[name], settings.maps)
@@ -81,7 +85,7 @@ def show(subject: Subject, settings: Deconvnet) -> Exhibit:
     exhibit = Exhibit(
         name="deconvnet",
         about=ABOUT,
-        seen=_told(subject, numbers),
+        seen=_told(subject, num_seen, numbers),
         picture=deconvnet_page.page(
             {name: (layer.maps, layer.shown["cell"]) for name, layer in layers.items()},
             settings.patches,
@@ -97,7 +101,8 @@ def show(subject: Subject, settings: Deconvnet) -> Exhibit:
     if not settings.check:
         return exhibit
     checks = {name: _check(subject, layers[name], projects[name]) for name in layers}
-    return randomization.added(exhibit, checks)
+    how = f"of the strongest unit of up to {CHECK_UNITS} maps of each layer, inside what it sees"
+    return randomization.added(exhibit, checks, how)
 
 
 def projector(subject: Subject, layer: str, through_norm: bool) -> Project:
@@ -146,8 +151,10 @@ def _layer(subject: Subject, row: Row, best: Winners, project: Project, count: i
             f"layer={row.name}: expected maps that respond to {WINNERS} pictures, found none in "
             f"{subject.what}. Name another layer."
         )
-    chosen = spread(alive, count)
+    chosen = alive[equally_apart(len(alive), count or len(alive))]
     side = deconvnet_page.cell_side(len(chosen))
+    field = deconvnet_page.part(subject.rows, row.name, (0, 0)).side
+    is_kept = len(chosen) * WINNERS * field**2 * 12 <= MOST_BYTES
     numbers, units = best.number[:, chosen].T.ravel(), np.repeat(chosen, WINNERS)
     order = np.argsort(numbers, kind="stable")  # so that a picture is read once or twice
     found = []
@@ -163,18 +170,12 @@ def _layer(subject: Subject, row: Row, best: Winners, project: Project, count: i
         now = {"place": places, "activation": strength}
         now["window"] = np.array([part.window for part in parts])
         now["cell"] = deconvnet_page.cells(down, seen, parts, side)
-        found.append(now | ({"projection": down} if count else {}))
+        found.append(now | ({"projection": down} if is_kept else {}))
     back, shape = np.argsort(order), (len(chosen), WINNERS)
     shown = {key: np.concatenate([now[key] for now in found])[back] for key in found[0]}
     shown = {key: array.reshape(*shape, *array.shape[1:]) for key, array in shown.items()}
     known = {"picture": best.number[:, chosen].T, "label": best.label[:, chosen].T}
     return Layer(row.name, chosen, best, known | shown)
-
-
-def spread(numbers: np.ndarray, count: int) -> np.ndarray:
-    """Picks `count` of some numbers at equal distances; 0 picks all of them."""
-    count = min(count or len(numbers), len(numbers))
-    return numbers[(2 * np.arange(count) + 1) * len(numbers) // (2 * count)]
 
 
 def colors(subject: Subject, down: np.ndarray) -> np.ndarray:
@@ -198,18 +199,32 @@ def _numbers(layer: Layer) -> dict:
     }
 
 
-def _told(subject: Subject, numbers: dict[str, dict]) -> str:
+def _told(subject: Subject, num_seen: int, numbers: dict[str, dict]) -> str:
     """Says what one sees."""
-    facts = []
+    facts, has_labels = [], False
     for name, of in numbers.items():
         where = "" if of["row"] == name else f" (as {of['row']} gives them)"
-        fact = f"{name}{where}: {len(of['maps'])} of the {of['num_maps']} maps"
         silent = of["num_maps"] - of["respond_to_nine_pictures"]
-        fact += f", of which {silent} do not respond to nine pictures" if silent else ""
+        fact = f"{name}{where}: {len(of['maps'])} of {of['num_maps']} maps"
+        fact += f", {silent} of which do not respond to nine pictures" if silent else ""
         if of["of_one_class"] is not None:
+            has_labels = True
             fact += f"; of a map's nine pictures {of['of_one_class']:.1f} are of one class"
         facts.append(fact)
-    return f"{subject.pictures}, shown to {subject.what}. {'. '.join(facts)}."
+    text = f"{subject.told_all(num_seen)}, shown to {subject.what}. {'. '.join(facts)}."
+    if has_labels:
+        chance = of_one_class_by_chance(subject.source.class_counts)
+        text += f" Of nine pictures drawn at random {chance:.1f} would be of one class."
+    if not has_relus(subject.model):
+        text += " The network has no ReLU, so these are its gradients."
+    return text
+
+
+def of_one_class_by_chance(class_counts: Sequence[int]) -> float:
+    """Computes how many of nine random pictures are of the class that has most of them."""
+    shares = np.asarray(class_counts) / sum(class_counts)
+    draws = np.random.default_rng(0).multinomial(WINNERS, shares, CHANCE_DRAWS)
+    return float(draws.max(axis=1).mean())
 
 
 def _check(subject: Subject, layer: Layer, project: Project) -> randomization.Check:

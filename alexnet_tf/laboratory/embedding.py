@@ -7,9 +7,10 @@ import numpy as np
 from alexnet_tf.errors import UserError
 from alexnet_tf.figures.scatter import scatter
 from alexnet_tf.laboratory import neighbors, projector
-from alexnet_tf.laboratory.answers import Answers, answers, set_seen
+from alexnet_tf.laboratory.answers import Answers, answers
 from alexnet_tf.laboratory.components import principal
 from alexnet_tf.laboratory.exhibit import About, Exhibit
+from alexnet_tf.laboratory.picking import equally_apart
 from alexnet_tf.laboratory.settings import Embedding, Method
 from alexnet_tf.laboratory.subject import Subject
 
@@ -19,15 +20,15 @@ PERPLEXITY, SEED, NEIGHBORS = 30, 0, 6
 ABOUT = About(
     title="Pictures in a plane",
     method=(
-        "The activations of the last hidden layer are divided by their length, so that their "
-        "direction counts, centered, and turned to their principal components, the directions of "
-        "most variance. With --method=pca each picture stands where its first two say; with "
-        f"--method=tsne the first {NUM_COMPONENTS} go through t-SNE (scikit-learn, perplexity "
-        f"{PERPLEXITY}, a fixed seed). A picture is drawn in the cell of a grid that its place "
-        "falls into; of several the one nearest the middle of the cell, and the half percent that "
-        "lies farthest out at each side at the edge. Frames are the classes, where they are ten "
-        f"or fewer. The folder projector has the first {NUM_COMPONENTS} for TensorBoard: "
-        "tensorboard --logdir=OUTPUT/projector."
+        "The activations of a layer, by default the last hidden one (of maps their means over "
+        "places), are divided by their length, so that their direction counts, centered, and "
+        "turned to their principal components, the directions of most variance. With --method=pca "
+        "each picture stands where its first two say; with --method=tsne the first "
+        f"{NUM_COMPONENTS} go through t-SNE (scikit-learn, perplexity {PERPLEXITY}, a fixed seed). "
+        "A picture is drawn in the cell of a grid that its place falls into; of several the one "
+        "nearest the middle of the cell, and the half percent that lies farthest out at each side "
+        "at the edge. Frames are the classes, where they are ten or fewer. The folder projector "
+        f"has the first {NUM_COMPONENTS} for TensorBoard: tensorboard --logdir=OUTPUT/projector."
     ),
     source=(
         "Krizhevsky, Sutskever and Hinton 2012, section 6.1 for the activations as vectors; van "
@@ -73,7 +74,7 @@ def show(subject: Subject, settings: Embedding) -> Exhibit:
         name="embedding",
         about=ABOUT,
         seen=(
-            f"{len(points)} of {set_seen(subject, len(whole.label))}, {len(shown)} of them drawn, "
+            f"{len(points)} of {subject.told_all(len(whole.label))}, {len(shown)} of them drawn, "
             f"by {found.layer} of {subject.what}: {how}. Of the {near} nearest pictures in the "
             f"plane {100 * own['plane']:.1f} % are of the same class; in the layer's "
             f"{directions.shape[1]} dimensions {100 * own['layer']:.1f} %. The {len(shares)} "
@@ -100,9 +101,9 @@ def show(subject: Subject, settings: Embedding) -> Exhibit:
 
 
 def _part(whole: Answers, most: int) -> Answers:
-    """Takes pictures at equal distances in the set."""
-    total, count = len(whole.label), min(most, len(whole.label))
-    chosen = (2 * np.arange(count) + 1) * total // (2 * count)
+    """Takes pictures at equal distances in the order of their classes."""
+    order = np.argsort(whole.label, kind="stable")
+    chosen = np.sort(order[equally_apart(len(order), most)])
     return dataclasses.replace(
         whole,
         index=whole.index[chosen],

@@ -12,6 +12,7 @@ from alexnet_tf.figures import grids, plots, sheets
 from alexnet_tf.figures.canvas import COLORS
 from alexnet_tf.laboratory import deconvnet, deconvnet_page, maps
 from alexnet_tf.laboratory.exhibit import About, Exhibit
+from alexnet_tf.laboratory.picking import equally_apart
 from alexnet_tf.laboratory.settings import Evolution
 from alexnet_tf.laboratory.subject import Subject
 from alexnet_tf.laboratory.winners import windows_of, winners
@@ -72,12 +73,12 @@ def show(subject: Subject, settings: Evolution) -> Exhibit:
     names = settings.layer or tuple(maps.convolutions(subject))
     rows = {name: maps.activated(subject, name) for name in names}
     epochs = [stored.kept_epoch for stored in kept]
-    found = _over_time(subject, kept, rows, settings.maps)
+    found, num_seen = _over_time(subject, kept, rows, settings.maps)
     moves = moved(subject.rows, kept)
     return Exhibit(
         name="evolution",
         about=ABOUT,
-        seen=_told(subject, settings.run_dir, epochs, moves),
+        seen=_told(subject, num_seen, settings.run_dir, epochs, moves),
         picture=_page(epochs, found, moves),
         numbers={
             "epochs": epochs,
@@ -94,18 +95,23 @@ def show(subject: Subject, settings: Evolution) -> Exhibit:
 
 def _over_time(
     subject: Subject, kept: Sequence[Checkpoint], rows: Mapping[str, Row], count: int
-) -> dict[str, Layer]:
-    """Projects the strongest activation of some maps of each layer at each checkpoint."""
+) -> tuple[dict[str, Layer], int]:
+    """Projects the strongest activation of some maps of each layer at each checkpoint.
+
+    Returns:
+      What is shown of each layer, and how many pictures were seen.
+    """
     then = dataclasses.replace(subject, model=alexnet(subject.config.network))
     projects = {name: deconvnet.projector(then, row.name, False) for name, row in rows.items()}
     chosen, found = {}, {name: [] for name in rows}
     for stored in reversed(kept):  # the last one says which maps respond
         assign(named_weights(then.model), stored.weights())
-        best = winners(then, [row.name for row in rows.values()])
+        best, num_seen = winners(then, [row.name for row in rows.values()])
         for name, row in rows.items():
             strength, number = best[row.name].strength[0], best[row.name].number[0]
             if name not in chosen:
-                chosen[name] = deconvnet.spread(_responding(strength), count)
+                responding = _responding(strength)
+                chosen[name] = responding[equally_apart(len(responding), count)]
             units = chosen[name]
             down, places, activation = projects[name](
                 windows_of(then, number[units]), units, np.full(len(units), -1)
@@ -116,10 +122,11 @@ def _over_time(
             down[activation <= 0] = 0
             cell = deconvnet_page.cells(down, down, parts, CELL_PIXELS)[:, 0]
             found[name].insert(0, (number[units], activation, cell))
-    return {
+    layers = {
         name: Layer(chosen[name], *map(np.stack, zip(*of, strict=True)))
         for name, of in found.items()
     }
+    return layers, num_seen
 
 
 def _responding(strength: np.ndarray) -> np.ndarray:
@@ -149,12 +156,14 @@ def moved(rows: Sequence[Row], kept: Sequence[Checkpoint]) -> dict[str, list[flo
     return found
 
 
-def _told(subject: Subject, run_dir: str, epochs: list[int], moved: dict[str, list[float]]) -> str:
+def _told(
+    subject: Subject, num_seen: int, run_dir: str, epochs: list[int], moved: dict[str, list[float]]
+) -> str:
     """Says what one sees."""
     facts = [f"{name} {', '.join(f'{x:.2f}' for x in of)}" for name, of in moved.items()]
     between = ", ".join(f"{a} to {b}" for a, b in itertools.pairwise(epochs))
     return (
-        f"Epochs {', '.join(map(str, epochs))} of {run_dir}; {subject.pictures}. "
+        f"Epochs {', '.join(map(str, epochs))} of {run_dir}; {subject.told_all(num_seen)}. "
         f"Kernels moved, of their length, from epoch {between}: {'; '.join(facts)}."
     )
 

@@ -11,10 +11,11 @@ from alexnet_tf.laboratory.subject import Subject
 ABOUT = About(
     title="Filters of the first layer",
     method=(
-        "Each kernel of the first convolution is drawn as it is, red, green and blue, stretched to "
-        "the full range by itself: a gray filter stays gray. The first half of the filters, that "
-        "of the one tower, stands above the other. Color is the part of a filter's energy that is "
-        "not shared by its three channels: 0 for a gray filter."
+        "Each kernel of the first convolution is drawn as it is, red, green and blue (those of a "
+        "network that sees gray in gray), stretched to the full range by itself: a gray filter "
+        "stays gray. Where the layers of a network are split between two towers, the first half "
+        "of the filters, that of the one tower, stands above the other. Color is the part of a "
+        "filter's energy that its channels do not share: 0 for a gray filter."
     ),
     source="Krizhevsky, Sutskever and Hinton 2012, figure 3 and section 6.1",
     limits=(

@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from alexnet_tf.errors import UserError
 from alexnet_tf.figures import grids
 from alexnet_tf.laboratory import attribution, classes, heat, maps, randomization
 from alexnet_tf.laboratory.exhibit import About, Exhibit
@@ -31,11 +32,17 @@ def show(subject: Subject, settings: GradCam) -> Exhibit:
     """Draws the map of a class over each picture.
 
     Raises:
-      UserError: the network has no classes with weights, or none of the name; no such layer.
+      UserError: the network has no classes with weights, or none of the name; no such layer, or
+        one whose maps have one place.
     """
     subject.need_output("gradcam")
-    layer = settings.layer or maps.convolutions(subject)[-1]
+    layer = settings.layer or maps.last_convolution(subject)
     row = maps.activated(subject, layer)
+    if not maps.has_several_places(row):
+        raise UserError(
+            f"layer={layer}: expected maps of several places, got 1 x 1, which color the whole "
+            "picture alike. Name a layer below it."
+        )
     pictures = subject.some(MOST_PICTURES)
     x = subject.preprocessed(pictures.image).numpy()
     numbers, likely = classes.chosen(subject, x, settings.class_)
@@ -55,13 +62,14 @@ def show(subject: Subject, settings: GradCam) -> Exhibit:
         name="gradcam",
         about=ABOUT,
         seen=(
-            f"{len(x)} pictures of {subject.pictures}, shown to {subject.what}; {layer}, {asked}, "
-            f"which stands below each picture with its probability. On average {share:.0%} of the "
-            "places have half of a map."
+            f"{subject.told(pictures)}, shown to {subject.what}; {maps.named(layer, row)}, "
+            f"{asked}, which stands below each picture with its probability. On average "
+            f"{share:.0%} of the places have half of a map."
         ),
         picture=page,
         numbers={
             "layer": layer,
+            "row": row.name,
             "classes": [subject.classes[n] for n in numbers],
             "probability": likely.tolist(),
             "share_of_places_with_half": share,
@@ -74,7 +82,7 @@ def show(subject: Subject, settings: GradCam) -> Exhibit:
     check = randomization.check(
         subject, subject.rows[-1].name, lambda: {"Grad-CAM": compute(x, numbers)}
     )
-    return randomization.added(exhibit, {exhibit.name: check})
+    return randomization.added(exhibit, {exhibit.name: check}, f"of {len(x)} pictures")
 
 
 def _share(found: np.ndarray) -> float:

@@ -7,11 +7,12 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from alexnet_tf.errors import UserError
 from alexnet_tf.laboratory import classes, layers
 from alexnet_tf.laboratory.exhibit import About, Exhibit
 from alexnet_tf.laboratory.invariance_page import page
 from alexnet_tf.laboratory.settings import Invariance
-from alexnet_tf.laboratory.subject import Subject
+from alexnet_tf.laboratory.subject import Pictures, Subject
 from pipelines.moves import Move, enlargement, moved, shift, turn
 
 ABOUT = About(
@@ -25,7 +26,7 @@ ABOUT = About(
         "known. Levels between pixels are blended from four (bilinear), and what comes in at the "
         "edges has the mean color, which is 0 in the network's input."
     ),
-    source="Zeiler and Fergus 2013, section 4.1 and figure 5",
+    source="Zeiler and Fergus 2013, section 4 and figure 5",
     limits=(
         "A few pictures are no average over a set. What comes in at the edges is new to the "
         "network too, and turning blurs: not all of a change is due to the move. Whether mirrored "
@@ -83,7 +84,7 @@ def show(subject: Subject, settings: Invariance) -> Exhibit:
     """Draws the changes of layers, and the probability of the class, against each move.
 
     Raises:
-      UserError: there is no such layer, or no picture.
+      UserError: there is no such layer, or it is silent, or there is no picture.
     """
     names = settings.layers or layers.first_and_last(subject)
     pictures = subject.some(PICTURES)
@@ -92,6 +93,12 @@ def show(subject: Subject, settings: Invariance) -> Exhibit:
     before = features(x)
     asked = classes.true_or_likely(subject, pictures, before[-1]) if subject.is_whole else None
     arrays = {"length": np.stack([np.linalg.norm(one, axis=1) for one in before[: len(names)]])}
+    for name, lengths in zip(names, arrays["length"], strict=True):
+        if not lengths.all():
+            raise UserError(
+                f"layer={name}: expected activations other than zero, but it is silent for "
+                f"{pictures.name[int(lengths.argmin())]!r}. Name other --layers or --images."
+            )
     moves = kinds(subject.config.network.input.size)
     for name, kind in moves.items():
         distances, likely = [], []
@@ -109,7 +116,7 @@ def show(subject: Subject, settings: Invariance) -> Exhibit:
     return Exhibit(
         name="invariance",
         about=ABOUT,
-        seen=_told(subject, names, moves, numbers),
+        seen=_told(subject, pictures, names, moves, numbers),
         picture=page(subject, pictures, names, asked, moves, arrays),
         numbers={"layers": list(names), "pictures": list(pictures.name)} | numbers,
         arrays=arrays,
@@ -130,7 +137,13 @@ def _numbers(name: str, kind: Kind, layer_names: Sequence[str], arrays: dict) ->
     return found
 
 
-def _told(subject: Subject, names: Sequence[str], moves: dict[str, Kind], numbers: dict) -> str:
+def _told(
+    subject: Subject,
+    pictures: Pictures,
+    names: Sequence[str],
+    moves: dict[str, Kind],
+    numbers: dict,
+) -> str:
     """Says what one sees."""
     facts = []
     for name, kind in moves.items():
@@ -141,7 +154,7 @@ def _told(subject: Subject, names: Sequence[str], moves: dict[str, Kind], number
             fact += f"; the class has {_percents(of['probability'])}, before {of['untouched']:.0%}"
         facts.append(fact)
     return (
-        f"Pictures from {subject.pictures}, shown to {subject.what}; one color each. On average: "
+        f"{subject.told(pictures)}, shown to {subject.what}; one color each. On average: "
         f"{'. '.join(facts)}."
     )
 

@@ -3,14 +3,45 @@
 from collections.abc import Sequence
 
 from alexnet_tf.config.layer_rows import Activation, Pool, SpatialNorm, Subsample
+from alexnet_tf.errors import UserError
 from alexnet_tf.laboratory.subject import Subject
 from alexnet_tf.networks.tables.shapes import Row
 
 
 def convolutions(subject: Subject) -> list[str]:
-    """Names the layers of maps that have filters, bottom to top."""
+    """Names the layers of maps that have filters, bottom to top.
+
+    Raises:
+      UserError: there is none.
+    """
     rows = [row for row in subject.rows if row.layer.has_kernel and len(row.output_shape) == 3]
+    if not rows:
+        raise UserError(
+            f"{subject.what} has no layer of maps that has filters, which this needs; expected a "
+            "network with convolutions. Show another."
+        )
     return [row.name for row in rows]
+
+
+def last_convolution(subject: Subject) -> str:
+    """Names the last convolution whose maps have several places.
+
+    Raises:
+      UserError: there is none.
+    """
+    names = convolutions(subject)
+    wide = [name for name in names if has_several_places(activated(subject, name))]
+    return (wide or names)[-1]
+
+
+def has_several_places(row: Row) -> bool:
+    """Whether the maps of a row are larger than 1 x 1."""
+    return row.output_shape[:2] != (1, 1)
+
+
+def named(layer: str, row: Row) -> str:
+    """Names a layer for captions, with the row that gives its activations."""
+    return layer if row.name == layer else f"{layer} (as {row.name} gives it)"
 
 
 def activated(subject: Subject, layer: str, has_places: bool = True) -> Row:

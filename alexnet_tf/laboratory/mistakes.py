@@ -4,7 +4,7 @@ import numpy as np
 
 from alexnet_tf.errors import UserError
 from alexnet_tf.figures.grids import Picture, image_grid
-from alexnet_tf.laboratory.answers import answers, resized, set_seen
+from alexnet_tf.laboratory.answers import answers, resized
 from alexnet_tf.laboratory.exhibit import About, Exhibit
 from alexnet_tf.laboratory.settings import Mistakes
 from alexnet_tf.laboratory.subject import Subject
@@ -62,7 +62,7 @@ def show(subject: Subject, settings: Mistakes) -> Exhibit:
         name="mistakes",
         about=ABOUT,
         seen=(
-            f"{subject.what} is wrong about {len(wrong)} of {set_seen(subject, len(guess))}, and "
+            f"{subject.what} is wrong about {len(wrong)} of {subject.told_all(len(guess))}, and "
             f"gives its answer more than {100 * SURE:.0f} % in {num_sure} of these. Shown are the "
             f"{len(shown)} of highest probability."
         ),

@@ -1,6 +1,9 @@
 """Pictures whose features are nearest to those of others (paper, figure 4)."""
 
+import os
+
 import numpy as np
+import tensorflow as tf
 
 from alexnet_tf.figures.grids import RIGHT, WRONG, Picture, image_grid
 from alexnet_tf.laboratory import neighbors
@@ -10,28 +13,29 @@ from alexnet_tf.laboratory.answers import (
     answers,
     network,
     resized,
-    set_seen,
 )
 from alexnet_tf.laboratory.exhibit import About, Exhibit
+from alexnet_tf.laboratory.picking import equally_apart
 from alexnet_tf.laboratory.settings import Nearest
 from alexnet_tf.laboratory.subject import Pictures, Subject
 
 ABOUT = About(
     title="Nearest pictures",
     method=(
-        "The activations of the last hidden layer are taken for all pictures, and for each query "
-        "the pictures whose activations have the smallest distance to its own (Euclidean, unless "
-        "--metric=cosine). Queries are pictures at equal distances in the set, sorted by class. "
-        "The number behind it takes every picture as a query once, against all others, exactly: "
-        "the share of its neighbors that are of its class. Beside it, the same by chance, and by "
-        "the colors of 32 x 32 pixels instead of activations."
+        "The activations of a layer, by default the last hidden one, are taken for all pictures "
+        "(of maps their means over places), and for each query the pictures whose activations have "
+        "the smallest distance to its own (Euclidean, unless --metric=cosine). Queries are those "
+        "of --images, or pictures at equal distances in the set, sorted by class. The number "
+        "behind it takes every picture as a query once, against all others, exactly: the share of "
+        "its neighbors that are of its class. Beside it, the same by chance, and by the colors of "
+        "32 x 32 pixels instead of activations."
     ),
     source="Krizhevsky, Sutskever and Hinton 2012, figure 4 and section 6.1",
     limits=(
         "The paper takes queries from its test set and neighbors from its training set of a "
-        "million pictures; here both are of the same set, so fewer near ones are there to be "
-        "found. Near in activations is not alike for people: a network that confuses two classes "
-        "also finds neighbors in the other."
+        "million pictures; here neighbors are of one smaller set, so fewer near ones are there to "
+        "be found. Near in activations is not alike for people: a network that confuses two "
+        "classes also finds neighbors in the other."
     ),
 )
 SIDE_PIXELS = 112
@@ -48,7 +52,8 @@ def show(subject: Subject, settings: Nearest) -> Exhibit:
     found = answers(subject, "nearest", settings.layer, max(LEAST_PICTURES, count + 1))
     label, features = found.label, found.features
     places, distances = neighbors.nearest(features, features, count, metric, is_same=True)
-    share = _shares(found, places)
+    own = neighbors.own_class(label, places)
+    share = _shares(found, own, count)
     queries, near, lengths = _queries(subject, found, settings, places, distances)
     return Exhibit(
         name="nearest",
@@ -62,9 +67,7 @@ def show(subject: Subject, settings: Nearest) -> Exhibit:
             "pictures": len(label),
             "share": share,
             "share_by_class": {
-                subject.source.classes[each]: float(
-                    neighbors.own_class(label, places)[label == each].mean()
-                )
+                subject.source.classes[each]: float(own[label == each].mean())
                 for each in np.unique(label)
             },
             "queries": [
@@ -80,12 +83,12 @@ def show(subject: Subject, settings: Nearest) -> Exhibit:
     )
 
 
-def _shares(found: Answers, places: np.ndarray) -> dict[str, float]:
+def _shares(found: Answers, own: np.ndarray, count: int) -> dict[str, float]:
     """Computes which share of neighbors is of their query's class, and what to compare it with."""
     label, pixels = found.label, found.thumbnails.reshape(len(found.label), -1)
-    by_pixels, _ = neighbors.nearest(pixels, pixels, places.shape[1], is_same=True)
+    by_pixels, _ = neighbors.nearest(pixels, pixels, count, is_same=True)
     return {
-        "by_layer": float(neighbors.own_class(label, places).mean()),
+        "by_layer": float(own.mean()),
         "by_pixels": float(neighbors.own_class(label, by_pixels).mean()),
         "by_chance": float(neighbors.by_chance(label).mean()),
     }
@@ -101,18 +104,22 @@ def _queries(
     """Picks queries: those of --images, or of the set; with their neighbors and distances."""
     if subject.files:
         queries = subject.some(len(subject.files))
-        features = network(subject, found.layer)(queries.image)["features"].numpy()
-        near = neighbors.nearest(features, found.features, settings.neighbors, settings.metric)
-        return queries, *near
-    own = _spread(found.label, settings.queries)
+        features = network(subject, found.layer)(tf.constant(queries.image))["features"].numpy()
+        count = settings.neighbors
+        near, lengths = neighbors.nearest(features, found.features, count + 1, settings.metric)
+        kept = [_others(subject, found, *pair) for pair in zip(queries.name, near, strict=True)]
+        rows = np.arange(len(near))[:, None], np.array([places[:count] for places in kept])
+        return queries, near[rows], lengths[rows]
+    order = np.argsort(found.label, kind="stable")
+    own = order[equally_apart(len(order), settings.queries)]
     return subject.at(found.index[own].tolist()), places[own], distances[own]
 
 
-def _spread(label: np.ndarray, count: int) -> np.ndarray:
-    """Picks pictures at equal distances in the order of their classes: int64 [count]."""
-    total, order = len(label), np.argsort(label, kind="stable")
-    count = min(count, total)
-    return order[[(2 * i + 1) * total // (2 * count) for i in range(count)]]
+def _others(subject: Subject, found: Answers, path: str, near: np.ndarray) -> list[int]:
+    """Lists the places of neighbors that are not the query's own file."""
+    names = [subject.source.name(int(index)) for index in found.index[near]]
+    own = os.path.realpath(path)
+    return [place for place, name in enumerate(names) if os.path.realpath(name) != own]
 
 
 def _sheet(
@@ -150,7 +157,7 @@ def _seen(
     layer, pixels, chance = (100 * x for x in share.values())
     return (
         f"In the first column {num_queries} quer{'y' if num_queries == 1 else 'ies'}, beside each "
-        f"its {settings.neighbors} nearest of {set_seen(subject, len(found.label))}, by "
+        f"its {settings.neighbors} nearest of {subject.told_all(len(found.label))}, by "
         f"{found.layer} of {subject.what}, with distances ({settings.metric}). {frames}Over all "
         f"pictures as queries {layer:.1f} % of the neighbors are of the query's class; "
         f"by pixels {pixels:.1f} %, by chance {chance:.1f} %."

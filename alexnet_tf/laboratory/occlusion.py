@@ -1,5 +1,6 @@
 """What a gray square does to a network, place by place."""
 
+import itertools
 from collections.abc import Callable
 
 import keras
@@ -46,7 +47,7 @@ def show(subject: Subject, settings: Occlusion) -> Exhibit:
     Raises:
       UserError: the square does not fit, or there is no such layer.
     """
-    layer = settings.layer or maps.convolutions(subject)[-1]
+    layer = settings.layer or maps.last_convolution(subject)
     row = maps.activated(subject, layer)
     square, stride = sizes(settings, subject.config.network.input.size)
     pictures = subject.some(MOST_PICTURES)
@@ -56,17 +57,18 @@ def show(subject: Subject, settings: Occlusion) -> Exhibit:
     strongest = before[0].argmax(axis=1)
     asked = classes.true_or_likely(subject, pictures, before[1]) if subject.is_whole else None
     arrays = _seen(watch, x, strongest, asked, square, stride)
-    numbers, seen = _told(subject, layer, before, arrays)
+    numbers, seen = _told(subject, maps.named(layer, row), before, arrays)
     places = arrays["strength"].shape[1:]
     exhibit = Exhibit(
         name="occlusion",
         about=ABOUT,
         seen=(
-            f"{len(x)} pictures of {subject.pictures}, shown to {subject.what}. Square of {square} "
-            f"pixels, step of {stride}: {places[0]} by {places[1]} places. {seen}"
+            f"{subject.told(pictures)}, shown to {subject.what}. Square of {square} pixels, step "
+            f"of {stride}: {places[0]} by {places[1]} places. {seen}"
         ),
         picture=page(subject, pictures, layer, square, arrays),
-        numbers={"layer": layer, "square": square, "stride": stride, "places": list(places)}
+        numbers={"layer": layer, "row": row.name, "square": square, "stride": stride}
+        | {"places": list(places)}
         | numbers
         | {"pictures": list(pictures.name)},
         arrays=arrays,
@@ -74,14 +76,18 @@ def show(subject: Subject, settings: Occlusion) -> Exhibit:
     if not settings.check:
         return exhibit
 
+    is_small = subject.config.network.input.size - square < CHECK_STRIDES * stride
+    steps = stride if is_small else CHECK_STRIDES * stride
+
     def compared():
-        now = _seen(watch, x, strongest, asked, square, CHECK_STRIDES * stride)
+        now = _seen(watch, x, strongest, asked, square, steps)
         names = {"strength": "sum over the map", "probability": "probability"}
         return {title: now[name] for name, title in names.items() if name in now}
 
     top = subject.rows[-1] if subject.is_whole else row
     check = randomization.check(subject, top.name, compared)
-    return randomization.added(exhibit, {exhibit.name: check})
+    how = f"of {len(x)} pictures, with steps of {steps} pixels"
+    return randomization.added(exhibit, {exhibit.name: check}, how)
 
 
 def sizes(settings: Occlusion, size: int) -> tuple[int, int]:
@@ -126,11 +132,15 @@ def slid(watch: Watch, x: np.ndarray, square: int, stride: int) -> list[np.ndarr
       What `watch` gives, each [rows of places, columns of places, ...].
     """
     tops, lefts = (range(0, side - square + 1, stride) for side in x.shape[:2])
-    copies = np.repeat(x[None], len(tops) * len(lefts), axis=0)
-    for number, copy in enumerate(copies):
-        top, left = tops[number // len(lefts)], lefts[number % len(lefts)]
-        copy[top : top + square, left : left + square] = 0
-    return [found.reshape(len(tops), len(lefts), -1) for found in watch(copies)]
+    corners, found = list(itertools.product(tops, lefts)), []
+    for first in range(0, len(corners), BATCH_EXAMPLES):
+        some = corners[first : first + BATCH_EXAMPLES]
+        copies = np.repeat(x[None], len(some), axis=0)
+        for copy, (top, left) in zip(copies, some, strict=True):
+            copy[top : top + square, left : left + square] = 0
+        found.append(watch(copies))
+    whole = map(np.concatenate, zip(*found, strict=True))
+    return [values.reshape(len(tops), len(lefts), -1) for values in whole]
 
 
 def _seen(watch, x, strongest, asked, square, stride) -> dict[str, np.ndarray]:

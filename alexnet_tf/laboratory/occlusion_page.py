@@ -74,11 +74,13 @@ def _classes(axes, values: np.ndarray, names: tuple[str, ...]) -> None:
     found = found[np.argsort(-counts, kind="stable")]
     colors = [np.frombuffer(bytes.fromhex(x[1:]), np.uint8) for x in canvas.COLORS]
     image = np.full((*values.shape, 3), 255, np.uint8)
-    for number, color in zip(found, colors, strict=False):
-        image[values == number] = color
-        axes.add_patch(
-            _patch((0, 0), 0, 0, color=color / 255, label=canvas.fitted(names[number], 90))
-        )
+    shown = [(values == n, names[n], color) for n, color in zip(found, colors, strict=False)]
+    if len(found) > len(colors):
+        shown.append((np.isin(values, found[len(colors) :]), OTHERS, np.full(3, 255, np.uint8)))
+    for where, name, color in shown:
+        image[where] = color
+        label = canvas.fitted(name, 90)
+        axes.add_patch(_patch((0, 0), 0, 0, facecolor=color / 255, edgecolor="gray", label=label))
     axes.imshow(image, interpolation="nearest")
     axes.set_title("most likely class", loc="left")
     axes.set_axis_off()

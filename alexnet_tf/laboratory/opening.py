@@ -1,12 +1,14 @@
 """From a run, or a file with weights, to a network with its pictures."""
 
 import dataclasses
+import os
+import sys
 from collections.abc import Callable
 
 import keras
 
 from alexnet_tf.config.run import Config, RunConfig
-from alexnet_tf.errors import user_errors
+from alexnet_tf.errors import UserError, user_errors
 from alexnet_tf.laboratory.common import Common
 from alexnet_tf.laboratory.subject import Subject
 from alexnet_tf.networks.alexnet import alexnet
@@ -42,10 +44,13 @@ def _of_run(settings: Common, override: Callable[[Config], Config]) -> Subject:
     config = override(stored.config.elsewhere())
     model = _network(config)
     assign(named_weights(model), stored.weights())
-    trained_on = stored.config.data.source
-    with looking_once(), user_errors():
-        split = settings.split or default_split(config, trained_on, settings.run_dir)
-        source = _open(config, split, stored.classes)
+
+    def opened() -> tuple[Source, str]:
+        trained_on = stored.config.data.source
+        with looking_once(), user_errors():
+            split = settings.split or default_split(config, trained_on, settings.run_dir)
+            return _open(config, split, stored.classes), str(split)
+
     step = "converted weights" if stored.step is None else f"step {stored.step}"
     return Subject(
         what=f"{settings.run_dir}, {step}",
@@ -53,35 +58,54 @@ def _of_run(settings: Common, override: Callable[[Config], Config]) -> Subject:
         config=config,
         classes=stored.classes,
         rows=tuple(table(config.network)),
-        source=source,
-        split=str(split),
+        opened=opened,
         files=settings.images,
     )
 
 
 def _of_file(settings: Common, override: Callable[[Config], Config]) -> Subject:
     """Opens a file of weights; layers above the first that it lacks are not shown."""
+    path = settings.start_from
+    if os.path.isdir(path):
+        raise UserError(
+            f"start_from={path!r} names a directory, but one file of weights is expected. A run, or "
+            f"converted weights, have their network and classes with them: --run_dir={path}."
+        )
     config = override(Config())
     with looking_once(), user_errors():
         own = Split.VAL if Split.VAL in own_splits(config.data) else Split.ALL
         split = settings.split or own
         source = _open(config, split, ())
-    config = dataclasses.replace(
-        config,
-        network=config.network.with_num_classes(len(source.classes)),
-        run=dataclasses.replace(config.run, start_from=settings.start_from),
-    )
-    model = _network(config)
-    arrays, variables = start.load(config, source.classes).arrays, named_weights(model)
-    assign({name: variables[name] for name in arrays}, arrays)
+        config = dataclasses.replace(
+            config,
+            network=config.network.with_num_classes(len(source.classes)),
+            run=dataclasses.replace(config.run, start_from=path),
+        )
+        rows = tuple(table(config.network))
+    model, first = _network(config), start.load(config, source.classes)
+    for line in first.lines:
+        print(line, file=sys.stderr, flush=True)
+    variables = named_weights(model)
+    assign({name: variables[name] for name in first.arrays}, first.arrays)
+    shown = _with_weights(rows, first.arrays)
+    if not shown:
+        raise UserError(
+            f"start_from={path!r}: expected weights of the first layer of "
+            f"network.name={config.network.name}, {rows[0].name}. Name another file."
+        )
+    classes = ""
+    if len(shown) == len(rows):
+        classes = (
+            f", whose {len(source.classes)} outputs are taken for the classes of "
+            f"{config.data.source} in their order"
+        )
     return Subject(
-        what=settings.start_from,
+        what=f"{path}{classes}",
         model=model,
         config=config,
         classes=source.classes,
-        rows=_with_weights(tuple(table(config.network)), arrays),
-        source=source,
-        split=str(split),
+        rows=shown,
+        opened=lambda: (source, str(split)),
         files=settings.images,
     )
 
@@ -96,9 +120,12 @@ def _open(config: Config, split: str, classes: tuple[str, ...]) -> Source:
     """Opens a set by the network's classes, or by its own where it has others."""
     inputs = config.network.input
     try:
-        return open_source(config.data, split, config.run.seed, classes, inputs=inputs)
+        source = open_source(config.data, split, config.run.seed, classes, inputs=inputs)
     except ValueError:
-        return open_source(config.data, split, config.run.seed, inputs=inputs)
+        source = open_source(config.data, split, config.run.seed, inputs=inputs)
+    if source.remark:
+        print(source.remark, file=sys.stderr, flush=True)
+    return source
 
 
 def _with_weights(rows: tuple[Row, ...], arrays: dict) -> tuple[Row, ...]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from alexnet_tf.errors import UserError
 from alexnet_tf.figures import plots, sheets
 from alexnet_tf.laboratory.exhibit import Exhibit
 from alexnet_tf.laboratory.subject import Subject
@@ -19,8 +20,9 @@ what they have learned."""
 METHOD = (
     " The check draws layers anew, one more each time from the top downwards, by the network's own "
     "initializers, batch normalization as at the start of a training; the picture's class or unit "
-    "stays the same. What remains of a map is Spearman's rank correlation of its magnitudes, added "
-    "over colors, with those of the trained network; that of a map of equal values is 0."
+    "stays the same. What remains of a map is Spearman's rank correlation with that of the trained "
+    "network (of gradients and projections, of their magnitudes, added over colors); that of a map "
+    "of equal values is 0."
 )
 SOURCE = "; check: Adebayo et al. 2018, section 3.1"
 
@@ -44,8 +46,16 @@ def check(subject: Subject, top: str, maps: Maps) -> Check:
       subject: its network has its weights again in the end.
       top: the row to begin with.
       maps: computes what is compared.
+
+    Raises:
+      UserError: a map has one place, which has no ranks.
     """
     before, layers = maps(), []
+    if any(one.size < 2 for values in before.values() for one in values):
+        raise UserError(
+            "check: expected maps of several places, got one place. Leave --check out, or make "
+            "what is compared larger."
+        )
     found = {name: [] for name in before}
     for layer in cascade(subject, top):
         layers.append(layer)
@@ -55,13 +65,14 @@ def check(subject: Subject, top: str, maps: Maps) -> Check:
     return Check(tuple(layers), found)
 
 
-def added(exhibit: Exhibit, checks: Mapping[str, Check]) -> Exhibit:
+def added(exhibit: Exhibit, checks: Mapping[str, Check], how: str) -> Exhibit:
     """Adds checks to an exhibit: curves below its picture, a sentence, and the numbers.
 
     Args:
       exhibit: what was checked.
       checks: by the name of what was checked; curves of several have it as their names, those of
         one the names of its methods.
+      how: says what was compared, such as "of 3 pictures".
 
     Raises:
       UserError: matplotlib is not installed.
@@ -73,7 +84,8 @@ def added(exhibit: Exhibit, checks: Mapping[str, Check]) -> Exhibit:
         for method, values in one.correlation.items():
             label = of if len(checks) > 1 else method
             drawn.append(plots.Curve(x=[places[0] - 1, *places], y=[1, *values], label=label))
-            ends[label] = values[(len(values) - 1) // 2], values[-1]
+            half = values[(len(values) - 1) // 2] if len(values) > 1 else None
+            ends[label] = half, values[-1]
     picture = plots.curves(
         drawn,
         "What remains of the maps with layers drawn anew, from the top downwards",
@@ -82,12 +94,16 @@ def added(exhibit: Exhibit, checks: Mapping[str, Check]) -> Exhibit:
         has_marks=True,
         level=0.0,
     )
-    rest = ", ".join(f"{x} {half:.2f} and {end:.2f}" for x, (half, end) in ends.items())
-    hardly = [name for name, (half, _) in ends.items() if half >= HARDLY]
+    rest = ", ".join(
+        f"{name} {end:.2f} (one layer)" if half is None else f"{name} {half:.2f} and {end:.2f}"
+        for name, (half, end) in ends.items()
+    )
+    hardly = [name for name, (half, _) in ends.items() if half is not None and half >= HARDLY]
     seen = (
-        " Check: with the upper half of the layers drawn anew, and with all of them, there remains "
-        f"of the maps a rank correlation of {rest}. What keeps {HARDLY} without the upper half "
-        f"hardly depends on what it has learned: {', '.join(hardly) or 'none here'}."
+        f" Check ({how}): with the upper half of the layers drawn anew, and with all of them, "
+        f"there remains of the maps a rank correlation of {rest}. What keeps {HARDLY} without the "
+        "upper half hardly depends on what that has learned: "
+        f"{', '.join(hardly) or 'none here'}."
     )
     about = exhibit.about
     return dataclasses.replace(

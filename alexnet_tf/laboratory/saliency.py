@@ -4,7 +4,7 @@ import numpy as np
 
 from alexnet_tf.figures import grids
 from alexnet_tf.laboratory import attribution, classes, randomization
-from alexnet_tf.laboratory.backward import Rule
+from alexnet_tf.laboratory.backward import Rule, has_relus
 from alexnet_tf.laboratory.exhibit import About, Exhibit
 from alexnet_tf.laboratory.settings import Saliency
 from alexnet_tf.laboratory.subject import Subject
@@ -25,7 +25,8 @@ ABOUT = About(
     limits=(
         "A gradient says what a small change of a pixel does, not what the network would say "
         "without an object. What looks sharp need not be of the network: guided backpropagation "
-        "draws edges that hardly depend on the class, and on weights, as the check shows."
+        "was found to draw edges that hardly depend on class and weights (Adebayo et al. 2018); "
+        "--check measures whether it does here."
     ),
 )
 TITLES = {
@@ -50,7 +51,8 @@ def show(subject: Subject, settings: Saliency) -> Exhibit:
     pictures = subject.some(MOST_PICTURES)
     x = subject.preprocessed(pictures.image).numpy()
     numbers, probabilities = classes.chosen(subject, x, settings.class_)
-    computes = {rule: attribution.gradients(subject.model, rule) for rule in Rule}
+    rules = (Rule.GRADIENT, Rule.GUIDED)
+    computes = {rule: attribution.gradients(subject.model, rule) for rule in rules}
     found, differences = _methods(computes, x, numbers, settings)
     sums = found["integrated"].sum(axis=(1, 2, 3))
     gap = float(np.abs(sums - differences).sum() / max(np.abs(differences).sum(), 1e-12))
@@ -63,11 +65,13 @@ def show(subject: Subject, settings: Saliency) -> Exhibit:
     ]
     page = grids.image_grid(rows, column_titles=["picture", *TITLES.values()])
     seen = (
-        f"{len(x)} pictures of {subject.pictures}, shown to {subject.what}. SmoothGrad with "
+        f"{subject.told(pictures)}, shown to {subject.what}. SmoothGrad with "
         f"{settings.samples} copies and noise of {settings.noise:g} of the range, integrated "
         f"gradients in {settings.steps} steps: their sums miss the differences of the logits by "
         f"{gap:.1%}."
     )
+    if not has_relus(subject.model):
+        seen += " The network has no ReLU, so guided backpropagation is the gradient."
     values = {
         "classes": [subject.classes[n] for n in numbers],
         "probability": probabilities.tolist(),
@@ -92,7 +96,8 @@ def show(subject: Subject, settings: Saliency) -> Exhibit:
         return {title: np.abs(found[name]).sum(axis=3) for name, title in TITLES.items()}
 
     check = randomization.check(subject, subject.rows[-1].name, maps)
-    return randomization.added(exhibit, {exhibit.name: check})
+    how = f"of {len(x[some])} pictures, with {CHECK_POINTS} copies and {CHECK_POINTS} steps"
+    return randomization.added(exhibit, {exhibit.name: check}, how)
 
 
 def _methods(computes, x, numbers, settings: Saliency, points: int = 0):

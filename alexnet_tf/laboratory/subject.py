@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import keras
@@ -10,11 +10,15 @@ import numpy as np
 import tensorflow as tf
 
 from alexnet_tf.config.run import Config
-from alexnet_tf.errors import UserError, expected_one_of, listed
+from alexnet_tf.errors import RunFailed, UserError, expected_one_of, listed
+from alexnet_tf.laboratory.picking import Chosen, spread_over_classes
+from alexnet_tf.networks.tables.resolved import table
 from alexnet_tf.networks.tables.shapes import Row
-from alexnet_tf.serving.classifier import windows
+from alexnet_tf.serving.classifier import Given, read_windows
 from alexnet_tf.training.evaluation import report
 from pipelines.dataset import eval_dataset
+from pipelines.decode import explain
+from pipelines.parallelism import decoding
 from pipelines.preprocess import preprocess
 from pipelines.source import Source
 
@@ -33,6 +37,8 @@ class Pictures(NamedTuple):
     """uint8 [N, size, size, 3], RGB."""
     name: tuple[str, ...]
     """Paths or names."""
+    lost: int = 0
+    """Others that were asked for as well, but could not be decoded."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,12 +55,28 @@ class Subject:
     """Names; a label is a place in this tuple."""
     rows: tuple[Row, ...]
     """The layers that can be shown, bottom to top: all, or up to the first without weights."""
-    source: Source
-    """The set of pictures."""
-    split: str
-    """The part of the set that it is."""
+    opened: Callable[[], tuple[Source, str]]
+    """Opens the set of pictures, and says which split of it that is."""
     files: tuple[str, ...] = ()
     """Paths of pictures to look at instead of those of the set."""
+
+    @functools.cached_property
+    def _opened(self) -> tuple[Source, str]:
+        return self.opened()
+
+    @property
+    def source(self) -> Source:
+        """The set of pictures, opened when it is first asked for.
+
+        Raises:
+          UserError: there is none.
+        """
+        return self._opened[0]
+
+    @property
+    def split(self) -> str:
+        """The part of the set that it is."""
+        return self._opened[1]
 
     @property
     def is_whole(self) -> bool:
@@ -62,14 +84,24 @@ class Subject:
         return self.rows[-1].name == self.model.layers[-1].name
 
     @property
-    def pictures(self) -> str:
-        """Says which pictures are shown to the network."""
+    def named_set(self) -> str:
+        """Names the set of pictures."""
+        return f"{self.config.data.source}, split {self.split}"
+
+    def told(self, pictures: Pictures) -> str:
+        """Says which pictures these are, and how many were left out."""
+        lost = f" ({pictures.lost} left out that cannot be decoded)" if pictures.lost else ""
+        count = len(pictures.index)
+        what = "pictures" if count != 1 else "picture"
+        return f"{count} {what} {'given' if self.files else f'of {self.named_set}'}{lost}"
+
+    def told_all(self, num_seen: int) -> str:
+        """Says which pictures are seen by one who sees all of them, but for those left out."""
         if self.files:
-            found, unread = self.given
-            left_out = f", {len(unread)} left out that cannot be read" if unread else ""
-            return f"{len(found.index)} pictures given{left_out}"
-        source = self.source
-        return f"{source.num_examples} pictures of {self.config.data.source}, split {self.split}"
+            return self.told(self.given[0])
+        lost = self.source.num_examples - num_seen
+        nothing = np.zeros(num_seen)
+        return self.told(Pictures(nothing, nothing, nothing, (), lost))
 
     def row(self, layer: str, has_places: bool = False) -> Row:
         """Looks up a layer that can be shown.
@@ -79,7 +111,7 @@ class Subject:
         """
         names = [row.name for row in self.rows]
         if layer not in names:
-            if layer in [x.name for x in self.model.layers]:
+            if layer in [x.name for x in table(self.config.network)]:
                 raise UserError(
                     f"layer={layer}: expected a layer with weights in {self.what}, which has those "
                     f"up to {names[-1]}. Name one of {', '.join(names)}."
@@ -119,10 +151,6 @@ class Subject:
                 f"{listed(self.classes)}. Name another set."
             )
 
-    def part(self, layer: str) -> keras.Model:
-        """Makes the model from preprocessed windows to the output of a layer."""
-        return keras.Model(self.model.inputs, self.model.get_layer(layer).output)
-
     def preprocessed(self, images: np.ndarray | tf.Tensor) -> tf.Tensor:
         """Turns windows [N, size, size, 3] of levels 0 to 255 into the network's input."""
         return preprocess(tf.convert_to_tensor(images), self.config.network.input)
@@ -146,20 +174,52 @@ class Subject:
     @functools.cached_property
     def _windows(self):
         """Decodes pictures, string [N], in one graph: to make it takes longer than to run it."""
-        files = tf.TensorSpec([None], tf.string)
-        inputs = self.config.network.input
-        return tf.function(lambda x: windows(x, inputs), input_signature=[files], autograph=False)
+
+        def windows(encoded):
+            return self._read(Given(encoded), tf.size(encoded, out_type=tf.int64))
+
+        return tf.function(
+            windows, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
+        )
+
+    @functools.cached_property
+    def _windows_at(self):
+        """Reads and decodes pictures of the set by their numbers, int64 [N], in one graph."""
+
+        def windows(numbers):
+            return self._read(Chosen(self.source, numbers), tf.size(numbers, out_type=tf.int64))
+
+        return tf.function(
+            windows, input_signature=[tf.TensorSpec([None], tf.int64)], autograph=False
+        )
+
+    def _read(self, reader, count):
+        config = self.config
+        return read_windows(reader, count, config.network.input, decoding(config.data.max_pixels))
 
     def at(self, indices: Sequence[int]) -> Pictures:
-        """Reads some pictures of the set; those that cannot be decoded are left out."""
-        read = [self.source.read(tf.constant(index, tf.int64)) for index in indices]
-        images, is_good = self._windows(tf.stack([x for x, _ in read]))
-        good = np.flatnonzero(is_good.numpy())
-        index = np.asarray(indices, np.int64)[good]
-        label = np.array([int(read[place][1]) for place in good], np.int32)
-        return Pictures(
-            index, label, images.numpy()[good], tuple(map(self.source.name, index.tolist()))
-        )
+        """Reads pictures of the set that could be decoded before, in the order of `indices`.
+
+        Raises:
+          UserError: one of them cannot be decoded any more and `data.on_error` is fail.
+          RunFailed: the same where it is skip, or one could not be read.
+        """
+        found = self._tried(indices)
+        if found.lost:
+            raise RunFailed(
+                f"data.source={self.config.data.source!r}: a picture that could be decoded a "
+                "moment ago cannot be decoded now. Leave the set as it is while this runs."
+            )
+        return found
+
+    def _tried(self, indices: Sequence[int]) -> Pictures:
+        """Reads some pictures of the set; names and counts those that cannot be decoded."""
+        index = np.asarray(indices, np.int64)
+        images, labels, is_good = (x.numpy() for x in self._windows_at(tf.constant(index)))
+        bad, index = index[~is_good], index[is_good]
+        report(bad, self.source, self.config.data.on_error, self.config.data.max_pixels)
+        names = tuple(map(self.source.name, index.tolist()))
+        return Pictures(index, labels[is_good], images[is_good], names, len(bad))
 
     @functools.cached_property
     def given(self) -> tuple[Pictures, tuple[str, ...]]:
@@ -172,18 +232,13 @@ class Subject:
             except OSError as error:
                 unread.append(f"{path!r} cannot be read: {error.strerror}")
         encoded = tf.constant([data for _, data in contents], tf.string, [len(contents)])
-        images, is_good = self._windows(encoded)
-        good = is_good.numpy()
-        unread += [
-            f"{path!r} cannot be decoded"
-            for (path, _), fine in zip(contents, good, strict=True)
-            if not fine
-        ]
+        images, label, good = (x.numpy() for x in self._windows(encoded))
+        given, most = Given(encoded), self.config.data.max_pixels
+        for n in np.flatnonzero(~good):
+            unread.append(f"{contents[n][0]!r} cannot be decoded: {explain(given, n, most)}")
         names = tuple(path for (path, _), fine in zip(contents, good, strict=True) if fine)
-        nothing = np.full(len(names), -1)
-        found = Pictures(
-            nothing.astype(np.int64), nothing.astype(np.int32), images.numpy()[good], names
-        )
+        nothing = np.full_like(label[good], -1)
+        found = Pictures(nothing.astype(np.int64), nothing, images[good], names, len(unread))
         return found, tuple(unread)
 
     @functools.cached_property
@@ -201,10 +256,7 @@ class Subject:
         Raises:
           UserError: there are fewer.
         """
-        if self.files:
-            found = self.given[0]
-        else:
-            found = self.at(_spread(self.source, most))
+        found = self.given[0] if self.files else self._tried(spread_over_classes(self.source, most))
         if len(found.index) < minimum:
             raise UserError(
                 f"images={','.join(self.files)}, data.source={self.config.data.source!r}: expected "
@@ -212,9 +264,3 @@ class Subject:
                 "others."
             )
         return found
-
-
-def _spread(source: Source, most: int) -> list[int]:
-    """Picks examples at equal distances: sources list their examples class by class."""
-    count = min(most, source.num_examples)
-    return [(2 * i + 1) * source.num_examples // (2 * count) for i in range(count)]

@@ -15,7 +15,7 @@ WINNERS = 9
 
 
 class Winners(NamedTuple):
-    """The strongest pictures of each map of a layer, the strongest first."""
+    """The strongest pictures of each map of a layer, the strongest first; one place a picture."""
 
     strength: np.ndarray
     """float32 [9, maps]; the largest activation of the map in the picture."""
@@ -25,16 +25,20 @@ class Winners(NamedTuple):
     """int32 [9, maps]; the picture's class, -1 where it is unknown."""
 
 
-def winners(subject: Subject, layers: Sequence[str]) -> dict[str, Winners]:
+def winners(subject: Subject, layers: Sequence[str]) -> tuple[dict[str, Winners], int]:
     """Finds the strongest pictures of all maps of some layers, in memory for one batch.
 
     Args:
       subject: the network and its pictures.
-      layers: rows that give maps.
+      layers: rows that give maps; the same may be named twice.
+
+    Returns:
+      The winners of each row, and how many pictures were seen.
 
     Raises:
       UserError: there are fewer than nine pictures.
     """
+    layers = tuple(dict.fromkeys(layers))
     outputs = [subject.model.get_layer(layer).output for layer in layers]
     part = keras.Model(subject.model.inputs, outputs)
 
@@ -60,7 +64,7 @@ def winners(subject: Subject, layers: Sequence[str]) -> dict[str, Winners]:
             f"expected at least {WINNERS} pictures that can be decoded, for the strongest "
             f"{WINNERS}; got {seen}. Name others."
         )
-    return best
+    return best, seen
 
 
 def _strongest(*parts: Winners) -> Winners:
@@ -92,7 +96,7 @@ def windows_of(subject: Subject, numbers: np.ndarray) -> np.ndarray:
     Returns:
       uint8 [N, size, size, 3].
     """
-    unique, places = np.unique(numbers, return_inverse=True)
     if subject.files:
         return subject.given[0].image[numbers]
+    unique, places = np.unique(numbers, return_inverse=True)
     return subject.at(unique.tolist()).image[places]

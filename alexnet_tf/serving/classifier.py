@@ -17,6 +17,7 @@ from alexnet_tf.networks.alexnet import alexnet
 from pipelines import augment, preprocess
 from pipelines.config import InputConfig
 from pipelines.parallelism import EXPORTED, Decoding
+from pipelines.source import Reader
 from pipelines.squares import Rows, decoded
 
 TOP = 5
@@ -136,15 +137,35 @@ def windows(
       it could.
     """
     num_images = tf.size(image_bytes, out_type=tf.int64)
+    images, _, is_decoded = read_windows(Given(image_bytes), num_images, inputs, decoding)
+    return images, is_decoded
+
+
+def read_windows(
+    reader: Reader, num_images: tf.Tensor, inputs: InputConfig, decoding: Decoding
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Reads pictures, decodes them, and cuts their central windows, as evaluation does.
+
+    Args:
+      reader: of pictures by their numbers.
+      num_images: N, int64 scalar; the pictures are those from 0 to below N.
+      inputs: sizes of window and square.
+      decoding: how many are decoded at once, and how large they may be; part of the graph.
+
+    Returns:
+      uint8 [N, size, size, 3]; int32 [N], the labels; both zeros where a picture could not be read
+      or decoded; and bool [N], whether it could.
+    """
 
     def window(_, square, label, is_decoded):
-        return augment.center_crop(square, inputs.size), is_decoded
+        return augment.center_crop(square, inputs.size), label, is_decoded
 
     # tf.data, not tf.map_fn: it decodes on all cores, and holds few whole pictures at a time.
     # get_single_element makes a plain stateless function of it.
-    rows = Rows(source=Given(image_bytes), inputs=inputs, decoding=decoding, finish=window)
+    rows = Rows(source=reader, inputs=inputs, decoding=decoding, finish=window)
     ds = decoded(rows, 0, num_images, tf.maximum(num_images, 1))
-    nothing = (tf.zeros([0, inputs.size, inputs.size, 3], tf.uint8), tf.zeros([0], tf.bool))
+    images = tf.zeros([0, inputs.size, inputs.size, 3], tf.uint8)
+    nothing = (images, tf.zeros([0], tf.int32), tf.zeros([0], tf.bool))
     ds = ds.concatenate(tf.data.Dataset.from_tensors(nothing))  # reached when N is 0
     return ds.take(1).get_single_element()
 

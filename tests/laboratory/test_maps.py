@@ -44,8 +44,7 @@ def subject(config) -> Subject:
         config=config,
         classes=(),
         rows=tuple(table(config)),
-        source=None,
-        split="val",
+        opened=lambda: (None, "val"),
     )
 
 

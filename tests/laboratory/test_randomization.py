@@ -77,10 +77,21 @@ def test_a_map_of_the_picture_alone_is_called_hardly_dependent(subject):
     about = About(title="t", method="m.", source="s", limits="l")
     blank = np.zeros((5, 900, 3), np.uint8)
     exhibit = Exhibit(name="n", about=about, seen="Maps.", picture=blank, numbers={"a": 1})
-    added = randomization.added(exhibit, {"n": check})
-    assert "hardly depends on what it has learned: edges." in added.seen
+    added = randomization.added(exhibit, {"n": check}, "of 4 maps")
+    assert " Check (of 4 maps): with the upper half" in added.seen
+    assert "hardly depends on what that has learned: edges." in added.seen
     assert added.numbers["a"] == 1 and added.numbers["check"]["n"]["layers"] == check.layers
     assert added.picture.shape == (485, 900, 3) and added.about.method.startswith("m. The check")
+
+
+def test_one_layer_has_no_upper_half():
+    pytest.importorskip("matplotlib")
+    about = About(title="t", method="m.", source="s", limits="l")
+    blank = np.zeros((5, 900, 3), np.uint8)
+    exhibit = Exhibit(name="n", about=about, seen="Maps.", picture=blank, numbers={})
+    check = randomization.Check(("conv1",), {"edges": [0.95]})
+    seen = randomization.added(exhibit, {"conv1": check}, "of 4 maps").seen
+    assert "edges 0.95 (one layer)" in seen and seen.endswith("has learned: none here.")
 
 
 @pytest.mark.parametrize("levels", [0, 3])

@@ -20,7 +20,6 @@ from alexnet_tf.laboratory import (
     saliency,
     settings,
 )
-from alexnet_tf.laboratory.deconvnet import spread
 from alexnet_tf.laboratory.opening import open_subject
 from alexnet_tf.laboratory.winners import winners
 
@@ -57,8 +56,11 @@ def test_winners_are_those_of_brute_force(subject):
     every = list(subject.batches())
     images = np.concatenate([batch.image for batch in every])
     label = np.concatenate([batch.label for batch in every])
-    for layer, best in winners(subject, ["conv1", "conv5"]).items():
-        values = subject.part(layer)(subject.preprocessed(images)).numpy().max(axis=(1, 2))
+    found, num_seen = winners(subject, ["conv1", "conv5", "conv1"])
+    assert num_seen == len(images) and list(found) == ["conv1", "conv5"]
+    for layer, best in found.items():
+        part = tiny_run.part_of(subject, layer)
+        values = part(subject.preprocessed(images)).numpy().max(axis=(1, 2))
         strongest = -np.sort(-values, axis=0)[:9]
         np.testing.assert_allclose(best.strength, strongest, atol=1e-5)
         chosen = np.take_along_axis(values, best.number, axis=0)
@@ -75,7 +77,7 @@ def test_deconvnet_shows_the_units_that_it_says(subject):
     json.dumps(made.numbers, allow_nan=False)
     for layer in layers:
         part, arrays = (
-            subject.part(layer),
+            tiny_run.part_of(subject, layer),
             {key.partition("/")[2]: x for key, x in made.arrays.items() if key.startswith(layer)},
         )
         assert arrays["projection"].shape[:2] == (2, 9) and np.any(arrays["projection"][0, 0])
@@ -101,18 +103,13 @@ def test_a_page_without_patches_has_the_projections_alone():
 
 
 @pytest.mark.slow
-def test_all_maps_have_no_projections_in_the_file(subject):
+def test_projections_of_many_maps_are_not_kept(subject, monkeypatch):
+    monkeypatch.setattr(deconvnet, "MOST_BYTES", 2**16)
     some = settings.Deconvnet(**GIVEN, layer=("conv3",), maps=0, through_norm=True)
     made = deconvnet.show(subject, some)
     alive = made.numbers["layers"]["conv3"]["respond_to_nine_pictures"]
     assert len(made.arrays["conv3/map"]) == alive > 16
     assert "conv3/projection" not in made.arrays and made.arrays["conv3/place"].shape[1:] == (9, 2)
-
-
-def test_maps_are_spread_evenly():
-    np.testing.assert_array_equal(spread(np.arange(100, 112), 3), [102, 106, 110])
-    np.testing.assert_array_equal(spread(np.arange(4), 0), np.arange(4))
-    np.testing.assert_array_equal(spread(np.arange(4), 9), np.arange(4))
 
 
 def test_what_lies_outside_of_a_picture_is_white_and_nothing_is_gray():
@@ -136,7 +133,7 @@ def given(subject, files, tmp_path_factory):
 
 def test_occlusion_shows_what_each_place_does(given):
     made = occlusion.show(given, settings.Occlusion(**GIVEN, square=20, stride=11, check=True))
-    assert "1 left out that cannot be read" in made.seen
+    assert "2 pictures given (1 left out that cannot be decoded)" in made.seen
     assert made.numbers["places"] == [5, 5] and made.arrays["probability"].max() <= 1
     assert list(made.numbers["check"]["occlusion"]["correlation"]) == [
         "sum over the map",
@@ -148,7 +145,7 @@ def test_occlusion_shows_what_each_place_does(given):
     asked, strongest = made.arrays["class"][1], made.arrays["map"][1]
     assert made.arrays["probability"][1, 1, 2] == pytest.approx(said[asked], abs=1e-5)
     assert made.arrays["most_likely"][1, 1, 2] == said.argmax()
-    total = given.part("conv5")(tf.constant(x)).numpy()[1, :, :, strongest].sum()
+    total = tiny_run.part_of(given, "conv5")(tf.constant(x)).numpy()[1, :, :, strongest].sum()
     assert made.arrays["strength"][1, 1, 2] == pytest.approx(total, rel=1e-4)
     json.dumps(made.numbers, allow_nan=False)
 
@@ -176,14 +173,14 @@ def test_grad_cam_and_saliency_are_of_the_class_that_was_named(given):
 @pytest.mark.parametrize(
     "what, flags, text",
     [
-        ("deconvnet", ["--maps=-1"], "maps=-1: expected 1 or more, or 0 for all"),
+        ("deconvnet", ["--maps=-1"], "maps=-1: expected at least 0"),
         ("deconvnet", ["--layer=conf2"], "layer=conf2: expected one of.*Did you mean conv2"),
         ("deconvnet", ["--layer=fc6"], "layer=fc6: expected a layer of maps"),
-        ("occlusion", ["--square=-3"], "square=-3: expected pixels, or 0 for a part of the side"),
+        ("occlusion", ["--square=-3"], "square=-3: expected at least 0"),
         ("occlusion", ["--square=65"], "square=65: expected up to 64 pixels, the side of what the"),
         ("gradcam", ["--class=crown"], "class=crown: expected one of.*Did you mean crow"),
-        ("saliency", ["--samples=0"], "samples=0: expected 1 or more"),
-        ("saliency", ["--noise=-1"], "noise=-1.0: expected 0 or more"),
+        ("saliency", ["--samples=0"], "samples=0: expected at least 1"),
+        ("saliency", ["--noise=-1"], "noise=-1.0: expected at least 0"),
         ("saliency", ["--seed=-1"], "seed=-1: expected 0 to 4294967295"),
     ],
 )

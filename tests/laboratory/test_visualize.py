@@ -151,7 +151,7 @@ def test_the_set_is_seen_whole_and_in_order(run_dir, animals):
     index = np.concatenate([batch.index for batch in found])
     images = np.concatenate([batch.image for batch in found])
     np.testing.assert_array_equal(index, np.arange(14))
-    assert subject.pictures == f"14 pictures of folder:{animals}, split val"
+    assert subject.told_all(14) == f"14 pictures of folder:{animals}, split val"
     again = subject.at([3, 0, 13])
     np.testing.assert_array_equal(again.image, images[[3, 0, 13]])
     assert again.label.tolist() == [1, 0, 6] and again.name[1].endswith("ant/0.jpg")
@@ -174,7 +174,7 @@ def test_pictures_of_ones_own_are_looked_at_and_unreadable_ones_are_named(
     subject = subject_of(run_dir, animals, images=tuple(names))
     found, unread = subject.given
     assert found.name == (names[0],) and found.image.shape == (1, 64, 64, 3)
-    assert subject.pictures == "1 pictures given, 2 left out that cannot be read"
+    assert subject.told(found) == "1 picture given (2 left out that cannot be decoded)"
     assert "bad.jpg' cannot be decoded" in unread[1] and "none.jpg' cannot be read" in unread[0]
     with pytest.raises(UserError, match="expected at least 2 pictures that can be decoded, got 1"):
         subject.some(5, minimum=2)
