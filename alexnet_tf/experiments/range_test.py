@@ -16,7 +16,7 @@ import keras
 from alexnet_tf.config import json_form
 from alexnet_tf.config.optimizer import Schedule
 from alexnet_tf.config.run import Config
-from alexnet_tf.errors import NotFinite, UserError
+from alexnet_tf.errors import NotFinite, UserError, user_errors
 from alexnet_tf.experiments import curves
 from alexnet_tf.figures import canvas
 from alexnet_tf.recipes import recipe
@@ -161,8 +161,9 @@ def run_range(
       steps: how many.
 
     Returns:
-      the exit code, 130 or 143 after a signal, which leaves no files; and suggestion (None where
-      there is none), why, rule, steps.
+      the exit code, 130 or 143 after a signal, which leaves no files; and suggestion (to be typed
+      as optimizer.learning_rate, None where there is none), rate (what it comes to with
+      batch_scaling), why, rule, steps.
 
     Raises:
       UserError: `output` holds a run, matplotlib is missing, or a mistake in the settings or data.
@@ -176,11 +177,14 @@ def run_range(
     with canvas.figure(8, 8):
         pass  # before anything is trained: matplotlib may be missing
     place = output / "range-test"
+    _check_ours(place)
+    with user_errors():
+        config = rising(config, place, lowest, highest, steps)
     lock = run_directory.Lock(output, "output")
     try:
         shutil.rmtree(place, ignore_errors=True)
         try:
-            code, _ = run(rising(config, place, lowest, highest, steps), [_StopAway(place)])
+            code, _ = run(config, [_StopAway(place)])
         except NotFinite as error:
             code = 0
             print(f"{str(error).partition('. ')[0]}.", file=sys.stderr, flush=True)
@@ -190,12 +194,31 @@ def run_range(
         lock.release()
     if code:
         return code, {}
-    suggestion, why = found.suggestion(len(found.rates) == steps and not found.runs_away())
-    result = {"suggestion": suggestion, "why": why, "rule": RULE, "steps": len(found.rates)}
+    rate, why = found.suggestion(len(found.rates) == steps and not found.runs_away())
+    suggestion = None if rate is None else rate / config.rate_factor
+    result = {"suggestion": suggestion, "rate": rate, "why": why, "rule": RULE}
+    result["steps"] = len(found.rates)
     _write(output, result, found)
-    said = "no suggestion" if suggestion is None else f"suggestion: {suggestion:.3g}"
+    said = "no suggestion" if rate is None else f"suggestion: {suggestion:.3g}"
+    if rate and config.rate_factor != 1:
+        said += f", which optimizer.batch_scaling makes {rate:.3g}"
     print(f"{said}. {why} Rule: {RULE}.", file=sys.stderr, flush=True)
     return 0, result
+
+
+def _check_ours(place: pathlib.Path) -> None:
+    """Refuses to remove a folder that no range test has left.
+
+    Raises:
+      UserError: something else is there.
+    """
+    stored = run_directory.read_json(place / "config.json")
+    is_ours = stored and stored.get("optimizer", {}).get("schedule") == Schedule.RANGE
+    if place.exists() and any(place.iterdir()) and not is_ours:
+        raise UserError(
+            f"{str(place)!r} is where a range test trains, but something else is there; expected "
+            "nothing. Name another --output."
+        )
 
 
 def _curve(place: pathlib.Path) -> Curve:
@@ -215,7 +238,7 @@ def _write(output: pathlib.Path, result: dict, found: Curve) -> None:
     lines = [names, *rows]
     text = "\n".join(",".join(map(str, line)) for line in lines)
     run_directory.write_text(output / "range.csv", text)
-    run_directory.write_bytes(output / "range.png", _picture(result["suggestion"], found))
+    run_directory.write_bytes(output / "range.png", _picture(result["rate"], found))
 
 
 def _picture(suggestion: float | None, found: Curve) -> bytes:

@@ -110,8 +110,35 @@ def test_a_test_takes_the_settings_of_a_run_and_touches_nothing_there(run_dir, t
             "holds a run, which a range test never touches; expected another directory. Name",
         ),
         (["--recipe=none"], "recipe=none: expected one of quickstart"),
+        (["--output={run}/../out", "--lowest=1e-300", "--highest=1e300"], "optimizer.drop_factor"),
+        (
+            ["--output={run}/../other"],
+            "range-test' is where a range test trains, but something else is there; expected",
+        ),
     ],
 )
 def test_mistakes_are_named(run_dir, words, text):
+    (run_dir.parent / "other/range-test/checkpoints").mkdir(parents=True)
     with pytest.raises(UserError, match=re.escape(text)):
         command.main(["learning_rate", *(word.format(run=run_dir) for word in words)])
+    assert (run_dir.parent / "other/range-test/checkpoints").exists()
+
+
+def test_what_a_killed_test_has_left_is_replaced(run_dir, tmp_path):
+    place = tmp_path / "range-test"
+    place.mkdir()
+    config = json_form.from_json(json.loads((run_dir / "config.json").read_text()))
+    rising = range_test.rising(config, place, 1e-5, 1.0, 30)
+    (place / "config.json").write_text(json.dumps(json_form.to_json(rising)))
+    range_test._check_ours(place)
+
+
+@pytest.mark.slow
+def test_the_suggestion_is_what_is_typed_and_the_rate_what_it_comes_to(run_dir, tmp_path, capsys):
+    words = [f"--run_dir={run_dir}", f"--output={tmp_path / 'out'}", "--steps=40", "--highest=1e4"]
+    words += ["--optimizer.batch_scaling=linear", "--global_batch_size=16"]
+    assert command.main(["learning_rate", *words, "--network.width=0.125"]) == 0
+    said = capsys.readouterr()
+    result = json.loads(said.out)
+    assert result["rate"] == pytest.approx(result["suggestion"] * 16 / 128)
+    assert "which optimizer.batch_scaling makes" in said.err
