@@ -42,9 +42,9 @@ class Parts:
                 "written; remove it to begin anew."
             ) from error
         changed = [
-            f"{name}={_short(before.get(name))} there, {_short(self._settings.get(name))} here"
-            for name in sorted(before.keys() | self._settings.keys())
-            if before.get(name) != self._settings.get(name)
+            f"{name}={_short(before[name])} there, {_short(self._settings.get(name))} here"
+            for name in sorted(before)  # earlier versions kept fewer
+            if before[name] != self._settings.get(name)
         ]
         if changed:
             raise UserError(

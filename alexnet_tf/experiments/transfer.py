@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+import alexnet_tf
 from alexnet_tf.config.run import Config
 from alexnet_tf.errors import NotFinite, user_errors
 from alexnet_tf.experiments import linear, transfer_pictures, transfer_settings, transfer_table
@@ -27,12 +28,15 @@ UNDECODED = "undecoded"
 """The part that lists pictures which cannot be decoded, by their numbers in the source."""
 
 
-def transfer(arguments: Arguments, override: Callable[[Config], Config]) -> tuple[int, dict]:
+def transfer(
+    arguments: Arguments, override: Callable[[Config], Config], command: str
+) -> tuple[int, dict]:
     """Measures what is not in `arguments.output` yet, and writes the table there.
 
     Args:
       arguments: those of the experiment.
       override: copies a Config with the settings among SHARED that were typed.
+      command: what was typed, for the page.
 
     Returns:
       the exit code (0; 1 where a loss ran away; 130 or 143 where a training was stopped), and what
@@ -61,9 +65,10 @@ def transfer(arguments: Arguments, override: Callable[[Config], Config]) -> tupl
         parts = Parts(output / "parts.json", settings)
         work = _Work(config, first.arrays, source, pictures, parts, output)
         work.probe(layers, arguments.per_class, arguments.folds)
-        code = work.train(max(arguments.per_class), arguments.tune_folds)
-        if code:
-            return code, {}
+        for per_class in sorted(set(arguments.per_class), reverse=True):
+            code = work.train(per_class, arguments.tune_folds)
+            if code:
+                return code, {}
         about = {
             "weights": first.lines[0].removeprefix("starting from "),
             "source": config.data.source,
@@ -72,6 +77,8 @@ def transfer(arguments: Arguments, override: Callable[[Config], Config]) -> tupl
             "classes": len(pictures.classes),
             "epochs": arguments.epochs,
             "seed": arguments.seed,
+            "version": alexnet_tf.__version__,
+            "command": command,
         }
         return transfer_table.write(
             output, about, layers, parts.values, arguments.per_class, arguments.folds
@@ -132,7 +139,9 @@ class _Work:
         for number in range(folds):
             for way, config in ways.items():
                 name = part_name(way, per_class, number)
-                if name not in self.parts.values:
+                if name in self.parts.values:  # a kill may have left its folder
+                    shutil.rmtree(self._place(name), ignore_errors=True)
+                else:
                     fold = self.readable.fold(per_class, number, self.config.run.seed)
                     if code := self._train_one(name, config, fold):
                         return code
@@ -142,19 +151,22 @@ class _Work:
         """Trains on a fold; a loss that runs away is a result too. Returns the exit code."""
         from alexnet_tf.experiments.transfer_training import trained
 
-        place = self.output / name.replace("/", "-").replace(" ", "-")
         found: dict[str, Any] = {"trained": len(fold.train), "tested": len(fold.test)}
         try:
-            code, accuracy = trained(config, self.source, self.readable, fold, place)
+            code, accuracy = trained(config, self.source, self.readable, fold, self._place(name))
         except NotFinite as error:
-            shutil.rmtree(place)
             found["failed"] = str(error)
         else:
             if code:
                 return code
             found["accuracy"] = accuracy
         self.parts.add(name, found)
+        shutil.rmtree(self._place(name), ignore_errors=True)
         return 0
+
+    def _place(self, name: str) -> pathlib.Path:
+        """Names the folder of a training."""
+        return self.output / name.replace("/", "-").replace(" ", "-")
 
 
 def _fitted(values: np.ndarray, rows: np.ndarray, pictures: Pictures, fold: Fold) -> dict:

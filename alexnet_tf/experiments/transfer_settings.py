@@ -53,8 +53,8 @@ class Arguments:
     folds: int = 5
     """Random folds, which may share pictures; 1 to 10."""
     tune_folds: int = 1
-    """In so many folds, with the most pictures to train on, the network is also trained from
-    scratch and fine-tuned; 0 leaves both out."""
+    """In so many folds the network is also trained from scratch and fine-tuned; 0 leaves both out.
+    One says nothing about the chance of training."""
     epochs: int = 8
     """Passes over a fold's training pictures, from scratch and fine-tuning."""
     seed: int = 0
@@ -241,8 +241,12 @@ def compared(config: Config, arrays: Mapping[str, np.ndarray], digest: str) -> d
     for name in sorted(arrays):
         weights.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
     names = ("precision", "global_batch_size", "seed", "epochs")
+    names += ("data.max_megapixels", "data.on_error")
     settings = [
-        x for x in settings_of(Config) if x.is_flag and (x.path[0] == "network" or x.name in names)
+        x
+        for x in settings_of(Config)
+        if x.is_flag and (x.path[0] in ("network", "optimizer") or x.name in names)
     ]
     texts = {x.name: to_text(value_at(config, x.path)) for x in settings}
-    return texts | {"weights": weights.hexdigest(), "pictures": digest}
+    layers = hashlib.sha256(repr(config.network.layers).encode()).hexdigest()
+    return texts | {"network.layers": layers, "weights": weights.hexdigest(), "pictures": digest}

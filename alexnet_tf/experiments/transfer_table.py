@@ -142,7 +142,11 @@ def _sentence(one: dict, other: dict, published: float | None) -> str:
     points, half = difference(one, other)
     if math.isnan(points):
         return f"{one['name']} and {other['name']} have no fold in common."
-    if abs(points) <= half:
+    names = {one["name"], other["name"]}
+    is_trained, is_one = names & {SCRATCH, TUNED}, min(len(one["folds"]), len(other["folds"])) == 1
+    if is_trained and is_one:
+        word = "not resolved: one fold tells nothing about the chance of training"
+    elif abs(points) <= half:
         word = "not resolved"
     elif published is None:
         word = "not published"
@@ -205,7 +209,8 @@ def markdown(result: dict) -> str:
     lines = [_line(head), _line(["---"] * len(head))]
     for name in dict.fromkeys(row["name"] for row in rows):
         here = [cells.get((name, n)) for n in columns]
-        published = [row["published"] if row else "" for row in here]
+        key = next(row["layer"] or name for row in here if row)
+        published = [_published(key, n) for n in columns]
         lines.append(_line([name, *map(_percent, here), *published]))
     skipped = result["undecoded"]
     left_out = f"; {skipped} that cannot be decoded left out" if skipped else ""
@@ -220,6 +225,7 @@ def markdown(result: dict) -> str:
   one class against all, decides, its penalty chosen by leaving out one training picture at a time.
 - {SCRATCH.capitalize()}, {TUNED}: {result["epochs"]} epochs, the weights of the last step. Layers
   that are taken over learn at a tenth of the rate.
+- alexnet_tf {result["version"]}; `{result["command"]}`
 - Published: {SOURCE}. SVMs or a softmax decide there, on the layer with as many kernels below.
 
 {chr(10).join(lines)}
@@ -235,7 +241,7 @@ def _line(cells: list[str]) -> str:
 def _percent(row: dict | None) -> str:
     """Writes a cell: mean and standard deviation, or why there is none."""
     if row is None:
-        return ""
+        return "not measured"
     if row["mean"] is None:
         return "failed"
     spread = "" if row["stdev"] is None else f" +- {100 * row['stdev']:.1f}"

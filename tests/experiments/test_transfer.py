@@ -47,7 +47,7 @@ def call(pictures, output, *words, **changes) -> tuple[int, dict]:
     values = {"per_class": (2, 9), "folds": 3, "tune_folds": 0}
     arguments = Arguments(output=str(output), **(values | changes))
     typed = {"data.source": f"folder:{pictures}"} | dict(words)
-    return transfer(arguments, lambda config: flags.override(config, typed))
+    return transfer(arguments, lambda config: flags.override(config, typed), "it")
 
 
 @pytest.fixture(scope="module")

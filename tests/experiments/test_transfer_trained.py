@@ -50,10 +50,11 @@ NETWORK |= {"network.dropout": "inverted", "network.init": "he"}
 
 def test_a_file_without_an_output_layer_is_probed_and_tuned(place, tmp_path, capsys):
     asked = arguments(tmp_path, start_from=str(place / "some.npz"), epochs=40)
-    code, result = transfer(asked, override(place, **NETWORK))
+    code, result = transfer(asked, override(place, **NETWORK), "it")
     assert code == 0
     rows = {(row["name"], row["per_class"]): row for row in result["rows"]}
-    assert list(rows) == [("pool5", 5), ("pool5", 8), ("from scratch", 8), ("fine-tuned", 8)]
+    trained = [(name, n) for name in ("from scratch", "fine-tuned") for n in (5, 8)]
+    assert list(rows) == [("pool5", 5), ("pool5", 8), *trained]
     assert rows["pool5", 8]["mean"] == 1
     for name in ("from scratch", "fine-tuned"):  # three colors: learned in a few steps
         assert len(rows[name, 8]["folds"]) == 1 and rows[name, 8]["mean"] > 0.6
@@ -71,15 +72,24 @@ def test_a_loss_that_runs_away_stands_in_the_table(place, tmp_path):
         return dataclasses.replace(config, optimizer=optimizer)
 
     asked = arguments(tmp_path, run_dir=str(place / "run"))
-    code, result = transfer(asked, wild)
+    code, result = transfer(asked, wild, "it")
     assert code == 1
     assert {row["name"]: row["mean"] for row in result["rows"]} == {
         "pool5": 1,
         "from scratch": None,
         "fine-tuned": None,
     }
-    assert "| from scratch |  | failed |" in (tmp_path / "transfer.md").read_text()
-    assert transfer(asked, wild) == (code, result)
+    assert "| from scratch | failed | failed |" in (tmp_path / "transfer.md").read_text()
+    assert transfer(asked, wild, "it") == (code, result)
+
+
+def test_what_a_kill_left_of_a_stored_training_is_removed_and_not_trained(place, tmp_path):
+    asked = arguments(tmp_path, run_dir=str(place / "run"), per_class=(5,), epochs=1)
+    code, result = transfer(asked, override(place), "it")
+    left = tmp_path / "from-scratch-5-0" / "run" / "checkpoints" / "step-000000003"
+    left.mkdir(parents=True)  # killed while it was removed
+    assert transfer(asked, override(place), "it") == (code, result)
+    assert not left.parents[2].exists()
 
 
 def test_killed_and_started_again_it_ends_the_same(place, tmp_path):
