@@ -68,8 +68,8 @@ def _of_file(settings: Common, override: Callable[[Config], Config]) -> Subject:
     path = settings.start_from
     if os.path.isdir(path):
         raise UserError(
-            f"start_from={path!r} names a directory, but one file of weights is expected. A run, or "
-            f"converted weights, have their network and classes with them: --run_dir={path}."
+            f"start_from={path!r} names a directory, but one file of weights is expected. A run or "
+            f"converted weights have their network and classes with them: --run_dir={path}."
         )
     config = override(Config())
     with looking_once(), user_errors():
