@@ -33,12 +33,19 @@ def summary(experiment: Experiment, results: Results, command: str) -> dict[str,
         "reached": experiment.reached if experiment.measure == Measure.EPOCHS_TO else None,
         "source": experiment.base.data.source,
         "pictures": next((len(x.correct) for x in finished if x.correct is not None), None),
+        "pictures_left_out": next((_left_out(x) for x in finished if x.correct is not None), 0),
+        "precision": str(experiment.base.run.precision),
         "steps": sorted({x.planned_steps for x in finished}),
         "versions": sorted({x.version for x in finished}),
         "command": command,
         "note": experiment.note,
         "rows": [_row(experiment, row, results) for row in experiment.rows],
     }
+
+
+def _left_out(found: Finished) -> int:
+    """Counts the validation pictures that could not be decoded."""
+    return found.data.get("val_num_examples", len(found.correct)) - len(found.correct)
 
 
 def _row(experiment: Experiment, row: Row, results: Results) -> dict[str, Any]:
@@ -49,6 +56,7 @@ def _row(experiment: Experiment, row: Row, results: Results) -> dict[str, Any]:
     tries = [results.find(part.name, GRID_SEED) for part in row.tries]
     claim = row.claim or verdicts.NO_CLAIM
     estimate, verdict = _compared(experiment, row, results)
+    train = _train_difference(experiment, row, results)
     return {
         "name": row.name,
         "changes": changes_of(experiment, row),
@@ -66,10 +74,14 @@ def _row(experiment: Experiment, row: Row, results: Results) -> dict[str, Any]:
         "difference": estimate and estimate.value,
         "low": estimate and estimate.low,
         "high": estimate and estimate.high,
+        "train_difference": train and train.value,
+        "train_low": train and train.low,
+        "train_high": train and train.high,
         "published": claim.published,
+        "published_is_least": claim.is_least,
         "published_train": claim.published_train,
         "verdict": verdict,
-        "failed": [f"Seed {x.seed}: {x.failed or not_reached(experiment)}." for x in bad],
+        "failed": [f"Seed {x.seed}: {_why(experiment, x)}." for x in bad],
         "claim": claim.sentence,
         "claim_source": claim.source,
     }
@@ -82,18 +94,36 @@ def _compared(experiment: Experiment, row: Row, results: Results) -> tuple[Estim
         return None, ""
     here, bad = _measured(experiment, row, results)
     base, bad_base = _measured(experiment, first, results)
-    if not here:
-        return None, "failed" if bad else "not measured"
-    if not base:
+    parts = [(row.name, here, bad), (first.name, base, bad_base)]
+    if not here + bad:
+        return None, "not measured"
+    if not base + bad_base:
         return None, f"not resolved: no run of {first.name} has ended"
+    failed = ", and ".join(
+        f"{len(no)} of {len(yes + no)} runs of {name} did not: {_why(experiment, no[0])}"
+        for name, yes, no in parts
+        if no
+    )
+    if not (here and base):
+        return None, f"not resolved: {failed}"
     claim = row.claim or verdicts.NO_CLAIM
     if experiment.measure == Measure.TOP1_ERROR:
         found = statistics.difference(*(np.stack([x.correct for x in y]) for y in (here, base)))
-        return found, verdicts.of_difference(found, claim)
-    if bad or bad_base:  # the slowest are missing, so a mean of the others would be too low
-        return None, f"not resolved: in some runs {not_reached(experiment)}"
+        return found, verdicts.of_difference(found, claim, failed)
+    if failed:  # the slowest are missing, so a mean of the others would be too low
+        return None, f"not resolved: {failed}"
     found = statistics.ratio([x.epochs_to for x in here], [x.epochs_to for x in base])
     return found, verdicts.of_ratio(found, claim)
+
+
+def _train_difference(experiment: Experiment, row: Row, results: Results) -> Estimate | None:
+    """Compares the training errors of a row with those of the first one, where both are there."""
+    pair = [
+        [x.train_error for x in results.of(each.name) if x.train_error is not None]
+        for each in (row, experiment.rows[0])
+    ]
+    is_compared = all(pair) and row is not experiment.rows[0]
+    return statistics.difference_of_means(*pair) if is_compared else None
 
 
 def _measured(
@@ -110,9 +140,12 @@ def _value(experiment: Experiment, found: Finished) -> float | None:
     return found.epochs_to if experiment.measure == Measure.EPOCHS_TO else found.top1_error
 
 
-def not_reached(experiment: Experiment) -> str:
-    """Says why an epoch is missing."""
-    return f"{100 * experiment.reached:g} % training error was not reached"
+def _why(experiment: Experiment, found: Finished) -> str:
+    """Says why a run has no value, without a full stop."""
+    if found.failed:
+        return found.failed.removesuffix(".")
+    epochs = f"{found.curve[-1][0]:.0f} epochs" if found.curve else "its epochs"
+    return f"{100 * experiment.reached:g} % training error was not reached within {epochs}"
 
 
 def _mean(values: list[float]) -> float | None:

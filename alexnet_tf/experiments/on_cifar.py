@@ -46,13 +46,15 @@ def lrn_cifar(size: Size, source: str) -> Experiment:
     )
     return Experiment(
         name="lrn_cifar",
+        source=SOURCE,
         title="Local response normalization on CIFAR-10",
         base=base,
         minutes=15,
         note="The pair is cuda-convnet's: layers-conv-local-13pct and the first version of "
         "11pct, which differ in nothing but the normalization. Ours: one weight decay for all "
         "layers (.004; theirs was 0 in conv1 and conv2), the mean color instead of the mean "
-        "picture, the center window instead of nine; bench makes 30 of their 470 epochs.",
+        "picture, the center window instead of nine; and fewer epochs than their 470, with the "
+        "rate divided twice near the end as theirs.",
         rows=(
             Row(name="base"),
             Row(
@@ -91,6 +93,7 @@ def figure1(size: Size, source: str) -> Experiment:
     )
     return Experiment(
         name="figure1",
+        source=SOURCE,
         title="Epochs to 25 % training error, ReLU and tanh",
         base=base,
         minutes=3,
@@ -103,7 +106,7 @@ def figure1(size: Size, source: str) -> Experiment:
         "a quarter of an epoch (98 steps); the crossing is interpolated between the centers of "
         f"two windows. The rate is the best of {', '.join(f'{x:g}' for x in sorted(RATES))} for "
         "each activation, by one run each with a seed of its own, which ends once it is slower "
-        "than the best before it.",
+        "than the best before it by a window and a half.",
         rows=(
             Row(name="relu", changes={"network.activation": "relu"}, rates=RATES),
             Row(

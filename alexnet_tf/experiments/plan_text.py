@@ -2,8 +2,10 @@
 
 import dataclasses
 import pathlib
+import statistics
 import textwrap
 
+from alexnet_tf.config import json_form
 from alexnet_tf.config.fields import differences, to_text
 from alexnet_tf.config.layer_rows import Layer
 from alexnet_tf.experiments import results
@@ -51,7 +53,7 @@ def plan_text(
     Raises:
       ValueError: the settings of a row are refused.
     """
-    base, done = experiment.base, results.read(output)
+    base, done = experiment.base, results.read(output, experiment.name)
     lines = [
         f"{experiment.name}: {experiment.title}",
         f"{len(rows)} rows, {seeds} seeds, {base.run.epochs:g} epochs of {base.data.source} in "
@@ -65,17 +67,36 @@ def plan_text(
     jobs = [(part.name, GRID_SEED) for row in rows for part in row.tries]
     jobs += [(row.name, seed) for row in rows for seed in range(seeds)]
     missing = sum(done.find(*job) is None for job in jobs)
-    minutes, whence = experiment.minutes, "as stated for 2 cores in float32"
+    lines += _refused(experiment, rows, done)
+    minutes = experiment.minutes
+    whence = f"as stated for {experiment.source} on 2 cores in float32"
     seconds = [x.seconds for x in done.finished if not x.failed]
     if seconds:
-        minutes = sum(seconds) / len(seconds) / 60
-        whence = f"the mean of the {len(seconds)} that are finished here"
+        minutes = statistics.median(seconds) / 60
+        whence = f"the median of the {len(seconds)} that are finished here"
     lines.append(f"{len(jobs)} runs, of which {len(jobs) - missing} are finished.")
     if minutes is None:
         lines.append("How long a run takes was not measured at this size.")
     else:
         lines.append(f"About {_hours(missing * minutes)}: {minutes:.1f} minutes a run, {whence}.")
     return "\n".join(lines)
+
+
+def _refused(experiment: Experiment, rows: tuple[Row, ...], done: results.Results) -> list[str]:
+    """Warns of finished rows that the call would refuse, as far as that is known without data."""
+    first = next(iter(done.of(experiment.rows[0].name)), None)
+    steps = first and experiment.num_steps(first.data["train_num_examples"])
+    for row in rows:
+        for found in done.of(row.name):
+            stored = json_form.from_json(found.settings)
+            asked = row.with_rate(stored.optimizer.learning_rate) if row.rates else row
+            changed = differences(stored, experiment.config(asked, found.seed, ""))
+            if changed or (steps and steps != found.planned_steps):
+                return _wrapped(
+                    f"{row.name} with seed {found.seed} was trained with other settings there, so "
+                    "this call will be refused: name another --output."
+                )
+    return []
 
 
 def changes_of(experiment: Experiment, row: Row) -> list[str]:

@@ -29,7 +29,7 @@ COVERS = (
 
 
 def write(
-    experiment: Experiment, results: Results, output: pathlib.Path, command: str = ""
+    experiment: Experiment, results: Results, output: pathlib.Path, command: str
 ) -> dict[str, str]:
     """Writes all files of a report; the plot only where matplotlib is installed.
 
@@ -37,7 +37,7 @@ def write(
       experiment: the table.
       results: what is finished of it.
       output: an existing directory.
-      command: what was typed; by default as much of it as the experiment knows.
+      command: what was typed, without what says where and how much of it.
 
     Returns:
       for each row but the first a sentence.
@@ -45,7 +45,6 @@ def write(
     Raises:
       RunFailed: a file cannot be written.
     """
-    command = command or f"python -m alexnet_tf.experiment {experiment.name}"
     found = summary(experiment, results, command)
     text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
     run_directory.write_text(output / "table.json", text)
@@ -92,7 +91,9 @@ def markdown(found: dict[str, Any]) -> str:
     """
     is_ratio, rows = found["measure"] == Measure.EPOCHS_TO, found["rows"]
     covered = f"{'' if is_ratio else PICTURES}the chance of training"
-    pictures = "" if found["pictures"] is None else f"{found['pictures']:,} validation pictures; "
+    left_out = found["pictures_left_out"]
+    left_out = f" ({left_out} left out that cannot be decoded)" if left_out else ""
+    pictures = f"{found['pictures']:,} validation pictures{left_out}; " if found["pictures"] else ""
     steps = ", ".join(f"{steps:,}" for steps in found["steps"]) or "no"
     versions = ", ".join(found["versions"]) or "of no version"
     paragraphs = [
@@ -100,8 +101,8 @@ def markdown(found: dict[str, Any]) -> str:
         "\n".join(_table(found, is_ratio)),
         f"All rows are compared with `{rows[0]['name']}`. {SPREAD} The interval, of 95 %, covers "
         f"{covered}. {COVERS}",
-        f"`{found['source']}`; {pictures}at most {steps} steps a run; alexnet_tf {versions}; "
-        f"`{found['command']}`",
+        f"`{found['source']}`; {pictures}at most {steps} steps a run, in {found['precision']}; "
+        f"alexnet_tf {versions}; `{found['command']}`",
         found["note"],
         _listed("Rates, each tried once", {row["name"]: _tried(row) for row in rows}),
         _listed("What is claimed", {row["name"]: _claim(row) for row in rows}),
@@ -120,8 +121,9 @@ def _table(found: dict[str, Any], is_ratio: bool) -> list[str]:
         cells = [row["name"], "; ".join(row["changes"]), ", ".join(map(str, row["seeds"]))]
         cells += [_number(row["mean"], is_ratio), _number(row["spread"], is_ratio)]
         cells += [_train(row)] * has_train
-        cells += [_interval(row, is_ratio)]
-        cells += [_number(row["published"], is_ratio, "" if is_ratio else "+")]
+        cells += [_interval(row, ("difference", "low", "high"), is_ratio)]
+        published = _number(row["published"], is_ratio, "" if is_ratio else "+")
+        cells += [f"over {published}" if row["published_is_least"] else published]
         cells += [". ".join(filter(None, [row["verdict"], *row["failed"]]))]
         lines.append(_line(cells))
     return lines
@@ -136,9 +138,9 @@ def _number(value: float | None, is_ratio: bool, sign: str = "") -> str:
     return "" if value is None else f"{value if is_ratio else 100 * value:{sign}.2f}"
 
 
-def _interval(row: dict[str, Any], is_ratio: bool) -> str:
+def _interval(row: dict[str, Any], names: tuple[str, str, str], is_ratio: bool) -> str:
     """Writes a difference or a ratio with its interval."""
-    value, low, high = (row[name] for name in ("difference", "low", "high"))
+    value, low, high = (row[name] for name in names)
     text = _number(value, is_ratio, "" if is_ratio else "+")
     if low is None:
         return text
@@ -148,10 +150,12 @@ def _interval(row: dict[str, Any], is_ratio: bool) -> str:
 
 
 def _train(row: dict[str, Any]) -> str:
-    """Writes the training error, and what was published of its difference."""
-    text = _number(row["train_mean"], False)
+    """Writes the training error, its difference, and what was published of that."""
+    found = _interval(row, ("train_difference", "train_low", "train_high"), False)
     published = _number(row["published_train"], False, "+")
-    return f"{text} (difference published: {published})" if published else text
+    beside = [found, published and f"published: {published}"]
+    beside = "; ".join(filter(None, beside))
+    return _number(row["train_mean"], False) + (f" ({beside})" if beside else "")
 
 
 def _tried(row: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import json
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,7 +15,9 @@ from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.training import run_directory
 
 FILE = "rows.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+KNOWN_VERSIONS = (1, FORMAT_VERSION)
+"""1 has no commands."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,6 +45,8 @@ class Finished:
     """Updates that it was to make; less are made where `epochs_to` ends it."""
     version: str = ""
     """Of alexnet_tf."""
+    command: str = ""
+    """That trained it, without what says where and how much of the table."""
     settings: dict = dataclasses.field(default_factory=dict)
     """Its Config as JSON, without what may differ when a run is resumed."""
     data: dict = dataclasses.field(default_factory=dict)
@@ -84,6 +89,22 @@ def settings_text(config: Config) -> dict:
     return stored
 
 
+def check_pictures(finished: Sequence[Finished], output: pathlib.Path) -> None:
+    """Refuses to compare rows that saw different numbers of pictures.
+
+    Raises:
+      UserError: they did.
+    """
+    seen = {len(x.correct): x for x in finished if x.correct is not None}
+    if len(seen) > 1:
+        rows = [f"{x.row} with seed {x.seed} saw {count}" for count, x in sorted(seen.items())]
+        raise UserError(
+            f"output={str(output)!r}: {' and '.join(rows[:2])} validation pictures; expected as "
+            "many for all rows. Use the same --data.max_megapixels and --data.on_error, or name "
+            "another --output."
+        )
+
+
 def check_same(
     found: Finished, config: Config, data: dict, num_steps: int, output: pathlib.Path
 ) -> None:
@@ -111,22 +132,31 @@ def check_same(
         )
 
 
-def read(output: pathlib.Path) -> Results:
+def read(output: pathlib.Path, name: str) -> Results:
     """Reads what is finished; nothing where there is no file.
+
+    Args:
+      output: where the file is.
+      name: of the experiment.
 
     Raises:
       RunFailed: the file is damaged.
-      UserError: a later version wrote it.
+      UserError: a later version wrote it, or it is another experiment's.
     """
     path = output / FILE
     stored = run_directory.read_json(path)
     if not stored:
         return Results()
     version = stored.get("format_version")
-    if version != FORMAT_VERSION:
+    if version not in KNOWN_VERSIONS:
         raise UserError(
             f"{str(path)!r} was written by another alexnet_tf, as rows of format {version} where "
-            f"this one knows {FORMAT_VERSION}. Use that one, or name another --output."
+            f"this one knows up to {FORMAT_VERSION}. Use that one, or name another --output."
+        )
+    if stored.get("experiment") != name:
+        raise UserError(
+            f"output={str(output)!r} holds rows of the experiment {stored.get('experiment')}; "
+            f"expected those of {name}. Name another --output."
         )
     try:
         return Results(tuple(map(_finished, stored["rows"])))

@@ -17,7 +17,7 @@ import numpy as np
 
 import alexnet_tf
 from alexnet_tf.config.run import Config
-from alexnet_tf.errors import NotFinite, RunFailed, user_errors
+from alexnet_tf.errors import NotFinite, user_errors
 from alexnet_tf.experiments import curves, report, results
 from alexnet_tf.experiments.results import Finished
 from alexnet_tf.experiments.table import GRID_SEED, Experiment, Measure, Row
@@ -39,6 +39,7 @@ class Runner:
       rows: those to train.
       seeds: how many of each.
       output: the directory, which this process has locked.
+      command: what was typed, for the report.
       keep_checkpoints: leave those of finished runs.
 
     Attributes:
@@ -46,7 +47,8 @@ class Runner:
       verdicts: a sentence for each row, of the last report.
 
     Raises:
-      UserError: a finished row was trained with other settings, or the data cannot be opened.
+      UserError: a finished row of this table, asked for or not, was trained with other settings,
+        or the data of a row cannot be opened.
       RunFailed: the file of finished rows is damaged.
     """
 
@@ -56,38 +58,58 @@ class Runner:
         rows: tuple[Row, ...],
         seeds: int,
         output: pathlib.Path,
+        command: str = "",
         keep_checkpoints: bool = False,
     ):
-        """Compares what is finished with what is asked for."""
+        """Compares what is finished with the table, and opens the data of what is asked for."""
         self._experiment, self._rows, self._seeds = experiment, rows, seeds
         self._output, self._keeps = output, keep_checkpoints
+        self._command = command or f"python -m alexnet_tf.experiment {experiment.name}"
         self._known_data: dict[tuple, dict] = {}
-        self.results, self.verdicts = results.read(output), {}
-        for row, seed in self._jobs():
-            self._check(row, seed)
+        self.results, self.verdicts = results.read(output, experiment.name), {}
+        for row in experiment.rows:
+            for part in (*row.tries, self._with_best_rate(row)):
+                for found in self.results.of(part.name):
+                    self._check(part, found.seed)
+        results.check_pictures(self.results.finished, output)
+        for row in rows:
+            for seed in range(seeds):
+                self._data(self._experiment.config(row, seed, ""))
 
-    def run(self) -> int:
+    def run(self, most: float = math.inf) -> int | None:
         """Trains what is missing.
 
+        Args:
+          most: runs to train.
+
         Returns:
-          the exit code: 0, 1 where a row failed, 130 or 143 after a signal.
+          the exit code: 0, 1 where a row failed, 130 or 143 after a signal. None where more is
+          missing than `most`.
 
         Raises:
           UserError: a mistake in the settings or in the data.
-          RunFailed: no rate of a grid is good enough, or a file cannot be written.
+          RunFailed: a file cannot be written.
         """
         for row, seed in self._jobs():
-            self._check(row, seed)  # of rows whose rate was chosen just now for the first time
             if not self.results.find(row.name, seed):
+                if not most:
+                    return None
+                most -= 1
                 code, finished = self._train(row, seed)
                 if finished is None:
                     return code
-                self.results = self.results.plus(finished)
-                results.write(self._output, self._experiment.name, self.results)
+                new = self.results.plus(finished)
+                results.check_pictures(new.finished, self._output)
+                self.results = new
+                results.write(self._output, self._experiment.name, new)
+                self._report()
             self._clean(row, seed)
-            self.verdicts = report.write(self._experiment, self.results, self._output)
+        self._report()
         asked = {row.name for row in self._rows}
         return int(any(x.failed for x in self.results.finished if x.row in asked))
+
+    def _report(self) -> None:
+        self.verdicts = report.write(self._experiment, self.results, self._output, self._command)
 
     def _jobs(self) -> Iterator[tuple[Row, int]]:
         """Yields rows with their seeds: the first seed of every row, then the second, and so on.
@@ -103,40 +125,35 @@ class Runner:
                     yield self._with_best_rate(row), seed
 
     def _with_best_rate(self, row: Row) -> Row:
-        """Chooses the rate whose try reached the error first.
-
-        Raises:
-          RunFailed: none did.
-        """
-        if not row.rates:
+        """Chooses the rate whose try reached the error first; none where none has."""
+        tries = [self.results.find(part.name, GRID_SEED) for part in row.tries]
+        ends = [x.epochs_to if x and x.epochs_to else math.inf for x in tries]
+        if min(ends, default=math.inf) == math.inf:
             return row
-        ends = [self.results.find(part.name, GRID_SEED).epochs_to for part in row.tries]
-        if not any(end is not None for end in ends):
-            raise RunFailed(
-                f"{row.name}: no learning rate of {', '.join(f'{x:g}' for x in row.rates)} reached "
-                f"{self._experiment.reached:.0%} training error within "
-                f"{self._experiment.base.run.epochs:g} epochs. Give it more --epochs, in another "
-                "--output."
-            )
-        _, rate = min(
-            (math.inf if end is None else end, x) for end, x in zip(ends, row.rates, strict=True)
-        )
-        return row.with_rate(rate)
+        return row.with_rate(row.rates[ends.index(min(ends))])
 
     def _run_dir(self, row: Row, seed: int) -> pathlib.Path:
         return self._output / "runs" / row.name / f"seed-{seed}"
 
     def _planned_steps(self, row: Row, seed: int) -> int:
-        """Computes the length of a run: the base's; of a try not more than of the best before."""
+        """Computes the length of a run: the base's; of a try little more than the best before took.
+
+        That is a window and a half more, so that one which is as good is seen to be.
+        """
         base = self._experiment.config(Row(name="base"), seed, "")
         num_examples = self._data(base)["train_num_examples"]
         before = []
-        for rival in self._rows:
+        for rival in self._experiment.rows:
             names = [part.name for part in rival.tries]
             if row.name in names:
                 before = [self.results.find(x, GRID_SEED) for x in names[: names.index(row.name)]]
         ends = [x.epochs_to for x in before if x and x.epochs_to]
-        return self._experiment.num_steps(num_examples, min(map(math.ceil, ends), default=math.inf))
+        whole, run = self._experiment.num_steps(num_examples), base.run
+        if not ends:
+            return whole
+        window = run.log_every_steps
+        steps = min(ends) * num_examples / run.global_batch_size + 1.5 * window
+        return min(whole, math.ceil(steps / window) * window)
 
     def _config(self, row: Row, seed: int) -> Config:
         run_dir = str(self._run_dir(row, seed))
@@ -145,36 +162,50 @@ class Runner:
     def _data(self, config: Config) -> dict:
         """Describes the pictures of a run; looks at each set once."""
         data = config.data
-        key = (data.source, data.held_out, data.train_part, config.run.seed)
+        is_drawn = data.train_part < 1 or data.source == "shapes"
+        seed = config.run.seed if is_drawn else None
+        key = (data.source, data.held_out, data.train_part, seed)
         if key not in self._known_data:
             self._known_data[key] = identity(*open_sources(config))
         return self._known_data[key]
 
     def _check(self, row: Row, seed: int) -> None:
-        """Compares a row with what is stored of it, if it is finished."""
-        config = self._config(row, seed)
-        if found := self.results.find(row.name, seed):
-            data = self._data(config)
-            results.check_same(found, config, data, config.run.steps, self._output)
+        """Compares a row with what is stored of it; the length of a try hangs on other tries."""
+        config, found = self._config(row, seed), self.results.find(row.name, seed)
+        steps = found.planned_steps if seed == GRID_SEED else config.run.steps
+        results.check_same(found, config, self._data(config), steps, self._output)
 
     def _train(self, row: Row, seed: int) -> tuple[int, Finished | None]:
         """Trains one row, or goes on with it; the exit code, and None after a signal."""
         config, began = self._config(row, seed), time.monotonic()
         print(f"{self._experiment.name}: {row.name}, seed {seed}", file=sys.stderr, flush=True)
         values = {"row": row.name, "seed": seed, "version": alexnet_tf.__version__}
+        values["command"] = self._command
         values |= {"planned_steps": config.run.steps, "settings": results.settings_text(config)}
         values["data"] = self._data(config)
+        if row.rates:
+            return 0, Finished(**values, failed=self._no_rate(row), seconds=0.0)
         try:
             measure = _epochs_to if self._experiment.measure == Measure.EPOCHS_TO else _errors
             code, measured = measure(self._experiment, config, values["data"])
         except NotFinite as error:
-            code, measured = 0, {"failed": f"{str(error).partition('. ')[0]}."}
+            code, measured = 0, {"failed": str(error).partition(". ")[0]}
             print(error, file=sys.stderr, flush=True)
         finally:
             gc.collect()  # what this row's graphs hold
         if code:
             return code, None
         return 0, Finished(**values, **measured, seconds=time.monotonic() - began)
+
+    def _no_rate(self, row: Row) -> str:
+        """Says that no rate of a grid is good enough."""
+        rates = ", ".join(f"{x:g}" for x in row.rates)
+        said = (
+            f"no learning rate of {rates} reached {self._experiment.reached:.0%} training error "
+            f"within {self._experiment.base.run.epochs:g} epochs"
+        )
+        print(f"{row.name}: {said}", file=sys.stderr, flush=True)
+        return said
 
     def _clean(self, row: Row, seed: int) -> None:
         """Removes the checkpoints of a finished run."""

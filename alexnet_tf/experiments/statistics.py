@@ -63,17 +63,23 @@ def difference(row: np.ndarray, base: np.ndarray) -> Estimate:
     return _estimate(value, terms, least=pictures)
 
 
+def difference_of_means(row: Sequence[float], base: Sequence[float]) -> Estimate:
+    """Compares two rows by one number a seed, of the same pictures: means, Welch's interval."""
+    values = np.asarray(row), np.asarray(base)
+    value = float(values[0].mean() - values[1].mean())
+    if min(map(len, values)) < 2:
+        return Estimate(value, None, None)
+    return _estimate(value, [(float(x.var(ddof=1)) / len(x), len(x) - 1) for x in values])
+
+
 def ratio(row: Sequence[float], base: Sequence[float]) -> Estimate:
     """Compares two rows by one positive number a seed: geometric means, `row` by `base`.
 
     The interval is that of the difference of their logarithms (Welch), and so not symmetric.
     """
-    logs = np.log(row), np.log(base)
-    value = float(logs[0].mean() - logs[1].mean())
-    if min(map(len, logs)) < 2:
-        return Estimate(math.exp(value), None, None, nothing=1.0)
-    found = _estimate(value, [(float(x.var(ddof=1)) / len(x), len(x) - 1) for x in logs])
-    return Estimate(*map(math.exp, found[:3]), nothing=1.0)
+    found = difference_of_means(np.log(row), np.log(base))
+    ends = (None if x is None else math.exp(x) for x in (found.low, found.high))
+    return Estimate(math.exp(found.value), *ends, nothing=1.0)
 
 
 def _estimate(value: float, terms: list[tuple[float, int]], least: float = 0.0) -> Estimate:

@@ -51,6 +51,8 @@ class Claim:
     published: float | None = None
     """Published difference of the validation errors, this row's less the first's, a fraction; of
     epochs to an error their ratio. None where no number was published."""
+    is_least: bool = False
+    """Whether `published` is a bound, as in "over 1 %"."""
     published_train: float | None = None
     """The same of the training errors."""
 
@@ -92,6 +94,8 @@ class Experiment:
     """The first is what the others are compared with."""
     minutes: float | None
     """What a row costs in float32 on 2 cores, about; None where that was not measured."""
+    source: str = "folder:imagenette-224"
+    """The set that `minutes` is for."""
     measure: Measure = Measure.TOP1_ERROR
     reached: float = 0.25
     """Of Measure.EPOCHS_TO: the training error that ends a run."""

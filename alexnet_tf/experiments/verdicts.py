@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import numpy as np
+
 from alexnet_tf.experiments.statistics import Estimate
 from alexnet_tf.experiments.table import Claim, Direction
 
@@ -9,15 +11,18 @@ NO_CLAIM = Claim(sentence="", source="")
 ONE_SEED = "one seed tells nothing about the chance of training"
 
 
-def of_difference(found: Estimate, claim: Claim = NO_CLAIM) -> str:
+def of_difference(found: Estimate, claim: Claim = NO_CLAIM, failed: str = "") -> str:
     """Judges a difference of errors.
 
     Args:
       found: of the errors, fractions.
       claim: what was said about it; differences it published are fractions.
+      failed: says which runs failed, so that those that ended are a choice; empty where none did.
     """
     points = 100 * found.value
     beside = _published(found, claim, lambda x: f"{100 * x:+.1f}")
+    if failed:
+        return f"not resolved: {points:+.1f} points{beside} of the runs that ended; {failed}"
     if found.low is None:
         return f"not resolved: {points:+.1f} points{beside}; {ONE_SEED}"
     half = 100 * (found.high - found.value)
@@ -47,9 +52,10 @@ def _published(found: Estimate, claim: Claim, written: Callable[[float], str]) -
     """Quotes the published number, and says whether it lies outside of the interval."""
     if claim.published is None:
         return ""
-    is_outside = found.low is not None and not found.low <= claim.published <= found.high
+    bound, end = ("over ", np.inf) if claim.is_least else ("", claim.published)
+    is_outside = found.low is not None and (found.low > end or found.high < claim.published)
     outside = ", outside of the interval" if is_outside else ""
-    return f" (published: {written(claim.published)}{outside})"
+    return f" (published: {bound}{written(claim.published)}{outside})"
 
 
 def _beside_the_claim(found: Estimate, claim: Claim, text: str) -> str:

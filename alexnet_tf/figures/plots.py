@@ -229,7 +229,7 @@ def _axes(page: "Figure", title: str, x_label: str) -> "Axes":
 def _names(axes: "Axes", names: Sequence[str]) -> None:
     """Writes names at the left, the first at the top."""
     axes.set_yticks(np.arange(len(names)), [fitted(name, NAME_PIXELS) for name in names])
-    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_ylim(max(len(names), 1) - 0.5, -0.5)
     axes.grid(axis="x", color="#eeeeee")
     axes.set_axisbelow(True)
 

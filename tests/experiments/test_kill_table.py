@@ -43,7 +43,7 @@ def test_a_table_that_is_killed_five_times_ends_the_same(pictures, tmp_path):
         process.send_signal(number)
         process.communicate()
         assert process.returncode in (0, 143, -number)
-        seen.append(len(results.read(output).finished) if output.exists() else 0)
+        seen.append(len(results.read(output, "lrn_cifar").finished) if output.exists() else 0)
     process = start(pictures, output)
     printed, errors = process.communicate()
     assert process.returncode == 0, errors
@@ -51,6 +51,27 @@ def test_a_table_that_is_killed_five_times_ends_the_same(pictures, tmp_path):
     assert contents(output) == contents(whole)
     assert not list(output.glob("runs/*/*/checkpoints"))
     assert json.loads(printed.splitlines()[-1])["failed"] == []
+
+
+@pytest.mark.slow
+def test_a_long_table_is_trained_by_one_process_after_the_other(pictures, tmp_path):
+    code = (
+        "import os, sys\n"
+        "from alexnet_tf import experiment\n"
+        "from alexnet_tf.command_line import flags\n"
+        "print('process', os.getpid(), file=sys.stderr)\n"
+        "experiment.RUNS_A_PROCESS = 1\n"
+        "sys.argv.remove(experiment.MODULE)\n"
+        "flags.run_command(experiment.main)\n"
+    )
+    words = ["lrn_cifar", "--seeds=1", "--epochs=2", f"--data.source=folder:{pictures}"]
+    command = [sys.executable, "-c", code, "alexnet_tf.experiment", *words, f"--output={tmp_path}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    assert json.loads(line)["finished"] == 2
+    started = [x for x in done.stderr.splitlines() if x.startswith("process ")]
+    assert len(started) == 2 and len({*started}) == 1  # the same process, begun anew
 
 
 @pytest.mark.slow

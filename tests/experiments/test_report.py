@@ -29,7 +29,7 @@ def run(table, row, seed, **values) -> Finished:
     correct = rng.random(NUM) > 0.2 + 0.05 * place + 0.01 * rng.normal()
     measured = {"correct": correct, "top1_error": float(1 - correct.mean())}
     if table.has_train_error:
-        measured["train_error"] = 0.1 + 0.01 * place
+        measured["train_error"] = 0.1 + 0.01 * place + 1e-6 * seed
     if table.name == "figure1":
         end = float(place * 27 + 5 + rng.normal() * 0.3)
         curve = ((0.1, 0.9), (end, 0.25))
@@ -130,22 +130,22 @@ def test_all_files_have_the_same_numbers(tmp_path):
 
 def test_training_errors_stand_beside_the_published_differences(tmp_path):
     table = experiment("depth")
-    report.write(table, results(table), tmp_path)
+    report.write(table, results(table), tmp_path, "it")
     cells = cells_of(tmp_path)
     assert cells["row"][5] == "training error, %"
     assert cells["base"][5] == "10.00"
-    assert cells["without_7"][5] == "12.00 (difference published: -7.70)"
+    assert cells["without_7"][5] == "12.00 (+2.00 +- 0.00; published: -7.70)"
 
 
 def test_epochs_are_compared_by_their_ratio_with_the_rates_that_were_tried(tmp_path):
     table = experiment("figure1")
-    said = report.write(table, results(table), tmp_path)
+    said = report.write(table, results(table), tmp_path, "it")
     row, cells = rows_of(tmp_path)["tanh"], cells_of(tmp_path)
     values = [rows_of(tmp_path)[name]["values"] for name in ("tanh", "relu")]
     assert row["difference"] == statistics.ratio(*values).value
     assert cells["row"][3:6] == ["epochs to 25 % training error", "spread", "times as many"]
     assert cells["tanh"][5] == f"{row['difference']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
-    assert said["tanh"].startswith("same direction: ") and "(published: 6)" in said["tanh"]
+    assert said["tanh"].startswith("same direction: ") and "(published: 6" in said["tanh"]
     text = (tmp_path / "table.md").read_text()
     assert (
         "- tanh: 0.01: 6.50 epochs, 0.03: 6.50 epochs, 0.003: 6.50 epochs, 0.1: not reached" in text
@@ -160,7 +160,7 @@ def test_equal_results_give_equal_bytes_in_any_order_and_at_any_speed(name, tmp_
     others = Results(tuple(slower)[::-1])
     for output, one in ((tmp_path / "a", found), (tmp_path / "b", others)):
         output.mkdir()
-        report.write(table, one, output)
+        report.write(table, one, output, "it")
     for file in FILES:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
@@ -168,43 +168,80 @@ def test_equal_results_give_equal_bytes_in_any_order_and_at_any_speed(name, tmp_
 @pytest.mark.parametrize("name", ["ablations", "depth", "data", "figure1"])
 def test_nothing_finished_is_a_report_too(name, tmp_path):
     table = experiment(name)
-    said = report.write(table, Results(), tmp_path)
+    said = report.write(table, Results(), tmp_path, "it")
     assert {*said.values()} == {"not measured"}
     assert all((tmp_path / file).stat().st_size for file in FILES)
 
 
 def test_failed_runs_stand_there_with_their_sentence(tmp_path):
     table = experiment("ablations")
-    nothing = {"correct": None, "top1_error": None, "failed": "step=5: the loss is NaN | bad"}
+    nothing = {"correct": None, "top1_error": None, "failed": "step=5: the loss is NaN | bad."}
     found = without(results(table, seeds=2), "init_text", **nothing)
     found = Results(tuple(
         dataclasses.replace(x, **nothing) if x.row == "one_group" else x for x in found.finished
     ))  # fmt: skip
-    said = report.write(table, found, tmp_path)
+    said = report.write(table, found, tmp_path, "it")
     cells, rows = cells_of(tmp_path), rows_of(tmp_path)
-    assert rows["init_text"]["seeds"] == [0] and "one seed tells nothing" in said["init_text"]
+    assert rows["init_text"]["seeds"] == [0]
+    assert said["init_text"].startswith("not resolved: ") and said["init_text"].endswith(
+        "points of the runs that ended; 1 of 2 runs of init_text did not: step=5: the loss is NaN "
+        "| bad"
+    )
     assert cells["init_text"][-1].endswith("Seed 1: step=5: the loss is NaN / bad.")
-    assert said["one_group"] == "failed" and rows["one_group"]["mean"] is None
+    assert said["one_group"].startswith("not resolved: 2 of 2 runs of one_group did not: step=5")
+    assert rows["one_group"]["mean"] is None
     assert rows["one_group"]["failed"] == [
         f"Seed {n}: step=5: the loss is NaN | bad." for n in (0, 1)
     ]
     assert "+-" in said["no_dropout"]
 
 
+def test_a_base_that_failed_in_part_is_said_of_every_row(tmp_path):
+    table = experiment("lrn_cifar")
+    nothing = {"correct": None, "top1_error": None, "failed": "step=5: the loss is NaN"}
+    said = report.write(table, without(results(table), "base", **nothing), tmp_path, "it")
+    assert said["normalized"].startswith("not resolved: ")
+    assert said["normalized"].endswith("1 of 3 runs of base did not: step=5: the loss is NaN")
+
+
+def test_pictures_that_could_not_be_decoded_are_counted_and_the_precision_stands_there(tmp_path):
+    table = experiment("lrn_cifar")
+    found = Results(
+        tuple(
+            dataclasses.replace(x, data=x.data | {"val_num_examples": NUM + 3})
+            for x in results(table).finished
+        )
+    )
+    report.write(table, found, tmp_path, "it")
+    text = (tmp_path / "table.md").read_text()
+    assert "400 validation pictures (3 left out that cannot be decoded); at most 7 steps" in text
+    assert "steps a run, in float32; alexnet_tf 9.9.9; `it`" in text
+
+
+def test_a_bound_that_was_published_is_no_value(tmp_path):
+    table = experiment("ablations")
+    said = report.write(table, results(table), tmp_path, "it")["no_color_noise"]
+    assert "(published: over +1.0)" in said  # found were some 20 points
+    assert cells_of(tmp_path)["no_color_noise"][6] == "over +1.00"
+
+
 def test_a_base_that_failed_leaves_nothing_to_compare_with(tmp_path):
     table = experiment("lrn_cifar")
     runs = [run(table, table.rows[1], seed) for seed in range(2)]
-    said = report.write(table, Results(tuple(runs)), tmp_path)
+    said = report.write(table, Results(tuple(runs)), tmp_path, "it")
     assert said == {"normalized": "not resolved: no run of base has ended"}
 
 
 def test_runs_that_never_reached_the_error_leave_no_ratio(tmp_path):
     table = experiment("figure1")
-    said = report.write(table, without(results(table), "tanh", epochs_to=None), tmp_path)
-    assert said["tanh"] == "not resolved: in some runs 25 % training error was not reached"
+    said = report.write(table, without(results(table), "tanh", epochs_to=None), tmp_path, "it")
+    assert said["tanh"].startswith(
+        "not resolved: 1 of 3 runs of tanh did not: 25 % training error was not reached within "
+    )
     row = rows_of(tmp_path)["tanh"]
     assert row["seeds"] == [0, 2] and row["difference"] is None
-    assert row["failed"] == ["Seed 1: 25 % training error was not reached."]
+    (failed,) = row["failed"]
+    assert failed.startswith("Seed 1: 25 % training error was not reached within ")
 
 
 def test_without_matplotlib_the_plot_is_left_out_and_that_is_said_once(
@@ -214,7 +251,7 @@ def test_without_matplotlib_the_plot_is_left_out_and_that_is_said_once(
         monkeypatch.setitem(sys.modules, name, None)
     table = experiment("lrn_cifar")
     for _ in range(2):
-        report.write(table, results(table), tmp_path)
+        report.write(table, results(table), tmp_path, "it")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FILES[:3])
     said = capsys.readouterr().err
     assert said.count("plot.png is left out.") == 1 and 'pip install "alexnet-tf[lab]"' in said

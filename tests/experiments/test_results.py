@@ -31,7 +31,7 @@ def test_what_is_written_comes_back(tmp_path):
         )
     )
     results.write(tmp_path, "any", stored)
-    found = results.read(tmp_path)
+    found = results.read(tmp_path, "any")
     for one, other in zip(stored.finished, found.finished, strict=True):
         np.testing.assert_array_equal(one.correct, other.correct)
         assert {**vars(one), "correct": 0} == {**vars(other), "correct": 0}
@@ -49,7 +49,7 @@ def test_times_stand_apart_from_what_is_the_same_in_every_run(tmp_path):
 
 
 def test_nothing_is_finished_without_a_file(tmp_path):
-    assert results.read(tmp_path).finished == ()
+    assert results.read(tmp_path, "any").finished == ()
 
 
 def test_settings_without_what_may_change_are_those_of_the_run():
@@ -76,8 +76,31 @@ def test_a_row_of_other_settings_is_refused_with_the_difference(config, data, st
 
 def test_a_file_of_another_version_is_refused(tmp_path):
     (tmp_path / results.FILE).write_text('{"format_version": 9}')
-    with pytest.raises(UserError, match="written by another alexnet_tf, as rows of format 9 where"):
-        results.read(tmp_path)
+    text = "written by another alexnet_tf, as rows of format 9 where this one knows up to 2"
+    with pytest.raises(UserError, match=text):
+        results.read(tmp_path, "any")
+
+
+def test_rows_of_another_experiment_are_refused(tmp_path):
+    results.write(tmp_path, "ablations", Results((finished(),)))
+    with pytest.raises(UserError, match="holds rows of the experiment ablations; expected those"):
+        results.read(tmp_path, "depth")
+
+
+def test_what_version_1_wrote_comes_back(tmp_path):
+    docs = pathlib.Path(__file__).parents[2] / "docs" / "laboratory"
+    (tmp_path / results.FILE).write_bytes((docs / "figure1.json").read_bytes())
+    found = results.read(tmp_path, "figure1")
+    assert len(found.of("relu")) == 3 and found.of("relu")[0].command == ""
+    assert found.of("tanh")[0].epochs_to == pytest.approx(4.06, abs=0.01)
+
+
+def test_rows_that_saw_other_pictures_are_not_compared():
+    rows = [finished(correct=np.ones(9, bool)), finished("other", 1, correct=np.ones(8, bool))]
+    text = "'out': other with seed 1 saw 8 and base with seed 0 saw 9 validation pictures; expected"
+    with pytest.raises(UserError, match=text):
+        results.check_pictures(rows, pathlib.Path("out"))
+    results.check_pictures([*rows[:1], finished("failed", failed="why")], pathlib.Path("out"))
 
 
 @pytest.mark.parametrize(
@@ -93,6 +116,6 @@ def test_a_damaged_file_is_named(tmp_path, change, why):
     stored["rows"][0] |= change
     (tmp_path / results.FILE).write_text(json.dumps(stored))
     with pytest.raises(RunFailed, match="rows.json' cannot be used: .* Expected finished rows as"):
-        results.read(tmp_path)
+        results.read(tmp_path, "any")
     with pytest.raises(RunFailed, match=why):
-        results.read(tmp_path)
+        results.read(tmp_path, "any")

@@ -5,8 +5,10 @@ import re
 import pytest
 
 from alexnet_tf import experiment as command
+from alexnet_tf.command_line import kinds
 from alexnet_tf.config.fields import differences
 from alexnet_tf.errors import UserError
+from alexnet_tf.experiments import results
 from alexnet_tf.experiments.named import EXPERIMENTS
 from alexnet_tf.experiments.table import Direction, Measure, Row, Size
 from alexnet_tf.networks.tables.resolved import table
@@ -83,6 +85,46 @@ def test_rows_of_fewer_pictures_make_as_many_steps_and_warm_up_as_long():
         assert config.num_steps(9469 // part) == 4439
 
 
+def test_the_whole_network_is_evaluated_as_often_in_all_rows_of_fewer_pictures():
+    every = []
+    for size, source in ((Size.FULL, ""), (Size.FULL, "records:imagenet"), (Size.BENCH, "")):
+        experiment = EXPERIMENTS["data"](size, source)
+        configs = [experiment.config(row, 0, "") for row in experiment.rows]
+        every.append([config.run.evaluate_every_epochs for config in configs])
+    assert every == [[1, 2, 4, 8, 16], [1, 2, 4, 8, 16], [1_000_000] * 5]
+
+
+def test_notes_say_what_is_so_in_the_papers_own_experiment():
+    for name in ("ablations", "depth", "data"):
+        ours, papers = (
+            EXPERIMENTS[name](Size.FULL, source).note for source in ("", "records:imagenet")
+        )
+        assert "The input is divided by 64, as" in ours and "as the initialization" not in papers
+
+
+def test_epochs_move_the_drops_of_the_rate_with_them(capsys, monkeypatch, tmp_path):
+    seen = []
+    monkeypatch.setattr(command.plan_text, "plan_text", lambda found, *_: seen.append(found) or "")
+    for words in (["lrn_cifar", "--epochs=300"], ["depth", "--epochs=15"], ["lrn_cifar"]):
+        command.main([*words, "--dry_run", f"--output={tmp_path}"])
+    assert [x.base.optimizer.drop_epochs for x in seen] == [(260, 280), (25, 50, 80), (26, 28)]
+
+
+def test_the_command_is_written_without_what_says_where_and_how_much(monkeypatch):
+    words = "depth --output=x --seeds=2 --rows=base --epochs=3 --data.source=folder:a|b"
+    called = kinds.parse(
+        words.split(),
+        "name",
+        {name: kind.arguments for name, kind in command.KINDS.items()},
+        {name: kind.shared for name, kind in command.KINDS.items()},
+        "",
+        {},
+    )
+    assert command._command(*called) == (
+        "python -m alexnet_tf.experiment depth --epochs=3 --size=bench '--data.source=folder:a|b'"
+    )
+
+
 def test_the_tries_of_a_row_have_one_rate_each():
     row = Row(name="tanh", changes={"network.activation": "tanh"}, rates=(0.1, 0.003))
     rates = {part.name: part.changes["optimizer.learning_rate"] for part in row.tries}
@@ -112,9 +154,29 @@ def test_a_dry_run_says_what_differs_and_how_long_it_takes(capsys, tmp_path):
     assert said[place + 2] == "  conv4.filters: 384 -> 1024"
     assert said[-2:] == [
         "16 runs, of which 0 are finished.",
-        "About 1.6 hours: 6.0 minutes a run, as stated for 2 cores in float32.",
+        "About 1.6 hours: 6.0 minutes a run, as stated for folder:imagenette-224 on 2 cores in "
+        "float32.",
     ]
     assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_warns_of_rows_that_a_run_would_refuse(capsys, tmp_path):
+    experiment = EXPERIMENTS["depth"](Size.BENCH, "")
+    config = experiment.config(experiment.rows[0], 0, "")
+    row = results.Finished(
+        row="base",
+        seed=0,
+        settings=results.settings_text(config),
+        data={"train_num_examples": 9469},
+        planned_steps=4439,
+        seconds=600,
+    )
+    results.write(tmp_path, "depth", results.Results((row,)))
+    for words, is_refused in (([], False), (["--epochs=5"], True), (["--precision=float16"], True)):
+        assert command.main(["depth", "--dry_run", f"--output={tmp_path}", *words]) == 0
+        said = capsys.readouterr().out
+        assert ("base with seed 0 was trained with other settings there" in said) == is_refused
+        assert "24 runs, of which 1 are finished." in said and "10.0 minutes a run, the m" in said
 
 
 def test_a_dry_run_of_the_whole_network_knows_no_cost(capsys, tmp_path):

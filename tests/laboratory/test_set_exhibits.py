@@ -259,9 +259,7 @@ def test_sets_and_layers_that_show_nothing_are_refused(seen, planted, monkeypatc
     with pytest.raises(UserError, match="layer=fc77: expected one of .*Did you mean fc7"):
         show(seen, "embedding", layer="fc77")
     monkeypatch.setattr(floor, "MOST_BYTES", 100)
-    with pytest.raises(
-        UserError, match="layer=fc6: expected at most .*15 pictures takes.*smaller"
-    ):
+    with pytest.raises(UserError, match="layer=fc6: expected at most .*15 pictures takes.*smaller"):
         show(seen, "nearest", layer="fc6")
     alike = planted(label=np.zeros(15, np.int32))
     with pytest.raises(UserError, match="pictures of two classes or more for .*all are of bright"):
