@@ -48,45 +48,61 @@ def main(argv: Sequence[str]) -> int:
     _make(output)
     if settings.images and what in OF_THE_SET:
         print(f"images: {what} is about the set of pictures, so they play no part", file=sys.stderr)
-    from alexnet_tf.laboratory import exhibits, page  # TensorFlow starts here
-    from alexnet_tf.laboratory.opening import open_subject
+    from alexnet_tf.laboratory.opening import open_subject  # TensorFlow starts here
 
     subject = open_subject(settings, call.override)
     if what == "all":
         print(f"pictures: {subject.named_set}", file=sys.stderr, flush=True)  # early, if none
     for sentence in subject.given[1] if subject.files else ():
         print(f"left out: {sentence}", file=sys.stderr, flush=True)
-    made, left_out, written, code = [], [], [], 0
-    for name, kind in EXHIBITS.items() if what == "all" else [(what, KINDS[what])]:
-        own = settings if what != "all" else _as(kind, settings)
+    code, shown = (_show_all if what == "all" else _show)(subject, settings, output)
+    result = {"what": what, "output": settings.output, "network": subject.what}
+    print(json.dumps(result | shown), flush=True)
+    return code
+
+
+def _show(subject, settings: Common, output: pathlib.Path) -> tuple[int, dict]:
+    """Shows one exhibit; the exit code, and what the last line says of it."""
+    from alexnet_tf.laboratory import exhibits
+
+    made = exhibits.SHOW[type(settings)](subject, settings)
+    return 0, {"files": _written(made, output), "left_out": [], "numbers": made.numbers}
+
+
+def _show_all(subject, settings: All, output: pathlib.Path) -> tuple[int, dict]:
+    """Shows what the network and the set allow, and writes the page.
+
+    Returns:
+      the exit code, 1 where something is damaged; and what the last line says.
+
+    Raises:
+      UserError: nothing can be shown.
+    """
+    from alexnet_tf.laboratory import exhibits, page
+
+    made, written, left_out, code = [], [], [], 0
+    for name, kind in EXHIBITS.items():
         try:
-            made.append(exhibits.SHOW[kind](subject, own))
+            made.append(exhibits.SHOW[kind](subject, _as(kind, settings)))
         except (UserError, RunFailed) as error:
-            if what != "all":
-                raise
             code = max(code, int(isinstance(error, RunFailed)))
             left_out.append(f"{name}: {error}")
             print(f"left out: {left_out[-1]}", file=sys.stderr, flush=True)
-            continue
-        written += made[-1].write(output)
-        print(f"{name}: {made[-1].seen}", file=sys.stderr, flush=True)
+        else:
+            written += _written(made[-1], output)
     if not made:
         raise UserError(f"nothing of {subject.what} can be shown. {left_out[0]}")
-    if what == "all":
-        text = page.page(subject.what, _pictures(subject), made, left_out)
-        with writing(output / "index.html"):
-            files.write_bytes(output / "index.html", text.encode("utf-8", "replace"))
-        written.append("index.html")
-    result = {
-        "what": what,
-        "output": settings.output,
-        "network": subject.what,
-        "files": written,
-        "left_out": left_out,
-    }
-    numbers = made[0].numbers if what != "all" else {}
-    print(json.dumps(result | {"numbers": numbers}), flush=True)
-    return code
+    text = page.page(subject.what, _pictures(subject), made, left_out)
+    with writing(output / "index.html"):
+        files.write_bytes(output / "index.html", text.encode("utf-8", "replace"))
+    return code, {"files": [*written, "index.html"], "left_out": left_out, "numbers": {}}
+
+
+def _written(made, output: pathlib.Path) -> list[str]:
+    """Writes an exhibit and says what is seen there; the names of its files."""
+    names = made.write(output)
+    print(f"{made.name}: {made.seen}", file=sys.stderr, flush=True)
+    return names
 
 
 def _pictures(subject) -> str:
