@@ -13,7 +13,7 @@ import pathlib
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from alexnet_tf.command_line import flags, kinds
 from alexnet_tf.config.fields import to_text
@@ -39,8 +39,11 @@ class Figure1Arguments:
     OUTPUT/squares, unless --data.cache says otherwise or the set is packed.
     """
 
+    shared_default: ClassVar[str] = "the experiment's own"
+
     output: str = ""
-    """Where everything about it lives. Default: runs/experiments/NAME."""
+    """Directory of the report, the finished rows and their runs. Default:
+    runs/experiments/NAME."""
     seeds: int = SEEDS
     """Runs of each row, with the seeds 0, 1, and so on. More may be added later."""
     epochs: float = 0.0
@@ -79,14 +82,17 @@ class TableArguments(Figure1Arguments):
 class RangeArguments:
     """Trains while the learning rate rises from step to step, and suggests one (Smith 2015).
 
-    It begins with new weights in a place of its own and leaves nothing but the curve.
+    It begins with new weights in OUTPUT/range-test, which it removes at the end: only the curve
+    stays.
     """
+
+    shared_default: ClassVar[str] = "the run's or the recipe's own"
 
     output: str = ""
     """Where the curve is written. Default: runs/experiments/learning_rate."""
     run_dir: str = ""
     """Take the settings of this run, never its weights; nothing is written there. By default those
-    of --recipe."""
+    of --recipe, which is imagenette unless another is named."""
     lowest: float = 1e-5
     """The rate of the first step."""
     highest: float = 1.0

@@ -33,11 +33,11 @@ class Arguments:
     run_dir: str
     """Directory of the run, or a converted one."""
     output: str
-    """The file to write, such as features.npz. Its place on the disk is taken twice on the way."""
+    """The file to write, such as features.npz. Meanwhile twice its size has to be free there."""
     layer: str = "fc7"
     """A layer of the network, as `summary` lists them. Its activation function is part of it."""
     pool: Pool = Pool.NONE
-    """What becomes of the places of a map: mean or max over all of them, or none to keep them."""
+    """What becomes of a map: its mean or max, one number a channel, or none to keep its places."""
     checkpoint: Which = Which.BEST
     """best (by validation error during training) or last."""
     split: str = ""

@@ -1,7 +1,7 @@
 """Shows what a network has learned: python -m alexnet_tf.visualize WHAT --run_dir=RUN --output=DIR.
 
 Each WHAT writes a picture WHAT.png and the numbers behind it, WHAT.json and WHAT.npz. `all` writes
-them all and index.html, a page that opens without a network. The last line of standard output is
+them all and index.html, a page that opens offline. The last line of standard output is
 one JSON object (BUILD.md, "JSON").
 """
 

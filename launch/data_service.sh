@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes training batches for other machines (README, "Many cores for one trainer"):
+# Makes training batches for other machines (README, "Pictures from other machines"):
 #   launch/data_service.sh                                      a dispatcher with a worker
 #   launch/data_service.sh --dispatcher=grpc://HOST:5050        one more worker, on another machine
 # then: python -m alexnet_tf.train --data.service=grpc://HOST:5050 --data.cache=none ...

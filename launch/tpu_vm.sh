@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Trains on the TPU of this machine, a TPU VM. Not run on a TPU.
 #   LIBTPU_INDEX=ADDRESS launch/tpu_vm.sh --recipe=paper --data.source=records:DIR --run_dir=DIR
-# Where tensorflow-tpu is missing, it is put in the place of tensorflow first (BUILD.md, "Install").
+# Where tensorflow-tpu is missing, it replaces tensorflow first (BUILD.md, "Install").
 set -euo pipefail
 
 python="${PYTHON:-python}"

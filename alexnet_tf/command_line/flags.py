@@ -89,7 +89,7 @@ def parse(
     parts = tuple(shared)
     others = [x for x in CONFIG_FLAGS.values() if any(_is_within(x, part) for part in parts)]
     description = inspect.getdoc(owner) or ""
-    _show_help_if_asked(argv, [*own, *others], description, _own_default, word)
+    _show_help_if_asked(argv, [*own, *others], description, _own_default(owner), word)
     typed = _scan(argv, [*own, *others])
     for setting in own:
         if setting.default is dataclasses.MISSING and typed.get(setting.name, "") in ("", ()):
@@ -259,9 +259,13 @@ def _show_help_if_asked(
     sys.exit(0)
 
 
-def _own_default(setting: Setting) -> Any:
-    """Returns the default of a command's own argument; words instead for a shared setting."""
-    return "the run's own" if CONFIG_FLAGS.get(setting.name) == setting else setting.default
+def _own_default(owner: type) -> Callable[[Setting], Any]:
+    """Makes the function that finds the default of a command's own argument.
+
+    For a shared setting it gives words instead: `shared_default` of the owner, where it has one.
+    """
+    words = getattr(owner, "shared_default", "the run's own")
+    return lambda x: words if CONFIG_FLAGS.get(x.name) == x else x.default
 
 
 def _default_in(argv: Sequence[str]) -> Callable[[Setting], Any]:

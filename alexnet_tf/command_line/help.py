@@ -62,7 +62,8 @@ def _entry(setting: Setting, default: Any, columns: int) -> list[str]:
     else:
         notes = f"(default: {to_text(default)})" if default not in (None, "", ()) else ""
     body = textwrap.wrap(f"{setting.help} {notes}", columns - 6)
-    return [*textwrap.wrap(head, columns, subsequent_indent=" " * 6), *("      " + x for x in body)]
+    heads = textwrap.wrap(head.replace("|", "| "), columns, subsequent_indent=" " * 6)
+    return [*(x.replace("| ", "|") for x in heads), *("      " + x for x in body)]
 
 
 def program() -> str:

@@ -29,7 +29,8 @@ def list_text(others: dict[str, str], seeds: int) -> str:
         lines.append(f"{name}: {experiment.title}")
         lines.append(
             f"  {len(experiment.rows)} rows, {seeds} seeds, {runs} runs of about "
-            f"{experiment.minutes:g} minutes at --size=bench on 2 cores: "
+            f"{experiment.minutes:g} minutes{'' if name == 'figure1' else ' at --size=bench'} on 2 "
+            "cores: "
             f"{_hours(runs * experiment.minutes)}"
         )
         for row in experiment.rows:

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -37,6 +38,8 @@ class Arguments:
     linear classifier on each frozen layer (ridge regression, its penalty chosen inside the training
     part), the same network from scratch, and fine-tuned.
     """
+
+    shared_default: ClassVar[str] = "the run's own, or that of imagenette"
 
     run_dir: str = ""
     """Directory of the run, or a converted one; or else --start_from."""

@@ -1,1 +1,1 @@
-"""What a trained network has learned, and whether what papers claim holds here."""
+"""What a trained network has learned, as pictures with the numbers behind them."""

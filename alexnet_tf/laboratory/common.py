@@ -12,7 +12,7 @@ class Common(Typed):
     """What every picture is made from."""
 
     run_dir: str = ""
-    """Directory of the run, or a converted one."""
+    """Directory of a run or of converted weights; this or --start_from is required."""
     start_from: str = ""
     """Instead of a run, a file with weights of the network that --network.name names, such as
     torchvision's: layers that it lacks, and all above them, cannot be shown."""

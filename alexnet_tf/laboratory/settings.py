@@ -241,7 +241,7 @@ class Correspondence(Common):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evolution(Common):
-    """Shows maps at the checkpoints that --keep_epochs kept (Zeiler and Fergus 2013, figure 4).
+    """Shows maps at the checkpoints of `train --keep_epochs` (Zeiler and Fergus 2013, figure 4).
 
     The strongest activation of some maps of each layer is projected down at each of them, and how
     far the weights still moved is measured.
