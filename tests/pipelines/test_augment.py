@@ -205,6 +205,14 @@ def test_the_first_draws_of_seed_0_stay_what_they_are(version):
     np.testing.assert_allclose(found.shift[0], FIRST[version][1], atol=1e-5)
 
 
+def test_the_first_windows_and_operations_of_seed_0_stay_what_they_are():
+    data = DataConfig(least_crop=0.3, rand_augment=2)
+    found = drawn([0, 0, 1], [0, 1, 0], data=data, inputs=InputConfig(size=32, resize=64))
+    assert found.sides.tolist() == [[46, 35], [59, 48], [37, 39]]
+    assert found.corner.tolist() == [[6, 4], [3, 9], [25, 9]]
+    assert found.operations.tolist() == [[-10, 4], [-7, 11], [-11, 13]]
+
+
 def test_ten_views_are_corners_center_and_their_reflections(places):
     views = preprocess.ten_views(tf.stack([places, places + 1]), 32).numpy()
     assert views.shape == (20, 32, 32, 3)

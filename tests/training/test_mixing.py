@@ -44,6 +44,21 @@ def own_and_other(rows=ROWS):
     return own, 1.0 + (np.arange(rows) ^ 1)[:, None, None]
 
 
+def test_the_first_mixtures_and_rectangles_of_seed_0_stay_what_they_are():
+    at = position(num_rows=4)
+    erased = mixing.erased(numbered(4), DataConfig(erasing=1.0), at).numpy()[..., 0] == 0
+    places = [np.argwhere(one) for one in erased]
+    assert [[*x.min(axis=0), *x.max(axis=0)] for x in places] == [
+        [4, 3, 11, 6],
+        [5, 10, 16, 19],
+        [2, 3, 7, 11],
+        [6, 8, 10, 10],
+    ]
+    blended, cut = (mix(rows=4, **data)[1] for data in ({"mixup": 0.2}, {"cutmix": 1.0}))
+    np.testing.assert_allclose(blended, [0.99999917, 0.61062086, 0.16650829, 0.98507625], atol=1e-6)
+    np.testing.assert_allclose(cut, [0.96, 0.615, 0.4, 0.75], atol=1e-6)
+
+
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 5.0, 20.0, 100.0])
 def test_parts_of_blended_pictures_are_those_of_a_beta_distribution(alpha):
     statistics = pytest.importorskip("scipy.stats")
