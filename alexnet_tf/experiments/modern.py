@@ -41,7 +41,13 @@ PARTS = (
         "Polyak and Juditsky 1992",
         _WITHOUT,
     ),
-    ("cutmix", {"data.cutmix": 1.0}, "CutMix", "Yun et al. 2019", _WITH),
+    (
+        "cutmix",
+        {"data.cutmix": 1.0, "data.mixup": 0.0},
+        "CutMix instead of mixup",
+        "Yun et al. 2019",
+        _WITH,
+    ),
     ("rand_augment", {"data.rand_augment": 2}, "RandAugment", "Cubuk et al. 2019", _WITH),
     ("erasing", {"data.erasing": 0.25}, "Random erasing", "Zhong et al. 2017", _WITH),
     (
