@@ -60,24 +60,25 @@ def main(argv: Sequence[str]) -> int:
     arguments = call.arguments
     output = pathlib.Path(arguments.output or os.path.join(arguments.run_dir, "per_class"))
     stored = checkpoint.load(arguments.run_dir, arguments.checkpoint)
-    config = call.override(stored.config.elsewhere())
+    if arguments.raw_weights and not stored.config.optimizer.average:
+        print("raw_weights: the run has no averages, so these are its weights", file=sys.stderr)
     if arguments.per_class:
         _make(output)
-    from alexnet_tf.training import per_class  # TensorFlow starts here
+    from alexnet_tf.training import per_class, splits  # TensorFlow starts here
     from alexnet_tf.training.evaluation import evaluate
-    from alexnet_tf.training.splits import default_split
     from pipelines.sources.layout import looking_once
 
+    config = splits.settings(stored.config, call.override)
     trained_on = stored.config.data.source
     with looking_once():
-        split = arguments.split or default_split(config, trained_on, arguments.run_dir)
+        split = arguments.split or splits.default_split(config, trained_on, arguments.run_dir)
         began = time.monotonic()
         result, confusion, source = evaluate(
             stored, config, arguments.views, split, arguments.raw_weights
         )
     seconds = time.monotonic() - began
     about = {"run_dir": arguments.run_dir, "step": stored.step, "views": str(arguments.views)}
-    about |= {"split": str(split)}
+    about |= {"split": str(split), "raw_weights": arguments.raw_weights}
     if arguments.per_class:
         found = per_class.write(output, about | result, confusion, source.classes)
         print(f"{per_class.table(found)}\nwritten to {output}", file=sys.stderr)

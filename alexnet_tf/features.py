@@ -1,8 +1,9 @@
 """What a layer makes of pictures: python -m alexnet_tf.features --run_dir=DIR --output=FILE.npz.
 
 The file has the arrays `features` float32 [N, ...], `names` of the pictures, `labels` int32 [N] and
-`classes`, which the labels are places in; `numpy.load` reads it. The last line of standard output
-is one JSON object (BUILD.md, "JSON").
+`classes`, which the labels are places in, and of a set with several labels a picture `label_sets`
+int32 [N, L], filled up with -1; `numpy.load` reads it. The last line of standard output is one JSON
+object (BUILD.md, "JSON").
 """
 
 import dataclasses
@@ -13,6 +14,7 @@ import time
 from collections.abc import Sequence
 
 from alexnet_tf.command_line import flags
+from alexnet_tf.config.run import Config
 from alexnet_tf.errors import user_errors
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.checkpoint import Which
@@ -55,38 +57,43 @@ def main(argv: Sequence[str]) -> int:
     call = flags.parse(argv, Arguments, shared=SHARED)
     arguments = call.arguments
     stored = checkpoint.load(arguments.run_dir, arguments.checkpoint)
-    config = call.override(stored.config.elsewhere())
 
     import numpy as np  # TensorFlow starts here
 
     from alexnet_tf.laboratory.activations import Extractor
-    from alexnet_tf.laboratory.feature_file import FeatureFile, check_place
-    from alexnet_tf.training.splits import default_split
+    from alexnet_tf.laboratory.feature_file import FeatureFile, check_place, check_room
+    from alexnet_tf.training import splits
     from pipelines.packing.progress import Progress
-    from pipelines.sources import open_source
+    from pipelines.source import bare_name, label_sets
     from pipelines.sources.layout import looking_once
 
     check_place(arguments.output)
+    config = splits.settings(stored.config, call.override)
     extractor = Extractor(stored, config, arguments.layer, arguments.pool)
     with looking_once(), user_errors():
-        split = arguments.split or default_split(
+        split = arguments.split or splits.default_split(
             config, stored.config.data.source, arguments.run_dir
         )
-        source = open_source(config.data, split, config.run.seed, inputs=config.network.input)
+        source = _open(config, split, stored.classes)
     if source.remark:
         print(source.remark, file=sys.stderr, flush=True)
+    check_room(arguments.output, extractor.shape, source.num_examples)
     progress, began = Progress("computed"), time.monotonic()
-    names, labels = [], []
+    names, labels, sets = [], [], label_sets(source)
+    indices = []
     with FeatureFile(arguments.output, extractor.shape) as file:
         for batch in extractor(source):
             file.write(batch.values)
-            names += [source.name(int(index)) for index in batch.index]
+            names += [bare_name(source, int(index)) for index in batch.index]
             labels.append(batch.label)
+            indices.append(batch.index)
             progress(len(names), source.num_examples)
+        more = {} if sets is None else {"label_sets": sets[np.concatenate(indices)]}
         file.finish(
             names=np.array(names, str),
             labels=np.concatenate(labels),
             classes=np.array(source.classes, str),
+            **more,
         )
     skipped = source.num_examples - len(names)
     result = {
@@ -94,6 +101,7 @@ def main(argv: Sequence[str]) -> int:
         "run_dir": arguments.run_dir,
         "step": stored.step,
         "layer": arguments.layer,
+        "row": extractor.row,
         "pool": str(arguments.pool),
         "split": str(split),
         "shape": [len(names), *extractor.shape],
@@ -102,6 +110,20 @@ def main(argv: Sequence[str]) -> int:
     }
     print(json.dumps(result), flush=True)
     return 0
+
+
+def _open(config: Config, split: str, classes: tuple[str, ...]):
+    """Opens a set with its own classes; one of several labels a picture with the network's."""
+    from pipelines.sources import open_source
+
+    inputs = config.network.input
+    try:
+        return open_source(config.data, split, config.run.seed, inputs=inputs)
+    except ValueError as error:
+        try:
+            return open_source(config.data, split, config.run.seed, classes, inputs=inputs)
+        except ValueError:
+            raise error from None
 
 
 if __name__ == "__main__":

@@ -77,6 +77,12 @@ def known_reason(source: Reader, index: int) -> str:
     return source.reason(index) if isinstance(source, Informed) else ""
 
 
+def bare_name(source: Source, index: int) -> str:
+    """Names an example without the file that it is packed in, where it is packed."""
+    find = getattr(source, "bare_name", source.name)
+    return find(index)
+
+
 def label_sets(source: Reader) -> np.ndarray | None:
     """Finds all labels of each example, where there may be several.
 

@@ -11,6 +11,8 @@ from alexnet_tf.config.run import Config
 from alexnet_tf.errors import UserError, expected_one_of
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.networks.named_weights import assign, compute_dtype, named_weights
+from alexnet_tf.networks.tables.resolved import table
+from alexnet_tf.networks.tables.shapes import activated
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.evaluation import report
 from alexnet_tf.training.strategy import make_strategy
@@ -39,10 +41,12 @@ class Extractor:
     Args:
       stored: a checkpoint.
       config: its settings, with those of the call.
-      layer: the layer's name, such as fc7; its activation function is part of it.
+      layer: the layer's name, such as fc7; its activation function is part of it, also where that
+        is a row of its own (`row`).
       pool: what becomes of the places of a map: mean, max or none.
 
     Attributes:
+      row: the row that gives the layer's activations, such as relu7.
       shape: of one picture's activations.
 
     Raises:
@@ -62,7 +66,10 @@ class Extractor:
         names = [x.name for x in model.layers[1:]]
         if layer not in names:
             raise UserError(expected_one_of("layer", layer, names))
-        output = model.get_layer(layer).output
+        rows = table(run.network)
+        is_row = layer in [row.name for row in rows]
+        self.row = activated(rows, layer).name if is_row else layer
+        output = model.get_layer(self.row).output
         if pool in POOLS and len(output.shape) != 4:
             raise UserError(
                 f"pool={pool}: expected none, since {layer} gives a vector of {output.shape[-1]} "

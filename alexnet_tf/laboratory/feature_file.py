@@ -1,9 +1,11 @@
 """A file of features: .npz, written a batch at a time and replaced whole."""
 
 import contextlib
+import math
 import os
 import pathlib
 import shutil
+import tempfile
 import zipfile
 from types import TracebackType
 
@@ -29,9 +31,8 @@ class FeatureFile:
     def __init__(self, path: str | os.PathLike, shape: tuple[int, ...]):
         """Opens the file for the rows beside it."""
         self._path, self._shape = pathlib.Path(path), shape
-        self._rows_path = _beside(self._path, "rows")
-        with writing(self._path):
-            self._rows = open(self._rows_path, "wb")
+        with writing(self._path):  # without a name, so that nothing is left after a kill
+            self._rows = tempfile.TemporaryFile(dir=self._path.parent)
         self.num_rows = 0
 
     def __enter__(self) -> "FeatureFile":
@@ -47,7 +48,6 @@ class FeatureFile:
         """Removes what is unfinished."""
         with contextlib.suppress(OSError):  # what is left of a full disk
             self._rows.close()
-        self._rows_path.unlink(missing_ok=True)
 
     def write(self, features: np.ndarray) -> None:
         """Adds rows: float32 [N, *shape]."""
@@ -59,13 +59,12 @@ class FeatureFile:
         """Writes the file, with these arrays beside `features`."""
         unfinished = _beside(self._path, "unfinished")
         with writing(self._path), contextlib.ExitStack() as stack:
-            self._rows.flush()
+            self._rows.seek(0)
             stack.callback(unfinished.unlink, missing_ok=True)
             with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
                 with archive.open("features.npy", "w", force_zip64=True) as entry:
                     _write_header(entry, (self.num_rows, *self._shape))
-                    with open(self._rows_path, "rb") as rows:
-                        shutil.copyfileobj(rows, entry, 2**22)
+                    shutil.copyfileobj(self._rows, entry, 2**22)
                 for name, array in arrays.items():
                     with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
                         np.lib.format.write_array(entry, array, allow_pickle=False)
@@ -84,9 +83,9 @@ def check_place(path: str) -> None:
     place = pathlib.Path(path)
     if place.suffix != ".npz":
         raise UserError(f"output={path!r}: expected a file that ends in .npz. Change --output.")
-    if place.is_dir():
-        raise UserError(f"output={path!r} is a directory; expected a file. Change --output.")
     try:
+        if place.is_dir():
+            raise UserError(f"output={path!r} is a directory; expected a file. Change --output.")
         place.parent.mkdir(parents=True, exist_ok=True)
         probe = _beside(place, "probe")
         probe.touch()
@@ -96,6 +95,22 @@ def check_place(path: str) -> None:
             f"output={path!r} cannot be written: {error.strerror}. Expected a folder that this "
             "user may write to; name another with --output."
         ) from error
+
+
+def check_room(path: str, shape: tuple[int, ...], num_examples: int) -> None:
+    """Refuses a disk without room for the rows and for the file, before anything is computed.
+
+    Raises:
+      UserError: there is too little.
+    """
+    needed = 2 * 4 * num_examples * math.prod(shape)
+    free = shutil.disk_usage(pathlib.Path(path).parent).free
+    if needed > free:
+        raise UserError(
+            f"output={path!r}: {num_examples:,} pictures of {math.prod(shape):,} numbers take "
+            f"{needed / 1e9:.1f} GB while they are written; {free / 1e9:.1f} are free. Expected "
+            "more room; make some, name another --output, or --pool the places of maps."
+        )
 
 
 def _beside(place: pathlib.Path, what: str) -> pathlib.Path:

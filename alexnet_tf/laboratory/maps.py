@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from alexnet_tf.config.layer_rows import Activation, Pool, SpatialNorm, Subsample
+from alexnet_tf.config.layer_rows import Pool, SpatialNorm, Subsample
 from alexnet_tf.errors import UserError
 from alexnet_tf.laboratory.subject import Subject
+from alexnet_tf.networks.tables import shapes
 from alexnet_tf.networks.tables.shapes import Row
 
 
@@ -45,20 +46,12 @@ def named(layer: str, row: Row) -> str:
 
 
 def activated(subject: Subject, layer: str, has_places: bool = True) -> Row:
-    """Looks up the row that gives a layer's activations.
-
-    That is the layer itself, or the row above it that is its activation: with batch normalization,
-    the maps of conv2 are what relu2 gives.
+    """Looks up the row that gives a layer's activations, as `shapes.activated` says.
 
     Raises:
       UserError: there is no such layer, it has no weights, or it gives no maps and `has_places`.
     """
-    row = subject.row(layer, has_places)
-    if row.layer.activation != Activation.LINEAR or not row.layer.has_kernel:
-        return row
-    rows = subject.rows[subject.rows.index(row) :]
-    is_found = row.activation != Activation.LINEAR
-    return next((x for x in rows if is_found and x.layer.activation == row.activation), row)
+    return shapes.activated(subject.rows, subject.row(layer, has_places).name)
 
 
 def window(

@@ -15,8 +15,7 @@ from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.networks.named_weights import assign, named_weights
 from alexnet_tf.networks.tables.resolved import table
 from alexnet_tf.networks.tables.shapes import Row
-from alexnet_tf.training import checkpoint, start
-from alexnet_tf.training.splits import default_split
+from alexnet_tf.training import checkpoint, splits, start
 from alexnet_tf.training.strategy import make_strategy
 from pipelines.config import Split
 from pipelines.source import Source
@@ -41,14 +40,14 @@ def open_subject(settings: Common, override: Callable[[Config], Config]) -> Subj
 def _of_run(settings: Common, override: Callable[[Config], Config]) -> Subject:
     """Opens a checkpoint of a run, or converted weights."""
     stored = checkpoint.load(settings.run_dir, settings.checkpoint)
-    config = override(stored.config.elsewhere())
+    config = splits.settings(stored.config, override)
     model = _network(config)
     assign(named_weights(model), stored.weights())
 
     def opened() -> tuple[Source, str]:
         trained_on = stored.config.data.source
         with looking_once(), user_errors():
-            split = settings.split or default_split(config, trained_on, settings.run_dir)
+            split = settings.split or splits.default_split(config, trained_on, settings.run_dir)
             return _open(config, split, stored.classes), str(split)
 
     step = "converted weights" if stored.step is None else f"step {stored.step}"

@@ -1,13 +1,29 @@
-"""Which split an evaluation takes by default."""
+"""Which pictures a command takes that looks at a run: settings, and the split by default."""
 
+import dataclasses
 import os
 import pathlib
+from collections.abc import Callable
 
 from alexnet_tf.config.run import Config
 from alexnet_tf.errors import user_errors
 from alexnet_tf.training import run_directory
 from pipelines.config import Split
 from pipelines.sources import open_source, own_splits
+
+
+def settings(stored: Config, override: Callable[[Config], Config]) -> Config:
+    """Makes the settings of a command that looks at a run, from its stored ones.
+
+    Args:
+      stored: of the run.
+      override: puts in what was typed. Another source than the run's is taken whole, though the
+        run may have taken a part of its own.
+    """
+    config = override(stored.elsewhere())
+    if _is_same_place(config, stored.data.source):
+        return config
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, train_part=1.0))
 
 
 def default_split(config: Config, trained_on: str, run_dir: str | os.PathLike) -> Split:

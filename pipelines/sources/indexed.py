@@ -98,6 +98,11 @@ class IndexedSource:
         shard, place, row = self._place(index)
         return f"{row.name(place)} (record {place} of {shard.path})"
 
+    def bare_name(self, index: int) -> str:
+        """Names an example alone, as it was called when it was packed."""
+        _, place, row = self._place(index)
+        return row.name(place)
+
     def reason(self, index: int) -> str:
         """Says what was found to be wrong with an example; empty where nothing is known."""
         if not self.reasons:

@@ -8,16 +8,20 @@ import sys
 
 import keras
 import numpy as np
+import packed_sets
 import pytest
 import tensorflow as tf
+import tfds_sets
 import tiny
 
 from alexnet_tf import features
+from alexnet_tf.command_line import flags
 from alexnet_tf.errors import UserError
 from alexnet_tf.laboratory.activations import Extractor
+from alexnet_tf.laboratory.feature_file import check_room
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.networks.named_weights import assign, named_weights
-from alexnet_tf.training import checkpoint
+from alexnet_tf.training import checkpoint, splits, state
 from alexnet_tf.training.run import run
 from pipelines.decode import decode, to_square
 from pipelines.preprocess import preprocess
@@ -80,6 +84,63 @@ def test_they_are_what_the_layer_gives(capsys, run_dir, by_keras, tmp_path, laye
     assert os.listdir(tmp_path) == ["x.npz"]
 
 
+def test_with_batch_normalization_they_are_those_after_the_activation(capsys, pictures, tmp_path):
+    config = tiny.with_network(tiny.config(pictures, tmp_path), num_classes=3)
+    config = tiny.with_network(config, normalization="batch")
+    arrays = {n: np.asarray(x) for n, x in named_weights(alexnet(config.network, 3)).items()}
+    progress = dataclasses.replace(state.Progress(), step=1, best_step=1, best_error=0.5)
+    checkpoint.save(tmp_path / "checkpoints", arrays, config, tiny.CLASSES, progress.to_json(), {})
+    found = {}
+    for layer in ("fc7", "relu7", "norm7"):
+        last, found[layer] = call(capsys, tmp_path, tmp_path / "x.npz", f"--layer={layer}")
+        assert (last["layer"], last["row"]) == (layer, "relu7" if layer == "fc7" else layer)
+    np.testing.assert_array_equal(found["fc7"]["features"], found["relu7"]["features"])
+    assert found["fc7"]["features"].min() == 0 > found["norm7"]["features"].min()
+
+
+def test_packed_pictures_have_the_names_that_they_were_packed_by(
+    capsys, run_dir, pictures, tmp_path
+):
+    packed_sets.pack(pictures, tmp_path / "packed")
+    flag = f"--data.source=records:{tmp_path / 'packed'}"
+    _, packed = call(capsys, run_dir, tmp_path / "x.npz", flag)
+    _, folder = call(capsys, run_dir, tmp_path / "y.npz")
+    assert packed["names"].tolist() == [
+        os.path.relpath(name, pictures) for name in folder["names"].tolist()
+    ]
+    np.testing.assert_array_equal(packed["features"], folder["features"])
+
+
+def test_several_labels_are_all_written(capsys, run_dir, pictures, tmp_path, monkeypatch):
+    encoded = [path.read_bytes() for path in sorted(pictures.glob("val/*/*"))]
+    examples = [(encoded[i], some, f"{i}.jpg") for i, some in enumerate([[0], [2, 1], [1, 0, 2]])]
+    named = {"validation": examples}
+    tfds_sets.prepare(tmp_path, "real", named, tiny.CLASSES, several="real_label")
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    flags = "--data.source=tfds:real", "--split=all"
+    _, found = call(capsys, run_dir, tmp_path / "x.npz", *flags)
+    assert {tuple(row) for row in found["label_sets"].tolist()} == {
+        (0, -1, -1),
+        (2, 1, -1),
+        (1, 0, 2),
+    }
+    np.testing.assert_array_equal(found["label_sets"][:, 0], found["labels"])
+
+
+def test_another_set_is_taken_whole_though_the_run_took_a_part(pictures):
+    config = tiny.config(pictures, "run")
+    part = dataclasses.replace(config, data=dataclasses.replace(config.data, train_part=0.5))
+    for source, expected in ((f"folder:{pictures}", 0.5), ("folder:other", 1.0)):
+        found = splits.settings(part, lambda x, y=source: flags.override(x, {"data.source": y}))
+        assert found.data.train_part == expected
+
+
+def test_a_disk_without_room_is_refused_before_anything_is_computed(tmp_path):
+    check_room(str(tmp_path / "x.npz"), (4096,), 1000)
+    with pytest.raises(UserError, match="x.npz': 1,000,000,000,000 pictures of 4,096 numbers take"):
+        check_room(str(tmp_path / "x.npz"), (4096,), 10**12)
+
+
 def test_pictures_of_other_classes_keep_them(capsys, run_dir, tmp_path):
     folder = tmp_path / "animals"
     tiny.write_pictures(tmp_path / "there", train=3, val=0)
@@ -109,6 +170,10 @@ def test_pictures_of_other_classes_keep_them(capsys, run_dir, tmp_path):
         (
             ["--output=/dev/null/x.npz"],
             "output='/dev/null/x.npz' cannot be written: .*Expected a folder that this user",
+        ),
+        (
+            [f"--output={'a' * 300}/x.npz"],
+            "cannot be written: File name too long. Expected a folder",
         ),
         (["--run_dir=nowhere"], "run_dir='nowhere'"),
     ],

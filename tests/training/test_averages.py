@@ -78,6 +78,7 @@ def test_both_are_evaluated_in_training_and_afterwards(averaged, capsys):
         assert evaluate.main([*last, *flags]) == 0
         found = json.loads(capsys.readouterr().out.splitlines()[-1])
         assert found["loss"] == pytest.approx(line[f"eval/{name}"], abs=1e-6)
+        assert found["raw_weights"] == bool(flags)
     assert abs(line["eval/loss"] - line["eval/raw_loss"]) > 1e-5
 
 

@@ -5,6 +5,7 @@ No TensorFlow.
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 from alexnet_tf.config.layer_rows import Activation, Layer
 from alexnet_tf.config.network import NetworkConfig
@@ -76,6 +77,24 @@ class Row:
     def neurons(self) -> int:
         """Number of outputs; 0 for a layer without a kernel."""
         return math.prod(self.output_shape) if self.fan_in else 0
+
+
+def activated(rows: Sequence[Row], name: str) -> Row:
+    """Finds the row that gives a layer's activations.
+
+    That is the layer itself, or the row above it that is its activation: with batch normalization,
+    the activations of conv2 are what relu2 gives.
+
+    Args:
+      rows: of a network, bottom to top.
+      name: one of them.
+    """
+    place = [row.name for row in rows].index(name)
+    row = rows[place]
+    is_own = row.layer.activation != Activation.LINEAR or row.activation == Activation.LINEAR
+    if is_own or not row.layer.has_kernel:
+        return row
+    return next((x for x in rows[place:] if x.layer.activation == row.activation), row)
 
 
 def row_of(
