@@ -215,8 +215,8 @@ def transfer_of_features(name: str, call: flags.Call) -> int:
 
 
 MODULE = "alexnet_tf.experiment"
-RUNS_A_PROCESS = 8
-"""Then the command starts itself again: TensorFlow keeps what it has compiled, 0.1 GB a run."""
+RUNS_A_PROCESS = 5
+"""Then the command starts itself again: TensorFlow keeps what it compiled, 0.2 GB a run."""
 WHERE_AND_HOW_MUCH = ("output", "seeds", "rows", "dry_run", "keep_checkpoints")
 TABLE_SHARED = ("data.source", "data.held_out", "data.on_error", "data.max_megapixels")
 TABLE_SHARED += ("data.cache", "data.cache_dir", "data.stage")
