@@ -2,7 +2,12 @@
 
 import os
 import random
+import signal
 import sys
+
+# A shell starts background jobs with SIGINT ignored, and all that a test starts would inherit that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
