@@ -156,7 +156,7 @@ class Subject:
         return preprocess(tf.convert_to_tensor(images), self.config.network.input)
 
     def batches(self) -> Iterator[Pictures]:
-        """Yields all pictures of the set that can be decoded, in their order.
+        """Yields all pictures of the set that can be decoded, in their order; no empty batches.
 
         Raises:
           UserError: a picture cannot be decoded and `data.on_error` is fail.
@@ -169,7 +169,8 @@ class Subject:
             report(index[~mask & (index >= 0)], self.source, data.on_error, data.max_pixels)
             index = index[mask]
             names = tuple(map(self.source.name, index.tolist()))
-            yield Pictures(index, batch.label.numpy()[mask], batch.image.numpy()[mask], names)
+            if names:  # convolutions refuse a batch of none
+                yield Pictures(index, batch.label.numpy()[mask], batch.image.numpy()[mask], names)
 
     @functools.cached_property
     def _windows(self):

@@ -110,7 +110,7 @@ def test_other_settings_in_the_same_place_are_refused(done, pictures, tmp_path):
 def test_a_stopped_row_goes_on_and_ends_with_the_same_bits(done, pictures, tmp_path):
     table = experiment(pictures, has_train_error=True)
     stop_when_training(tmp_path / "runs/base/seed-0", signal.SIGTERM)
-    codes = [Runner(table, ROWS, 1, tmp_path).run() for _ in range(2)]
+    codes = [Runner(table, ROWS, 1, tmp_path, "it").run() for _ in range(2)]
     assert codes == [143, 1]
     assert contents(tmp_path) == contents(done[0])
 

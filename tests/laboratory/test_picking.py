@@ -11,6 +11,7 @@ import tiny_run
 from PIL import Image
 
 from alexnet_tf.errors import RunFailed, UserError
+from alexnet_tf.laboratory import subject as subject_module
 from alexnet_tf.laboratory.opening import open_subject
 from alexnet_tf.laboratory.picking import equally_apart, spread_over_classes
 from alexnet_tf.laboratory.settings import GradCam
@@ -99,6 +100,7 @@ def test_pictures_that_cannot_be_decoded_are_named_and_counted(subject, capsys):
     assert found.told(pictures).endswith(", split val (2 left out that cannot be decoded)")
     said = capsys.readouterr().err
     assert "0.jpg' cannot be decoded: its 200 bytes are damaged" in said and "3.jpg" in said
+    assert [len(x.index) for x in found.batches()] == [2]
     with pytest.raises(RunFailed, match="that could be decoded a moment ago cannot be decoded now"):
         found.at([2, 0])
     with pytest.raises(UserError, match="0.jpg' cannot be decoded: its 200 bytes are damaged"):
@@ -122,3 +124,8 @@ def test_pictures_larger_than_an_export_takes_are_looked_at(subject, tmp_path):
     (tmp_path / "large.png").write_bytes(file.getvalue())
     found, unread = subject((str(tmp_path / "large.png"),)).given
     assert not unread and (found.image == 77).all()
+
+
+def test_a_batch_without_a_sound_picture_is_passed_over(subject, monkeypatch):
+    monkeypatch.setattr(subject_module, "BATCH_EXAMPLES", 1)
+    assert [len(x.index) for x in subject(on_error="skip").batches()] == [1, 1]
