@@ -204,9 +204,8 @@ class DataConfig(Typed, section="data"):
     """Cut the training window at a random place; otherwise at the center."""
     least_crop: float = 0.0
     """Cut a window of random size and shape (3:4 to 4:3), from this part of the square's area on,
-    and scale it to the network's size, as recipes since 2014 do with 0.08; 0 cuts windows of the
-    network's size. A window longer than the square ends at its edges, where torchvision draws
-    again: at 0.08 the mean area is 0.53 here, 0.48 there."""
+    and scale it to the network's size, as recipes since 2014 do with 0.08; 0 cuts windows of that
+    size. Longer ones end at the square's edges: mean area at 0.08 is 0.53 (torchvision: 0.48)."""
     color_noise: float = 0.1
     """Standard deviation of the noise along the principal color axes, in units of each axis's own
     standard deviation (paper, section 4.1); 0 turns it off."""

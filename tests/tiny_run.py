@@ -34,6 +34,13 @@ def picture(height=90, width=120, form="JPEG", seed=0, mode="RGB") -> bytes:
     return file.getvalue()
 
 
+def write_pictures(folder, count) -> tuple[str, ...]:
+    """Writes pictures of seeds from 0 on; returns their paths."""
+    for number in range(count):
+        (folder / f"{number}.jpg").write_bytes(picture(seed=number))
+    return tuple(str(folder / f"{number}.jpg") for number in range(count))
+
+
 def write_checkpoint(run_dir, step=10, best_step=10, seed=0, kept_epoch=0) -> None:
     """Adds a checkpoint with initial weights to a run directory."""
     weights = named_weights.named_weights(alexnet(NETWORK, seed))

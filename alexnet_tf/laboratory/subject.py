@@ -90,18 +90,18 @@ class Subject:
 
     def told(self, pictures: Pictures) -> str:
         """Says which pictures these are, and how many were left out."""
-        lost = f" ({pictures.lost} left out that cannot be decoded)" if pictures.lost else ""
-        count = len(pictures.index)
-        what = "pictures" if count != 1 else "picture"
-        return f"{count} {what} {'given' if self.files else f'of {self.named_set}'}{lost}"
+        return self._counted(len(pictures.index), pictures.lost)
 
     def told_all(self, num_seen: int) -> str:
         """Says which pictures are seen by one who sees all of them, but for those left out."""
         if self.files:
             return self.told(self.given[0])
-        lost = self.source.num_examples - num_seen
-        nothing = np.zeros(num_seen)
-        return self.told(Pictures(nothing, nothing, nothing, (), lost))
+        return self._counted(num_seen, self.source.num_examples - num_seen)
+
+    def _counted(self, count: int, lost: int) -> str:
+        left_out = f" ({lost} left out that cannot be decoded)" if lost else ""
+        what = "pictures" if count != 1 else "picture"
+        return f"{count} {what} {'given' if self.files else f'of {self.named_set}'}{left_out}"
 
     def row(self, layer: str, has_places: bool = False) -> Row:
         """Looks up a layer that can be shown.

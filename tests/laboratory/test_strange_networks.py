@@ -32,10 +32,7 @@ def run_dir(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("given")
-    for number in range(9):
-        (folder / f"{number}.jpg").write_bytes(tiny_run.picture(seed=number))
-    return tuple(str(folder / f"{number}.jpg") for number in range(9))
+    return tiny_run.write_pictures(tmp_path_factory.mktemp("given"), 9)
 
 
 def no_set():

@@ -37,10 +37,7 @@ def run_dir(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("given")
-    for number in range(11):
-        (folder / f"{number}.jpg").write_bytes(tiny_run.picture(seed=number))
-    return [str(folder / f"{number}.jpg") for number in range(11)]
+    return tiny_run.write_pictures(tmp_path_factory.mktemp("given"), 11)
 
 
 @pytest.fixture(scope="module")
