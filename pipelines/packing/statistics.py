@@ -5,12 +5,13 @@ No TensorFlow.
 
 import base64
 import itertools
+import math
 
 import numpy as np
 
 from pipelines.records.description import Statistics
 
-_EXACT_PIXELS = 256
+_EXACT_ROWS = 256
 """The products of so many pairs of levels have a sum that float32 holds exactly: below 2**24."""
 
 
@@ -23,15 +24,22 @@ def products(squares: np.ndarray) -> np.ndarray:
     Returns:
       int64 [3, 3].
     """
-    num_pixels = squares.shape[1] * squares.shape[2]
-    num_groups = -(-num_pixels // _EXACT_PIXELS)
-    groups = np.zeros((3, num_groups, _EXACT_PIXELS), np.float32)  # one square after another
-    channels, sums = groups.reshape(3, -1)[:, :num_pixels], np.zeros((3, 3), np.int64)
+    num_levels = math.prod(squares.shape[1:])
+    num_columns = -(-num_levels // (_EXACT_ROWS * 3)) * 3
+    rows = np.zeros((_EXACT_ROWS, num_columns), np.float32)  # one square after another
+    levels, sums = rows.reshape(-1)[:num_levels], np.zeros((3, num_columns))
     for square in squares:
-        channels[:] = square.reshape(-1, 3).T
-        for i, j in itertools.combinations_with_replacement(range(3), 2):
-            sums[i, j] += int(np.vecdot(groups[i], groups[j]).sum(dtype=np.float64))
-    return np.maximum(sums, sums.T)
+        levels[:] = square.reshape(-1)
+        # Channels alternate, so a column meets its own, the next one and the one after that: half
+        # the time that it takes to move the channels apart (NumPy 2.4).
+        for step in range(3):
+            met = num_columns - step
+            sums[step, :met] += np.einsum("ij,ij->j", rows[:, :met], rows[:, step:])
+    by_channel = sums.reshape(3, -1, 3).sum(axis=1).astype(np.int64)
+    pairs = np.zeros((3, 3), np.int64)
+    for first, second in itertools.combinations_with_replacement(range(3), 2):
+        pairs[first, second] = by_channel[second - first, first]
+    return np.maximum(pairs, pairs.T)
 
 
 class Sums:
