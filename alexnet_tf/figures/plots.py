@@ -18,6 +18,9 @@ LINE_PIXELS = 26
 NAME_PIXELS, LABEL_PIXELS = 260, 200
 TITLE_ROWS_PIXELS = 110
 """Room above and below such a plot."""
+MOST_TIMES = 6
+"""An interval that reaches further than so many times as far as the middle one would make dots of
+all others: it stands at the edge, with its number."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -139,7 +142,8 @@ def intervals(
 ) -> np.ndarray:
     """Draws values with intervals, and open marks beside them; zero is a line.
 
-    The first name stands at the top.
+    The first name stands at the top. An arrow at the edge and a number stand for a value that lies
+    far outside of the others (MOST_TIMES).
 
     Args:
       names: at the left; cut where they are too long.
@@ -160,15 +164,39 @@ def intervals(
     with figure(WIDTH_PIXELS, height) as page:
         axes = _axes(page, title, label)
         places, marks = np.arange(len(names)), np.asarray(marks, float)
+        centers, halves = np.asarray(centers, float), np.broadcast_to(halves, (2, len(names)))
         axes.axvline(0, color=GRAY, linewidth=1)
+        far = _far(centers, halves, marks)
+        near = np.where(far, np.nan, centers)
         style = {"color": COLORS[0], "linestyle": "", "marker": "o"}
-        axes.errorbar(centers, places, xerr=halves, capsize=4, label=labels[0], **style)
+        axes.errorbar(near, places, xerr=halves, capsize=4, label=labels[0], **style)
         if np.isfinite(marks).any():
             style = {"color": COLORS[1], "linestyle": "", "marker": "D", "fillstyle": "none"}
             axes.plot(marks, places, label=labels[1], **style)
+        for place in np.flatnonzero(far):
+            _at_the_edge(axes, place, centers[place])
         _names(axes, names)
         _legend(page, axes)
         return pixels(page)
+
+
+def _far(centers: np.ndarray, halves: np.ndarray, marks: np.ndarray) -> np.ndarray:
+    """Tells which values would make dots of the others: bool [N]."""
+    halves = np.nan_to_num(halves)
+    ends = np.abs([centers - halves[0], centers + halves[1], marks])
+    reaches = np.nan_to_num(ends).max(axis=0, initial=0)
+    drawn = reaches[np.isfinite(centers) & (reaches > 0)]
+    return np.isfinite(centers) & (reaches > MOST_TIMES * np.median(drawn) if len(drawn) else False)
+
+
+def _at_the_edge(axes: "Axes", place: int, value: float) -> None:
+    """Draws an arrow that points to where a value lies, and the value."""
+    edge, arrow, side = (1, ">", "right") if value > 0 else (0, "<", "left")
+    at = axes.get_yaxis_transform()  # x as a part of the width
+    style = {"color": COLORS[0], "marker": arrow, "clip_on": False, "in_layout": False}
+    axes.plot([edge], [place], transform=at, **style)
+    inside = abs(edge - 0.015)
+    axes.text(inside, place, f"{value:.3g}", transform=at, va="center", ha=side)
 
 
 def heat_map(

@@ -49,6 +49,10 @@ def test_a_table_that_is_killed_five_times_ends_the_same(pictures, tmp_path):
     assert process.returncode == 0, errors
     print("rows that were finished at each kill:", seen)
     assert contents(output) == contents(whole)
+    reports = [x.name for x in whole.iterdir() if x.stem in ("table", "plot")]
+    assert {"table.md", "table.csv", "table.json"} <= {*reports}
+    for name in reports:
+        assert (output / name).read_bytes() == (whole / name).read_bytes(), name
     assert not list(output.glob("runs/*/*/checkpoints"))
     assert json.loads(printed.splitlines()[-1])["failed"] == []
 

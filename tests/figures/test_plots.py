@@ -152,6 +152,30 @@ def test_intervals_and_bars_are_as_long_as_their_numbers():
     assert lengths[-1] == pytest.approx(4 * lengths[0], abs=8)
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_value_far_outside_stands_at_the_edge_and_leaves_the_others_their_room(matplotlib, sign):
+    def drawn(last):
+        halves, labels = [[0.5, 0.4, 2.0]] * 2, ("measured", "published")
+        return plots.intervals(
+            ["a", "b", "c"], [1.0, -1.0, last], halves, [NAN] * 3, "", "points", labels
+        )
+
+    others, far, near = (drawn(last) for last in (NAN, sign * 67.4, sign * 7.0))
+    rows, columns = np.nonzero((far != others).any(axis=2))
+    assert len(rows) and np.ptp(rows) < plots.LINE_PIXELS  # nothing but the third line
+    assert np.ptp(columns) < 60  # an arrow and four characters
+    rows, _ = np.nonzero((near != others).any(axis=2))
+    assert np.ptp(rows) > 2 * plots.LINE_PIXELS  # the axis is another
+
+
+@pytest.mark.parametrize("centers", [[], [NAN, NAN], [0.0, 0.0]])
+def test_intervals_of_nothing_are_an_empty_plot(matplotlib, centers):
+    nothing = [NAN] * len(centers)
+    labels = ("measured", "published")
+    page = plots.intervals(["a", "b"][: len(centers)], centers, nothing, nothing, "", "x", labels)
+    assert page.shape[1] == plots.WIDTH_PIXELS
+
+
 @pytest.mark.parametrize("draw", [draw for draw, _ in ALL.values()])
 def test_without_matplotlib_a_sentence_says_what_to_install(draw, monkeypatch):
     for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
