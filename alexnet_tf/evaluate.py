@@ -16,6 +16,7 @@ from alexnet_tf.command_line import flags
 from alexnet_tf.errors import UserError
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.checkpoint import Which
+from alexnet_tf.training.stored import NO_AVERAGES
 from pipelines.config import Views
 
 
@@ -61,7 +62,7 @@ def main(argv: Sequence[str]) -> int:
     output = pathlib.Path(arguments.output or os.path.join(arguments.run_dir, "per_class"))
     stored = checkpoint.load(arguments.run_dir, arguments.checkpoint)
     if arguments.raw_weights and not stored.config.optimizer.average:
-        print("raw_weights: the run has no averages, so these are its weights", file=sys.stderr)
+        print(NO_AVERAGES, file=sys.stderr)
     if arguments.per_class:
         _make(output)
     from alexnet_tf.training import per_class, splits  # TensorFlow starts here

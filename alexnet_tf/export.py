@@ -9,6 +9,7 @@ is not the best), num_classes.
 
 import dataclasses
 import json
+import sys
 from collections.abc import Sequence
 
 from alexnet_tf.command_line import flags
@@ -16,6 +17,7 @@ from alexnet_tf.config import json_form
 from alexnet_tf.config.run import RunConfig
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.checkpoint import Which
+from alexnet_tf.training.stored import NO_AVERAGES
 from pipelines.checks import check_megapixels
 from pipelines.parallelism import EXPORTED
 
@@ -48,6 +50,8 @@ def main(argv: Sequence[str]) -> int:
     """Runs the command and returns its exit code."""
     arguments = flags.parse(argv, Arguments).arguments
     stored = checkpoint.load(arguments.run_dir, arguments.checkpoint)
+    if arguments.raw_weights and not stored.config.optimizer.average:
+        print(NO_AVERAGES, file=sys.stderr)
 
     from alexnet_tf.serving import classifier, savedmodel  # TensorFlow starts only here
     from alexnet_tf.training.strategy import make_strategy

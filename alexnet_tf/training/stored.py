@@ -12,6 +12,8 @@ from alexnet_tf.config.run import Config
 from alexnet_tf.errors import RunFailed
 from alexnet_tf.networks.tables.resolved import table
 
+NO_AVERAGES = "raw_weights: the run has no averages, so these are its weights"
+
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:

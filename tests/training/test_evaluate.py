@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 import tiny
 
-from alexnet_tf import evaluate
+from alexnet_tf import evaluate, export
 from alexnet_tf.config.run import Config
 from alexnet_tf.errors import UserError
 from alexnet_tf.networks.alexnet import alexnet
@@ -32,6 +32,17 @@ def run_dir(pictures, tmp_path_factory):
 def call(capsys, run_dir, *flags):
     assert evaluate.main([f"--run_dir={run_dir}", *flags]) == 0
     return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+@pytest.mark.parametrize("command", [evaluate, export])
+def test_without_averages_raw_weights_are_all_there_is(run_dir, tmp_path, capsys, command):
+    flags = [f"--run_dir={run_dir}", "--raw_weights"]
+    flags += [f"--output={tmp_path}"] if command is export else []
+    assert command.main(flags) == 0
+    printed = capsys.readouterr()
+    assert "raw_weights: the run has no averages, so these are its weights" in printed.err
+    assert command.main([flag for flag in flags if flag != "--raw_weights"]) == 0
+    assert "raw_weights" not in capsys.readouterr().err
 
 
 def by_numpy(run_dir, places):
