@@ -30,14 +30,17 @@ ABOUT = About(
         "and stretched around gray by its own largest magnitude. Response normalization is passed "
         "straight through. The maps are evenly spread over those that respond at the last of the "
         "checkpoints. The curves have, for each layer, the Euclidean distance of its kernel to "
-        "that of the checkpoint before, divided by the length of the later one."
+        "that of the checkpoint before, divided by the length of the later one. A map has settled "
+        "when its strongest picture is that of the last checkpoint; the share is of all maps that "
+        "respond there."
     ),
     source="Zeiler and Fergus 2013, section 4 and figure 4",
     limits=(
         "A sudden change of a projection often means that another picture has become the "
         "strongest. Stretching hides how strong an activation is. Distances depend on the rate of "
         "learning and on how many epochs lie between two checkpoints, so compare layers, not "
-        "times; a kernel may move and the layer still do the same, as before a normalization."
+        "times; a kernel may move and the layer still do the same, as before a normalization. "
+        "Near the end the rate is small, so everything has settled there, whatever it learned."
     ),
 )
 CELL_PIXELS, MOST_CELLS = 80, 16
@@ -55,6 +58,8 @@ class Layer(NamedTuple):
     """float32 [E, M]."""
     cell: np.ndarray
     """uint8 [E, M, side, side, 3]; the projections as they are drawn."""
+    settled: np.ndarray
+    """float64 [E]; the share of the layer's maps whose strongest picture is that of the end."""
 
 
 def show(subject: Subject, settings: Evolution) -> Exhibit:
@@ -78,11 +83,12 @@ def show(subject: Subject, settings: Evolution) -> Exhibit:
     return Exhibit(
         name="evolution",
         about=ABOUT,
-        seen=_told(subject, num_seen, settings.run_dir, epochs, moves),
+        seen=_told(subject, num_seen, settings.run_dir, epochs, found, moves),
         picture=_page(epochs, found, moves),
         numbers={
             "epochs": epochs,
             "maps": {name: layer.maps.tolist() for name, layer in found.items()},
+            "settled": {name: layer.settled.tolist() for name, layer in found.items()},
             "moved": moves,
         },
         arrays={
@@ -103,16 +109,15 @@ def _over_time(
     """
     then = dataclasses.replace(subject, model=alexnet(subject.config.network))
     projects = {name: deconvnet.projector(then, row.name, False) for name, row in rows.items()}
-    chosen, found = {}, {name: [] for name in rows}
+    all_responding, at_the_end, found = {}, {}, {name: [] for name in rows}
     for stored in reversed(kept):  # the last one says which maps respond
         assign(named_weights(then.model), stored.weights())
         best, num_seen = winners(then, [row.name for row in rows.values()])
         for name, row in rows.items():
             strength, number = best[row.name].strength[0], best[row.name].number[0]
-            if name not in chosen:
-                responding = _responding(strength)
-                chosen[name] = responding[equally_apart(len(responding), count)]
-            units = chosen[name]
+            responding = all_responding.setdefault(name, _responding(strength))
+            settled = number == at_the_end.setdefault(name, number)
+            units = responding[equally_apart(len(responding), count)]
             down, places, activation = projects[name](
                 windows_of(then, number[units]), units, np.full(len(units), -1)
             )
@@ -121,11 +126,12 @@ def _over_time(
             down = deconvnet_page.cut(deconvnet.colors(then, down), parts)
             down[activation <= 0] = 0
             cell = deconvnet_page.cells(down, down, parts, CELL_PIXELS)[:, 0]
-            found[name].insert(0, (number[units], activation, cell))
-    layers = {
-        name: Layer(chosen[name], *map(np.stack, zip(*of, strict=True)))
-        for name, of in found.items()
-    }
+            shown = units, number[units], activation, cell, settled[responding].mean()
+            found[name].insert(0, shown)
+    layers = {}
+    for name, of in found.items():
+        units, *others = zip(*of, strict=True)
+        layers[name] = Layer(units[-1], *map(np.stack, others))
     return layers, num_seen
 
 
@@ -157,13 +163,23 @@ def moved(rows: Sequence[Row], kept: Sequence[Checkpoint]) -> dict[str, list[flo
 
 
 def _told(
-    subject: Subject, num_seen: int, run_dir: str, epochs: list[int], moved: dict[str, list[float]]
+    subject: Subject,
+    num_seen: int,
+    run_dir: str,
+    epochs: list[int],
+    found: Mapping[str, Layer],
+    moved: dict[str, list[float]],
 ) -> str:
     """Says what one sees."""
     facts = [f"{name} {', '.join(f'{x:.2f}' for x in of)}" for name, of in moved.items()]
+    shares = [
+        f"{name} {', '.join(f'{x:.0%}' for x in of.settled[:-1])}" for name, of in found.items()
+    ]
     between = ", ".join(f"{a} to {b}" for a, b in itertools.pairwise(epochs))
     return (
         f"Epochs {', '.join(map(str, epochs))} of {run_dir}; {subject.told_all(num_seen)}. "
+        f"Maps whose strongest picture is that of epoch {epochs[-1]}, at those before it: "
+        f"{'; '.join(shares)}. "
         f"Kernels moved, of their length, from epoch {between}: {'; '.join(facts)}."
     )
 
@@ -181,19 +197,26 @@ def _page(
             for place, number in enumerate(layer.maps)
         ]
         rows += [strips[n : n + columns] for n in range(0, len(strips), columns)]
-    drawn = [
-        plots.Curve(x=epochs[1:], y=of, label=name, is_dashed=number >= len(COLORS))
-        for number, (name, of) in enumerate(moves.items())
-    ]
+    settled = {name: layer.settled for name, layer in found.items()}
     return sheets.stacked(
         grids.image_grid(rows, heading=f"Epochs {', '.join(map(str, epochs))}, from the left"),
-        plots.curves(
-            drawn,
+        _curves(epochs, settled, "Maps whose strongest picture is that of the end", "share"),
+        _curves(
+            epochs[1:],
+            moves,
             "How far kernels moved since the checkpoint before",
-            "epoch",
             "distance / length of the kernel",
-            is_log_x=True,
-            ranges=(None, (0, None)),
-            has_marks=True,
         ),
     )
+
+
+def _curves(
+    epochs: Sequence[int], values: Mapping[str, Sequence[float]], title: str, label: str
+) -> np.ndarray:
+    """Draws a number of each layer at some epochs."""
+    drawn = [
+        plots.Curve(x=epochs, y=of, label=name, is_dashed=number >= len(COLORS))
+        for number, (name, of) in enumerate(values.items())
+    ]
+    ranges = (None, (0, None))
+    return plots.curves(drawn, title, "epoch", label, is_log_x=True, ranges=ranges, has_marks=True)

@@ -52,16 +52,22 @@ def test_each_checkpoint_has_its_own_strongest_activations(run_dir, pictures, tm
     )
     (batch,) = eval_dataset(source, config.network.input, source.num_examples)
     x = preprocess(batch.image, config.network.input)
-    model = alexnet(config.network)
+    model, strongest = alexnet(config.network), {"conv2": [], "conv5": []}
     for place, stored in enumerate(kept):
         assign(named_weights(model), stored.weights())
         for layer in ("conv2", "conv5"):
             part = keras.Model(model.input, model.get_layer(layer).output)
-            largest = part(x).numpy().max(axis=(1, 2))[:, numbers["maps"][layer]]
+            of_all = part(x).numpy().max(axis=(1, 2))
+            strongest[layer].append((of_all.argmax(axis=0), of_all.max(axis=0) > 0))
+            largest = of_all[:, numbers["maps"][layer]]
             found = arrays[f"{layer}/activation"][place]
             np.testing.assert_allclose(found, largest.max(axis=0), rtol=1e-4)
             shown = arrays[f"{layer}/picture"][place]
             np.testing.assert_array_equal(shown[found > 0], largest.argmax(axis=0)[found > 0])
+    for layer, of in strongest.items():
+        (end, responds), shares = of[-1], numbers["settled"][layer]
+        assert shares == [np.mean((number == end)[responds]) for number, _ in of]
+        assert shares[-1] == 1 > max(shares[:-1])
     last = arrays["conv5/activation"][-1]
     assert len(last) == 3 and last.min() > 0
 
