@@ -2,25 +2,13 @@
 
 from collections.abc import Callable
 
-from alexnet_tf.laboratory import (
-    calibration,
-    confusion,
-    correspondence,
-    deconvnet,
-    embedding,
-    evolution,
-    filters,
-    gradcam,
-    invariance,
-    mistakes,
-    nearest,
-    occlusion,
-    saliency,
-    settings,
-)
+from alexnet_tf.laboratory import settings
+from alexnet_tf.laboratory.attribution import gradcam, occlusion, saliency
 from alexnet_tf.laboratory.exhibit import Exhibit
+from alexnet_tf.laboratory.sets import calibration, confusion, embedding, mistakes, nearest
 from alexnet_tf.laboratory.settings import Common
 from alexnet_tf.laboratory.subject import Subject
+from alexnet_tf.laboratory.units import correspondence, deconvnet, evolution, filters, invariance
 
 SHOW: dict[type[Common], Callable[[Subject, Common], Exhibit]] = {
     settings.Filters: filters.show,

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 import torch_twin
 
-from alexnet_tf.laboratory import attribution, occlusion
+from alexnet_tf.laboratory.attribution import gradients, occlusion
 from alexnet_tf.laboratory.backward import Rule, in_batches, passage, sent_down
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.networks.named_weights import assign, named_weights
@@ -83,7 +83,7 @@ def test_what_comes_down_from_a_class_is_captums(pair, compare, rule, name, requ
     theirs = torch_twin.last(
         method.attribute(pair.torch_x.clone().requires_grad_(), target=torch_classes(), **options)
     )
-    _, ours = attribution.gradients(pair.model, rule)(pair.x, CLASSES)
+    _, ours = gradients.of_logits(pair.model, rule)(pair.x, CLASSES)
     compare(f"{request.node.callspec.id}", ours, theirs)
 
 
@@ -105,8 +105,8 @@ def test_what_comes_down_from_a_unit_is_captums(pair, compare, layer, request):
 
 
 def test_integrated_gradients_are_captums_and_complete(pair, compare, request):
-    compute = attribution.gradients(pair.model)
-    ours, difference = attribution.integrated(compute, pair.x, CLASSES, STEPS)
+    compute = gradients.of_logits(pair.model)
+    ours, difference = gradients.integrated(compute, pair.x, CLASSES, STEPS)
     theirs, missed = captum.IntegratedGradients(pair.twin).attribute(
         pair.torch_x,
         target=torch_classes(),
@@ -147,7 +147,7 @@ def test_occlusion_is_captums(pair, compare, request):
 
 def test_grad_cam_is_captums(pair, compare, request):
     likely = pair.model(pair.x).numpy().argmax(axis=1)
-    ours = attribution.activation_maps(pair.model, "conv3")(pair.x, likely)
+    ours = gradients.activation_maps(pair.model, "conv3")(pair.x, likely)
     method = captum.LayerGradCam(pair.twin, pair.twin.conv3_relu)
     target = pytest.importorskip("torch").from_numpy(likely)
     theirs = method.attribute(pair.torch_x, target=target, relu_attributions=True)

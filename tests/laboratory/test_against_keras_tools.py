@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 import tiny_run
 
-from alexnet_tf.laboratory import attribution, occlusion
+from alexnet_tf.laboratory.attribution import gradients, occlusion
 from alexnet_tf.laboratory.backward import in_batches
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.networks.named_weights import assign, named_weights
@@ -47,7 +47,7 @@ def test_grad_cam_is_that_of_tf_keras_vis(model):
         expand_cam=False,
         normalize_cam=False,
     )
-    ours = attribution.activation_maps(model, "conv5")(x, CLASSES)
+    ours = gradients.activation_maps(model, "conv5")(x, CLASSES)
     assert np.abs(theirs).max() > 1e-3
     np.testing.assert_allclose(ours, theirs, atol=1e-5 * np.abs(theirs).max())
 

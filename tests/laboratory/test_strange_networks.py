@@ -12,9 +12,11 @@ from alexnet_tf import visualize
 from alexnet_tf.config.run import Config
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.figures import canvas
-from alexnet_tf.laboratory import deconvnet, gradcam, invariance, maps, occlusion, settings
+from alexnet_tf.laboratory import maps, settings
+from alexnet_tf.laboratory.attribution import gradcam, occlusion
 from alexnet_tf.laboratory.opening import open_subject
 from alexnet_tf.laboratory.subject import Subject
+from alexnet_tf.laboratory.units import deconvnet, invariance
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.networks.family import names
 from alexnet_tf.networks.tables.resolved import table
@@ -138,7 +140,8 @@ def test_matplotlib_is_asked_for_before_anything_is_computed(run_dir, tmp_path, 
 
 def page_of(monkeypatch, run_dir, tmp_path, pictures, errors) -> int:
     """Calls `all` with one exhibit that works, unless it is among the errors, and others."""
-    from alexnet_tf.laboratory import exhibits, filters
+    from alexnet_tf.laboratory import exhibits
+    from alexnet_tf.laboratory.units import filters
 
     def failing(error):
         def show(subject, settings):

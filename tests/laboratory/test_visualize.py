@@ -14,10 +14,11 @@ from alexnet_tf import visualize
 from alexnet_tf.config.run import Config
 from alexnet_tf.errors import UserError
 from alexnet_tf.figures import sheets
-from alexnet_tf.laboratory import filters, page
+from alexnet_tf.laboratory import page
 from alexnet_tf.laboratory.exhibit import About, Exhibit, png
 from alexnet_tf.laboratory.opening import open_subject
 from alexnet_tf.laboratory.settings import EXHIBITS, Filters
+from alexnet_tf.laboratory.units import filters
 from alexnet_tf.networks.alexnet import alexnet
 from pipelines.config import DataConfig
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from alexnet_tf.figures.scatter import CELLS, COLORS, scatter
-from alexnet_tf.laboratory import confidence, neighbors, projector
-from alexnet_tf.laboratory.components import principal
-from alexnet_tf.laboratory.confusion import counted, most_confused
+from alexnet_tf.laboratory.sets import confidence, neighbors, projector
+from alexnet_tf.laboratory.sets.components import principal
+from alexnet_tf.laboratory.sets.confusion import counted, most_confused
 from alexnet_tf.training import per_class
 
 

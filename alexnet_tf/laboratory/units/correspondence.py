@@ -8,10 +8,10 @@ from numpy.typing import ArrayLike
 
 from alexnet_tf.errors import UserError
 from alexnet_tf.figures import grids, plots, sheets
-from alexnet_tf.laboratory import layers, parts
 from alexnet_tf.laboratory.exhibit import About, Exhibit
 from alexnet_tf.laboratory.settings import Correspondence
 from alexnet_tf.laboratory.subject import BATCH_EXAMPLES, Subject
+from alexnet_tf.laboratory.units import layers, parts
 
 ABOUT = About(
     title="Whether equal parts mean the same (correspondence)",

@@ -13,9 +13,9 @@ import tiny_run
 from alexnet_tf import evaluate, visualize
 from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.errors import UserError
-from alexnet_tf.laboratory import answers as floor
 from alexnet_tf.laboratory import exhibits, settings
-from alexnet_tf.laboratory.answers import answers
+from alexnet_tf.laboratory.sets import answers as floor
+from alexnet_tf.laboratory.sets.answers import answers
 from alexnet_tf.laboratory.subject import Subject
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.networks.named_weights import named_weights

@@ -9,13 +9,14 @@ import numpy as np
 import tensorflow as tf
 
 from alexnet_tf.errors import UserError
-from alexnet_tf.laboratory import deconvnet_page, maps, randomization
+from alexnet_tf.laboratory import maps, randomization
 from alexnet_tf.laboratory.backward import Rule, has_relus, in_batches, passage, sent_down
 from alexnet_tf.laboratory.exhibit import About, Exhibit
 from alexnet_tf.laboratory.picking import equally_apart
 from alexnet_tf.laboratory.settings import Deconvnet
 from alexnet_tf.laboratory.subject import Subject
-from alexnet_tf.laboratory.winners import WINNERS, Winners, windows_of, winners
+from alexnet_tf.laboratory.units import deconvnet_page
+from alexnet_tf.laboratory.units.winners import WINNERS, Winners, windows_of, winners
 from alexnet_tf.networks.tables.shapes import Row
 
 ABOUT = About(

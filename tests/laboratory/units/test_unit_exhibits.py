@@ -10,18 +10,11 @@ import tiny_run
 
 from alexnet_tf import visualize
 from alexnet_tf.errors import UserError
-from alexnet_tf.laboratory import (
-    classes,
-    deconvnet,
-    deconvnet_page,
-    gradcam,
-    maps,
-    occlusion,
-    saliency,
-    settings,
-)
+from alexnet_tf.laboratory import classes, maps, settings
+from alexnet_tf.laboratory.attribution import gradcam, occlusion, saliency
 from alexnet_tf.laboratory.opening import open_subject
-from alexnet_tf.laboratory.winners import winners
+from alexnet_tf.laboratory.units import deconvnet, deconvnet_page
+from alexnet_tf.laboratory.units.winners import winners
 
 pytest.importorskip("matplotlib", reason="the extra lab is not installed")
 GIVEN = {"run_dir": "runs/some", "output": "none"}

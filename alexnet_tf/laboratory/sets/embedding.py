@@ -6,11 +6,11 @@ import numpy as np
 
 from alexnet_tf.errors import UserError
 from alexnet_tf.figures.scatter import scatter
-from alexnet_tf.laboratory import neighbors, projector
-from alexnet_tf.laboratory.answers import Answers, answers
-from alexnet_tf.laboratory.components import principal
 from alexnet_tf.laboratory.exhibit import About, Exhibit
 from alexnet_tf.laboratory.picking import equally_apart
+from alexnet_tf.laboratory.sets import neighbors, projector
+from alexnet_tf.laboratory.sets.answers import Answers, answers
+from alexnet_tf.laboratory.sets.components import principal
 from alexnet_tf.laboratory.settings import Embedding, Method
 from alexnet_tf.laboratory.subject import Subject
 

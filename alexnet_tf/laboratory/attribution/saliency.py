@@ -3,7 +3,8 @@
 import numpy as np
 
 from alexnet_tf.figures import grids
-from alexnet_tf.laboratory import attribution, classes, randomization
+from alexnet_tf.laboratory import classes, randomization
+from alexnet_tf.laboratory.attribution import gradients
 from alexnet_tf.laboratory.backward import Rule, has_relus
 from alexnet_tf.laboratory.exhibit import About, Exhibit
 from alexnet_tf.laboratory.settings import Saliency
@@ -52,7 +53,7 @@ def show(subject: Subject, settings: Saliency) -> Exhibit:
     x = subject.preprocessed(pictures.image).numpy()
     numbers, probabilities = classes.chosen(subject, x, settings.class_)
     rules = (Rule.GRADIENT, Rule.GUIDED)
-    computes = {rule: attribution.gradients(subject.model, rule) for rule in rules}
+    computes = {rule: gradients.of_logits(subject.model, rule) for rule in rules}
     found, differences = _methods(computes, x, numbers, settings)
     sums = found["integrated"].sum(axis=(1, 2, 3))
     gap = float(np.abs(sums - differences).sum() / max(np.abs(differences).sum(), 1e-12))
@@ -108,10 +109,10 @@ def _methods(computes, x, numbers, settings: Saliency, points: int = 0):
     """
     compute = computes[Rule.GRADIENT]
     samples, steps = points or settings.samples, points or settings.steps
-    integrated, differences = attribution.integrated(compute, x, numbers, steps)
+    integrated, differences = gradients.integrated(compute, x, numbers, steps)
     found = {
         "gradient": compute(x, numbers)[1],
-        "smoothgrad": attribution.smoothed(
+        "smoothgrad": gradients.smoothed(
             compute, x, numbers, samples, settings.noise, settings.seed
         ),
         "integrated": integrated,

@@ -5,7 +5,8 @@ import tensorflow as tf
 
 from alexnet_tf.errors import UserError
 from alexnet_tf.figures import grids
-from alexnet_tf.laboratory import attribution, classes, heat, maps, randomization
+from alexnet_tf.laboratory import classes, maps, randomization
+from alexnet_tf.laboratory.attribution import gradients, heat
 from alexnet_tf.laboratory.exhibit import About, Exhibit
 from alexnet_tf.laboratory.settings import GradCam
 from alexnet_tf.laboratory.subject import Subject
@@ -46,7 +47,7 @@ def show(subject: Subject, settings: GradCam) -> Exhibit:
     pictures = subject.some(MOST_PICTURES)
     x = subject.preprocessed(pictures.image).numpy()
     numbers, likely = classes.chosen(subject, x, settings.class_)
-    compute = attribution.activation_maps(subject.model, row.name)
+    compute = gradients.activation_maps(subject.model, row.name)
     found = compute(x, numbers)
     size = pictures.image.shape[1:3]
     wide = tf.image.resize(found[..., None], size).numpy()[..., 0]

@@ -8,11 +8,12 @@ import numpy as np
 import tensorflow as tf
 
 from alexnet_tf.errors import UserError
-from alexnet_tf.laboratory import classes, layers
+from alexnet_tf.laboratory import classes
 from alexnet_tf.laboratory.exhibit import About, Exhibit
-from alexnet_tf.laboratory.invariance_page import page
 from alexnet_tf.laboratory.settings import Invariance
 from alexnet_tf.laboratory.subject import Pictures, Subject
+from alexnet_tf.laboratory.units import layers
+from alexnet_tf.laboratory.units.invariance_page import page
 from pipelines.moves import Move, enlargement, moved, shift, turn
 
 ABOUT = About(

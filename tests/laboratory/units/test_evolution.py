@@ -9,8 +9,8 @@ import tiny_run
 
 from alexnet_tf import visualize
 from alexnet_tf.errors import UserError
-from alexnet_tf.laboratory.evolution import moved
 from alexnet_tf.laboratory.settings import Evolution
+from alexnet_tf.laboratory.units.evolution import moved
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.networks.named_weights import assign, named_weights
 from alexnet_tf.networks.tables.resolved import table

@@ -11,9 +11,9 @@ import tiny_run
 
 from alexnet_tf import visualize
 from alexnet_tf.errors import UserError
-from alexnet_tf.laboratory import parts
-from alexnet_tf.laboratory.correspondence import hamming
 from alexnet_tf.laboratory.settings import Correspondence
+from alexnet_tf.laboratory.units import parts
+from alexnet_tf.laboratory.units.correspondence import hamming
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.networks.named_weights import assign, named_weights
 from alexnet_tf.training import checkpoint

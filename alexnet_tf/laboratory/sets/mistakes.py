@@ -4,8 +4,8 @@ import numpy as np
 
 from alexnet_tf.errors import UserError
 from alexnet_tf.figures.grids import Picture, image_grid
-from alexnet_tf.laboratory.answers import answers, resized
 from alexnet_tf.laboratory.exhibit import About, Exhibit
+from alexnet_tf.laboratory.sets.answers import answers, resized
 from alexnet_tf.laboratory.settings import Mistakes
 from alexnet_tf.laboratory.subject import Subject
 

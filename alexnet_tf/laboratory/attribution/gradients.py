@@ -19,7 +19,7 @@ Compute = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 the gradients, of the shape of the inputs."""
 
 
-def gradients(model: keras.Model, rule: Rule = Rule.GRADIENT, above: str = INPUT) -> Compute:
+def of_logits(model: keras.Model, rule: Rule = Rule.GRADIENT, above: str = INPUT) -> Compute:
     """Makes the function that computes the gradient of a class's logit.
 
     It reads the network's weights when it is called.
@@ -45,7 +45,7 @@ def smoothed(
     """Averages gradients over noisy copies of each picture: SmoothGrad (Smilkov et al. 2017).
 
     Args:
-      compute: made by `gradients`.
+      compute: made by `of_logits`.
       x: float32 [N, H, W, C].
       classes: int [N].
       samples: copies of each picture.
@@ -77,7 +77,7 @@ def integrated(
     zeros, but for what the steps miss.
 
     Args:
-      compute: made by `gradients`.
+      compute: made by `of_logits`.
       x: float32 [N, H, W, C].
       classes: int [N].
       steps: equal parts of the way; the gradient is taken in the middle of each.
@@ -110,7 +110,7 @@ def activation_maps(
     Returns:
       From float32 [N, H, W, C] and classes int [N] to float32 [N, H', W'], the layer's places.
     """
-    climb, compute = passage(model, upto=layer), gradients(model, above=layer)
+    climb, compute = passage(model, upto=layer), of_logits(model, above=layer)
 
     def maps(x, classes):
         (found,) = in_batches(lambda part: (climb(part),), BATCH_EXAMPLES, x)

@@ -10,7 +10,7 @@ import urllib.request
 import numpy as np
 import pytest
 
-from alexnet_tf.laboratory import projector
+from alexnet_tf.laboratory.sets import projector
 
 NUM = 13
 

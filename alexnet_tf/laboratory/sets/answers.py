@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from alexnet_tf.config.layer_rows import Drop
 from alexnet_tf.errors import UserError
-from alexnet_tf.laboratory.confidence import softmax
+from alexnet_tf.laboratory.sets.confidence import softmax
 from alexnet_tf.laboratory.subject import Subject
 from pipelines.source import label_sets
 

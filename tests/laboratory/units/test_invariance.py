@@ -13,7 +13,7 @@ from alexnet_tf import visualize
 from alexnet_tf.config.layer_rows import Dense
 from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.config.run import Config
-from alexnet_tf.laboratory.invariance import kinds
+from alexnet_tf.laboratory.units.invariance import kinds
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.networks.named_weights import assign, named_weights
 from alexnet_tf.serving.classifier import windows

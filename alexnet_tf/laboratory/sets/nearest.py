@@ -6,16 +6,16 @@ import numpy as np
 import tensorflow as tf
 
 from alexnet_tf.figures.grids import RIGHT, WRONG, Picture, image_grid
-from alexnet_tf.laboratory import neighbors
-from alexnet_tf.laboratory.answers import (
+from alexnet_tf.laboratory.exhibit import About, Exhibit
+from alexnet_tf.laboratory.picking import equally_apart
+from alexnet_tf.laboratory.sets import neighbors
+from alexnet_tf.laboratory.sets.answers import (
     LEAST_PICTURES,
     Answers,
     answers,
     network,
     resized,
 )
-from alexnet_tf.laboratory.exhibit import About, Exhibit
-from alexnet_tf.laboratory.picking import equally_apart
 from alexnet_tf.laboratory.settings import Nearest
 from alexnet_tf.laboratory.subject import Pictures, Subject
 

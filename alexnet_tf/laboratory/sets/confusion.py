@@ -6,8 +6,8 @@ from alexnet_tf.figures import sheets
 from alexnet_tf.figures.confusion import heat_map
 from alexnet_tf.figures.grids import Picture, image_grid
 from alexnet_tf.figures.plots import bars
-from alexnet_tf.laboratory.answers import Answers, answers, resized
 from alexnet_tf.laboratory.exhibit import About, Exhibit
+from alexnet_tf.laboratory.sets.answers import Answers, answers, resized
 from alexnet_tf.laboratory.settings import Confusion
 from alexnet_tf.laboratory.subject import Subject
 from alexnet_tf.training import per_class

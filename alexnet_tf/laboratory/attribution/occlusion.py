@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from alexnet_tf.errors import UserError
 from alexnet_tf.laboratory import classes, maps, randomization
+from alexnet_tf.laboratory.attribution.occlusion_page import page
 from alexnet_tf.laboratory.backward import in_batches
 from alexnet_tf.laboratory.exhibit import About, Exhibit
-from alexnet_tf.laboratory.occlusion_page import page
 from alexnet_tf.laboratory.settings import Occlusion
 from alexnet_tf.laboratory.subject import BATCH_EXAMPLES, Subject
 

@@ -3,9 +3,9 @@
 import numpy as np
 
 from alexnet_tf.figures.reliability import reliability
-from alexnet_tf.laboratory import confidence
-from alexnet_tf.laboratory.answers import answers
 from alexnet_tf.laboratory.exhibit import About, Exhibit
+from alexnet_tf.laboratory.sets import confidence
+from alexnet_tf.laboratory.sets.answers import answers
 from alexnet_tf.laboratory.settings import Calibration
 from alexnet_tf.laboratory.subject import Subject
 

@@ -10,12 +10,13 @@ import numpy as np
 from alexnet_tf.errors import UserError
 from alexnet_tf.figures import grids, plots, sheets
 from alexnet_tf.figures.canvas import COLORS
-from alexnet_tf.laboratory import deconvnet, deconvnet_page, maps
+from alexnet_tf.laboratory import maps
 from alexnet_tf.laboratory.exhibit import About, Exhibit
 from alexnet_tf.laboratory.picking import equally_apart
 from alexnet_tf.laboratory.settings import Evolution
 from alexnet_tf.laboratory.subject import Subject
-from alexnet_tf.laboratory.winners import windows_of, winners
+from alexnet_tf.laboratory.units import deconvnet, deconvnet_page
+from alexnet_tf.laboratory.units.winners import windows_of, winners
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.networks.named_weights import assign, named_weights
 from alexnet_tf.networks.tables.shapes import Row

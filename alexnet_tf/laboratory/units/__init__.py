@@ -1,0 +1,1 @@
+"""What units and layers respond to, and what changes it."""
