@@ -117,7 +117,7 @@ def _over_time(
         for name, row in rows.items():
             strength, number = best[row.name].strength[0], best[row.name].number[0]
             responding = all_responding.setdefault(name, _responding(strength))
-            settled = number == at_the_end.setdefault(name, number)
+            settled = (number == at_the_end.setdefault(name, number)) & (strength > 0)
             units = responding[equally_apart(len(responding), count)]
             down, places, activation = projects[name](
                 windows_of(then, number[units]), units, np.full(len(units), -1)

@@ -66,7 +66,9 @@ def test_each_checkpoint_has_its_own_strongest_activations(run_dir, pictures, tm
             np.testing.assert_array_equal(shown[found > 0], largest.argmax(axis=0)[found > 0])
     for layer, of in strongest.items():
         (end, responds), shares = of[-1], numbers["settled"][layer]
-        assert shares == [np.mean((number == end)[responds]) for number, _ in of]
+        assert shares == [
+            np.mean((number == end)[responds] & alive[responds]) for number, alive in of
+        ]
         assert shares[-1] == 1 > max(shares[:-1])
     last = arrays["conv5/activation"][-1]
     assert len(last) == 3 and last.min() > 0
