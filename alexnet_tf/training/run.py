@@ -208,7 +208,7 @@ def _announce(trainer: Trainer, strategy, run_dir: pathlib.Path, first: start.St
     source, cadence = trainer.train_source, trainer.cadence
     begun = f"going on after step {progress.step}" if progress.step else "a new run"
     lines = [
-        f"{config.recipe}: {begun} in {run_dir}, {describe(strategy)}",
+        f"{config.recipe}: {begun} in {run_dir}, {describe(strategy, config.run.precision)}",
         f"{config.network.name} network, {trainer.state.model.count_params():,} parameters; "
         f"{source.num_examples:,} training examples of {len(source.classes)} classes from "
         f"{config.data.source}; {cadence.num_steps:,} steps of "

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from alexnet_tf.config.run import Collectives, Precision, RunConfig, StrategyName
 from alexnet_tf.errors import UserError
+from alexnet_tf.machine import HALVES, computes_in
 from alexnet_tf.training.cluster import Cluster
 from pipelines import parallelism
 from pipelines.machine import this_machine
@@ -153,8 +154,8 @@ def describe_devices(run: RunConfig) -> str:
     return f"{len(indices)} {kind}"
 
 
-def describe(strategy: tf.distribute.Strategy) -> str:
-    """Describes strategy and devices in one line."""
+def describe(strategy: tf.distribute.Strategy, precision: Precision = Precision.FLOAT32) -> str:
+    """Describes strategy and devices in one line, and warns of a precision that slows them down."""
     device = tf.DeviceSpec.from_string(strategy.extended.worker_devices[0])
     kind = (device.device_type or "CPU").upper()
     count, local = strategy.num_replicas_in_sync, len(strategy.extended.worker_devices)
@@ -162,7 +163,13 @@ def describe(strategy: tf.distribute.Strategy) -> str:
     if count > local:
         what = f"{count // local} workers of {what}"
     none = "" if tf.config.list_physical_devices("GPU") else "; TensorFlow sees no GPU here"
-    return f"training on {what}{none}"
+    words = f"training on {what}{none}"
+    if kind == "CPU" and not computes_in(precision):
+        words += (
+            f"\nprecision={precision}: this processor has none of {', '.join(HALVES[precision])}, "
+            "so steps take several times as long as in float32"
+        )
+    return words
 
 
 def _parse_devices(run: RunConfig) -> tuple[str, list[int]]:

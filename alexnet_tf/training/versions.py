@@ -10,12 +10,15 @@ import tensorflow as tf
 
 from alexnet_tf import __version__
 from alexnet_tf.errors import UserError
-from alexnet_tf.machine import processor
+from alexnet_tf.machine import instructions, processor
 from alexnet_tf.networks.alexnet import INIT_VERSION
 from pipelines.augment import AUGMENTATION_VERSIONS
 from pipelines.dataset import DRAW_VERSIONS, DrawVersions
 from pipelines.machine import this_machine
 from pipelines.order import ORDER_VERSIONS
+
+INSTRUCTIONS = "instructions"
+"""Checkpoints of before 2026-11-29 do not say them."""
 
 
 def versions(devices: Sequence[str] = ()) -> dict[str, str | int]:
@@ -33,6 +36,7 @@ def versions(devices: Sequence[str] = ()) -> dict[str, str | int]:
         "python": platform.python_version(),
         "machine": platform.machine(),
         "processor": processor(),
+        INSTRUCTIONS: instructions(),
         "cores": this_machine().cpus,
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
         **of_draws(DRAW_VERSIONS),
@@ -69,7 +73,8 @@ def check_versions(stored: dict, now: dict) -> str | None:
                 f"alexnet_tf {stored.get('alexnet_tf')}, or start anew in another --run_dir."
             )
     # A run keeps what it draws, and has its weights already.
-    others = [name for name in now if name not in {*known, "init_version"}]
+    left_out = {*known, "init_version"} | ({INSTRUCTIONS} - stored.keys())
+    others = [name for name in now if name not in left_out]
     changed = [f"{k} {stored.get(k)} -> {now[k]}" for k in others if stored.get(k) != now[k]]
     if changed:
         return f"the end will not be bit-identical to an undisturbed run: {', '.join(changed)}"

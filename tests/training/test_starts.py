@@ -140,6 +140,14 @@ def test_going_on_elsewhere_is_remarked_on(pictures, tmp_path, capsys):
     )
 
 
+def test_instructions_that_are_hidden_are_remarked_on():
+    now = versions.versions()
+    less = now | {"instructions": "avx"}
+    assert f"instructions avx -> {now['instructions']}" in versions.check_versions(less, now)
+    before = {name: value for name, value in now.items() if name != "instructions"}
+    assert versions.check_versions(before, now) is None  # a checkpoint that does not say
+
+
 def test_a_class_whose_name_is_not_utf8_is_trained(tmp_path):
     pictures = tiny.write_pictures(tmp_path / "pictures")
     for split in ("train", "val"):

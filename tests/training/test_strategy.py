@@ -3,7 +3,8 @@
 import pytest
 import tensorflow as tf
 
-from alexnet_tf.config.run import Config, RunConfig
+from alexnet_tf import machine
+from alexnet_tf.config.run import Config, Precision, RunConfig
 from alexnet_tf.errors import UserError
 from alexnet_tf.training import strategy
 
@@ -80,3 +81,37 @@ def test_a_tpu_that_is_not_there_is_one_sentence():
 def test_what_a_tpu_has_not_is_refused(settings, text):
     with pytest.raises(ValueError, match=text):
         Config(run=RunConfig(strategy="tpu", **settings))
+
+
+@pytest.mark.parametrize(
+    "text, missing",
+    [
+        ("flags\t\t: fpu avx2 fma\n", {"bfloat16", "float16"}),
+        ("flags\t\t: fpu avx2 avx512_bf16\n", {"float16"}),
+        ("flags\t\t: fpu amx_bf16 avx512_fp16\n", set()),
+        ("Features\t: fp asimd\n", set()),  # of ARM: not known
+        ("", set()),
+    ],
+)
+def test_a_precision_that_the_processor_lacks_is_told(tmp_path, monkeypatch, text, missing):
+    (tmp_path / "cpuinfo").write_text(text)
+    monkeypatch.setattr(machine, "CPUINFO", tmp_path / "cpuinfo")
+    single = strategy.make_strategy(RunConfig(devices=("cpu:0",)))
+    told = {x: strategy.describe(single, x).partition("\n")[2] for x in Precision}
+    assert {x for x, words in told.items() if words} == missing
+    if "bfloat16" in missing:
+        assert told["bfloat16"] == (
+            "precision=bfloat16: this processor has none of avx512_bf16, amx_bf16, so steps take "
+            "several times as long as in float32"
+        )
+
+
+def test_a_system_that_lists_no_instructions_is_believed(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "CPUINFO", tmp_path / "none")
+    assert machine.computes_in("bfloat16") and machine.computes_in("float32")
+
+
+def test_what_decides_on_kernels_is_named(tmp_path, monkeypatch):
+    (tmp_path / "cpuinfo").write_text("model name : x\nflags : fpu amx_fp16 avx2 avx512f\n")
+    monkeypatch.setattr(machine, "CPUINFO", tmp_path / "cpuinfo")
+    assert machine.instructions() == "avx2 avx512f amx_fp16"
