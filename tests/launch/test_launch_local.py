@@ -92,7 +92,9 @@ def test_a_worker_that_was_killed_has_failed(local):
 
 
 def test_a_mistake_counts_before_the_loss_that_followed_it(local):
-    code, _, _ = local.run("3", DOES_0="sys.exit(1)", DOES_1="sys.exit(2)", DOES_2="sys.exit(1)")
+    lost = "while not (notes / 'ready').exists(): time.sleep(0.01)\nsys.exit(1)"
+    mistake = "(notes / 'ready').touch(); sys.exit(2)"
+    code, _, _ = local.run("3", DOES_0=lost, DOES_1=mistake, DOES_2=lost)
     assert code == 2
 
 

@@ -50,10 +50,21 @@ def opened(root):
         return [open_source(config, split, 0) for split in ("train", "val")]
 
 
+def looked_at(root):
+    """The least that has to be done: every name and size, in order."""
+    entries = [x for folder, _, _ in os.walk(root) for x in os.scandir(folder) if x.is_file()]
+    return sorted((x.path, x.stat().st_size) for x in entries)
+
+
 def test_a_million_files_would_open_in_ten_seconds(root, scanned, capsys):
     began = time.process_time()
+    looked_at(root)
+    least = time.process_time() - began
+    scanned.clear()
+    began = time.process_time()
     train, val = opened(root)
-    assert time.process_time() - began < 10 * MANY_FILES / 1e6
+    # Ten seconds a million, or where that is too much for the machine, some times the least.
+    assert time.process_time() - began < max(10 * MANY_FILES / 1e6, 6 * least)
     assert (train.num_examples, val.num_examples) == (98_000, 2_000)
     assert len(scanned) == len(set(scanned)) == 3 + 2 * NUM_CLASSES
     assert list(train.files) == sorted(train.files)
