@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -133,11 +134,13 @@ def test_mistakes_are_one_sentence(argv, text):
 
 
 def test_the_command_answers_at_once_and_refuses_with_2():
-    command = [sys.executable, "-m", "alexnet_tf.summary", "--network.name="]
+    command = [sys.executable, "-X", "importtime", "-m", "alexnet_tf.summary", "--network.name="]
     times = []
     for name, code in (("paper", 0), ("paqer", 2), ("zfnet", 0)):
         began = time.monotonic()
         done = subprocess.run(command[:-1] + [command[-1] + name], capture_output=True, cwd=ROOT)
         times.append(time.monotonic() - began)
         assert done.returncode == code, done.stderr
+        assert b"import time:" in done.stderr
+        assert not re.search(rb"\| +(tensorflow|keras|numpy)$", done.stderr, re.MULTILINE)
     assert min(times) < 1.5  # TensorFlow alone takes longer
