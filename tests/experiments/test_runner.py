@@ -12,7 +12,8 @@ import tiny
 
 from alexnet_tf.errors import UserError
 from alexnet_tf.experiments import results
-from alexnet_tf.experiments.runner import Runner, classified
+from alexnet_tf.experiments.measures import classified
+from alexnet_tf.experiments.runner import Runner
 from alexnet_tf.experiments.table import GRID_SEED, Experiment, Measure, Row
 from alexnet_tf.networks.family.names import network
 from alexnet_tf.training import checkpoint
