@@ -138,18 +138,12 @@ def table(name: str, call: flags.Call) -> int:
             print(plan_text.plan_text(experiment, rows, arguments.seeds, output), flush=True)
         return 0
     from alexnet_tf.experiments.runner import Runner  # TensorFlow starts here
-    from alexnet_tf.training.run_directory import Lock
 
-    lock = Lock(output, "output")
-    try:
-        command = _command(name, call)
-        runner = Runner(
-            experiment, rows, arguments.seeds, output, command, arguments.keep_checkpoints
-        )
-        is_command = MODULE in sys.orig_argv
-        code = runner.run(RUNS_A_PROCESS if is_command else math.inf)
-    finally:
-        lock.release()
+    runner = Runner(
+        experiment, rows, arguments.seeds, output, _command(name, call), arguments.keep_checkpoints
+    )
+    is_command = MODULE in sys.orig_argv
+    code = runner.run(RUNS_A_PROCESS if is_command else math.inf)
     if code is None:
         sys.stderr.flush()
         os.execv(sys.executable, sys.orig_argv)

@@ -2,8 +2,12 @@
 
 A row is stored before its checkpoints are removed, and the report is made of what is stored. So a
 kill at any moment loses nothing but steps since the last checkpoint.
+
+Processes may share a table, each on its own cores or GPU. A run belongs to the process that locked
+it first; the others pass over it and look at it again when they have nothing else to do.
 """
 
+import contextlib
 import gc
 import math
 import pathlib
@@ -14,11 +18,12 @@ from collections.abc import Iterator
 
 import alexnet_tf
 from alexnet_tf.config.run import Config
-from alexnet_tf.errors import NotFinite
+from alexnet_tf.errors import NotFinite, listed
 from alexnet_tf.experiments import measures, report, results
 from alexnet_tf.experiments.results import Finished
 from alexnet_tf.experiments.table import GRID_SEED, Experiment, Measure, Row
 from alexnet_tf.training.run import identity, open_sources
+from alexnet_tf.training.run_directory import InUse, Lock
 
 
 class Runner:
@@ -28,7 +33,7 @@ class Runner:
       experiment: with the settings of the call in its base.
       rows: those to train.
       seeds: how many of each.
-      output: the directory, which this process has locked.
+      output: the directory; other processes may work there.
       command: what was typed, for the report.
       keep_checkpoints: leave those of finished runs.
 
@@ -38,7 +43,7 @@ class Runner:
 
     Raises:
       UserError: a finished row of this table, asked for or not, was trained with other settings,
-        or the data of a row cannot be opened.
+        the data of a row cannot be opened, or the directory cannot be written.
       RunFailed: the file of finished rows is damaged.
     """
 
@@ -56,12 +61,9 @@ class Runner:
         self._output, self._keeps = output, keep_checkpoints
         self._command = command or f"python -m alexnet_tf.experiment {experiment.name}"
         self._known_data: dict[tuple, dict] = {}
-        self.results, self.verdicts = results.read(output, experiment.name), {}
-        for row in experiment.rows:
-            for part in (*row.tries, self._with_best_rate(row)):
-                for found in self.results.of(part.name):
-                    self._check(part, found.seed)
-        results.check_pictures(self.results.finished, output)
+        self.verdicts: dict[str, str] = {}
+        self._table_lock().release()  # which refuses a directory that cannot be written
+        self._read()
         for row in rows:
             for seed in range(seeds):
                 self._data(self._experiment.config(row, seed, ""))
@@ -80,23 +82,80 @@ class Runner:
           UserError: a mistake in the settings or in the data.
           RunFailed: a file cannot be written.
         """
-        for row, seed in self._jobs():
-            if not self.results.find(row.name, seed):
-                if not most:
-                    return None
-                most -= 1
-                code, finished = self._train(row, seed)
-                if finished is None:
-                    return code
-                new = self.results.plus(finished)
-                results.check_pictures(new.finished, self._output)
-                self.results = new
-                results.write(self._output, self._experiment.name, new)
-                self._report()
-            self._clean(row, seed)
-        self._report()
+        has_trained = True
+        while has_trained:  # runs of others may have ended meanwhile, which more depends on
+            has_trained = False
+            for row, seed in self._jobs():
+                with self._claimed(row, seed) as is_ours:
+                    if not is_ours:
+                        continue
+                    if not self.results.find(row.name, seed):
+                        self._read()
+                    if not self.results.find(row.name, seed):
+                        if not most:
+                            return None
+                        most -= 1
+                        code, finished = self._train(row, seed)
+                        if finished is None:
+                            return code
+                        self._keep(finished)
+                        has_trained = True
+                    self._clean(row, seed)
+        with self._table_lock():
+            self._read()
+            self._report()
+        self._say_left()
         asked = {row.name for row in self._rows}
         return int(any(x.failed for x in self.results.finished if x.row in asked))
+
+    def _table_lock(self) -> Lock:
+        """Keeps the other processes from the file of finished rows and from the report."""
+        return Lock(self._output, "output", waits=True)
+
+    @contextlib.contextmanager
+    def _claimed(self, row: Row, seed: int) -> Iterator[bool]:
+        """Keeps the other processes from a run; tells whether none of them has it."""
+        run_dir = self._run_dir(row, seed)
+        try:
+            lock = Lock(run_dir.parent, "output", f"{run_dir.name}.lock")
+        except InUse:
+            yield False
+            return
+        with lock:
+            yield True
+
+    def _read(self) -> None:
+        """Reads what this and other processes have finished, and compares it with the table."""
+        self.results = results.read(self._output, self._experiment.name)
+        for row in self._experiment.rows:
+            for part in (*row.tries, self._with_best_rate(row)):
+                for found in self.results.of(part.name):
+                    self._check(part, found.seed)
+        results.check_pictures(self.results.finished, self._output)
+
+    def _keep(self, finished: Finished) -> None:
+        """Adds a finished run to the table."""
+        with self._table_lock():
+            self._read()
+            new = self.results.plus(finished)
+            results.check_pictures(new.finished, self._output)
+            self.results = new
+            results.write(self._output, self._experiment.name, new)
+            self._report()
+
+    def _say_left(self) -> None:
+        """Says which runs other processes are still training."""
+        planned = [(row.name, seed) for seed in range(self._seeds) for row in self._rows]
+        left = [
+            f"{row} with seed {seed}" for row, seed in planned if not self.results.find(row, seed)
+        ]
+        if left:
+            print(
+                f"{self._experiment.name}: left to other processes, which train in "
+                f"{str(self._output)!r}: {listed(left)}. The last of them writes the whole report.",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def _report(self) -> None:
         self.verdicts = report.write(self._experiment, self.results, self._output, self._command)
@@ -109,6 +168,8 @@ class Runner:
         for row in self._rows:
             for part in row.tries:
                 yield part, GRID_SEED
+                if not self.results.find(part.name, GRID_SEED):
+                    break  # another process has it; how long the next are depends on it
         for seed in range(self._seeds):
             for row in self._rows:
                 if all(self.results.find(part.name, GRID_SEED) for part in row.tries):
