@@ -27,7 +27,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 from absl import flags as absl_flags
 
-from alexnet_tf.command_line import environment, older_names
+from alexnet_tf.command_line import environment, older_names, unused
 from alexnet_tf.command_line.absl_flags import Flags
 from alexnet_tf.command_line.help import help_text
 from alexnet_tf.command_line.keras_backend import check_keras
@@ -106,7 +106,7 @@ def parse_config(argv: Sequence[str], description: str) -> Config:
 
     Precedence: the recipe; then network and input of a directory in --start_from; then
     --network.name, which replaces the whole network but for num_classes; then single fields. Prints
-    the help and exits with 0 if it is asked for.
+    the help and exits with 0 if it is asked for; says which typed settings change nothing.
 
     Args:
       argv: what was typed after the command's name.
@@ -128,6 +128,8 @@ def parse_config(argv: Sequence[str], description: str) -> Config:
             config = start.with_network(config, typed["start_from"], run_dir)
     config = override(config, typed)
     selection.check(config)
+    for remark in unused.remarks(config, typed):
+        print(remark, file=sys.stderr, flush=True)
     return config
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from alexnet_tf.command_line import flags
+from alexnet_tf.command_line.unused import NEEDED
 from alexnet_tf.config.optimizer import Schedule
 from alexnet_tf.config.run import Config, StrategyName
 from alexnet_tf.errors import UserError
@@ -104,6 +105,12 @@ MISTAKES = [
     ("--optimizer.learning_rate=fast", "optimizer.learning_rate=fast: expected a number."),
     ("--optimizer.learning_rate=nan", "optimizer.learning_rate=nan: expected a number."),
     ("--optimizer.drop_epochs=1,b", "optimizer.drop_epochs=b: expected a number."),
+    ("--epochs=1e306", "epochs=1e.306: expected a number, at most 1e.30 in size."),
+    ("--network.width=1e308", "network.width=1e.308: expected a number, at most"),
+    ("--network.width=1e5", "network.width=100000.0: expected at most 1,000."),
+    ("--steps=9999999999999999999", "steps=9{19}: expected a whole number, at most"),
+    ("--global_batch_size=100000000", "global_batch_size=1.*: expected at most 16,777,216."),
+    ("--network.input.resize=100000", "network.input.resize=100000: expected at most 65,536."),
     ("--deterministic=perhaps", "deterministic=perhaps: expected true or false."),
     ("--nodeterministic=true", "does not take an argument"),
     ("--deterministic true", "true: expected nothing but flags."),
@@ -122,3 +129,32 @@ def test_a_mistake_is_one_sentence_with_the_way_out(typed, message):
     with pytest.raises(UserError, match=message) as caught:
         train(*typed.split())
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "typed, unused",
+    [
+        ("--recipe=imagenette --optimizer.drop_epochs=8,12", ["optimizer.drop_epochs=8,12"]),
+        ("--optimizer.schedule=step --optimizer.drop_epochs=8,12", []),
+        ("--optimizer.schedule=range --optimizer.drop_factor=100", []),
+        ("--optimizer.schedule=plateau --optimizer.max_drops=2", []),
+        ("--optimizer.schedule=step --optimizer.max_drops=2", ["optimizer.max_drops=2"]),
+        ("--optimizer.second_momentum=0.9", ["optimizer.second_momentum=0.9"]),
+        ("--optimizer.rule=lamb --optimizer.second_momentum=0.9", []),
+        ("--data.rand_strength=5", ["data.rand_strength=5"]),
+        ("--data.rand_strength=5 --data.rand_augment=1", []),
+        ("--data.color_noise=0 --nodata.color_rescale", ["data.color_rescale=false"]),
+        ("--batch_norm_of_parts", ["batch_norm_of_parts=true"]),
+        ("--tpu=local --collectives=ring", ["tpu=local", "collectives=ring"]),
+        ("--strategy=multi_worker --collectives=ring --worker_index=0", []),
+    ],
+)
+def test_what_changes_nothing_is_said(typed, unused, capsys):
+    train(*typed.split())
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(" changes nothing here; expected ")[0] for line in lines] == unused
+    assert all(line.endswith(" with it. Set that, or leave it out.") for line in lines)
+
+
+def test_each_setting_that_needs_another_exists():
+    assert NEEDED.keys() <= flags.CONFIG_FLAGS.keys()
