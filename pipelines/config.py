@@ -127,8 +127,8 @@ class InputConfig(Typed, section="network.input"):
     def __post_init__(self):
         """Refuses values outside their range."""
         super().__post_init__()
-        if self.size < 1:
-            raise ValueError(f"network.input.size={self.size}: expected at least 1 pixel.")
+        self.at_least(1, "size")
+        self.at_most(2**16, "resize", "size")
         if self.resize < self.size:
             raise ValueError(
                 f"network.input.resize={self.resize}: expected at least "

@@ -23,6 +23,8 @@ from typing import Any, TypeVar
 
 Choice = TypeVar("Choice", bound=enum.StrEnum)
 
+MOST = {bool: 1, int: 2**62, float: 1e30}
+"""Largest numbers of a type: sums and products of a few fit into an int64 and a float64."""
 MOST_SHOWN = 80
 """Characters of a wrong value that its message quotes."""
 
@@ -68,6 +70,17 @@ class Typed:
             if any(part < least for part in (value if isinstance(value, tuple) else (value,))):
                 raise ValueError(f"{self.named(field)}={value}: expected at least {least}.")
 
+    def at_most(self, most: int, *fields: str) -> None:
+        """Refuses fields above a number.
+
+        Raises:
+          ValueError: a field is above it.
+        """
+        for field in fields:
+            value = getattr(self, field)
+            if value > most:
+                raise ValueError(f"{self.named(field)}={value}: expected at most {most:,}.")
+
 
 @functools.cache
 def _kinds(owner: type) -> dict[str, Any]:
@@ -102,9 +115,12 @@ def typed(name: str, kind: Any, value: Any) -> Any:
         raise _wrong(name, value, _PLAIN[kind][1])
     convert, what = _PLAIN[kind]
     try:
-        return convert(value)
+        converted = convert(value)
     except (TypeError, ValueError, OverflowError):
         raise _wrong(name, value, what) from None
+    if isinstance(converted, int | float) and abs(converted) > MOST[kind]:
+        raise _wrong(name, value, f"{what}, at most {MOST[kind]:g} in size")
+    return converted
 
 
 def choice(name: str, kind: type[Choice], value: Any) -> Choice:

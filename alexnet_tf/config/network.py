@@ -110,6 +110,8 @@ class NetworkConfig(Typed, section="network"):
             raise ValueError(f"network.width={self.width}: expected a positive number.")
         if self.fc_width < 0:
             raise ValueError(f"network.fc_width={self.fc_width}: expected 0 or more.")
+        self.at_most(1000, "width")
+        self.at_most(2**24, "fc_width", "num_classes")
         if not 0 <= self.dropout_rate < 1:
             raise ValueError(f"network.dropout_rate={self.dropout_rate}: expected 0 to below 1.")
         if self.groups < 1:

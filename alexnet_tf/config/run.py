@@ -133,6 +133,7 @@ class RunConfig(Typed):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: expected at least 1.")
         self.at_least(1, "keep_epochs")
+        self.at_most(2**24, "global_batch_size", "accumulate_steps")
         if self.stop_after_stalled_epochs < 0:
             raise ValueError(
                 f"stop_after_stalled_epochs={self.stop_after_stalled_epochs}: expected 0 or more."

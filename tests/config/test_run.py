@@ -14,7 +14,7 @@ from alexnet_tf.config.run import RunConfig
         ({"weight_decay": -1}, "optimizer.weight_decay=-1.0: expected 0 or a positive number"),
         ({"warmup_epochs": -1}, "optimizer.warmup_epochs=-1.0: expected 0 or a positive number"),
         ({"clip_norm": -1}, "optimizer.clip_norm=-1.0: expected 0 or a positive number"),
-        ({"clip_norm": 1e39}, "optimizer.clip_norm=1e[+]39: expected 1e-30 to 1e30, or 0"),
+        ({"clip_norm": 1e-39}, "optimizer.clip_norm=1e-39: expected 1e-30 to 1e30, or 0"),
         ({"momentum": 1}, "optimizer.momentum=1.0: expected 0 to 0.999999, below 1"),
         ({"label_smoothing": 1}, "optimizer.label_smoothing=1.0: expected 0 to below 1"),
         ({"max_drops": 0}, "optimizer.max_drops=0: expected at least 1"),

@@ -8,7 +8,7 @@ from pipelines.config import DataConfig, InputConfig
 @pytest.mark.parametrize(
     "values, message",
     [
-        ({"size": 0}, "network.input.size=0: expected at least 1 pixel"),
+        ({"size": 0}, "network.input.size=0: expected at least 1."),
         ({"resize": 223}, "network.input.resize=223: expected at least network.input.size=224"),
         ({"mean": (1, 2)}, r"network.input.mean=\(1.0, 2.0\): expected three levels \(red, green,"),
         ({"mean": (1, 2, 256)}, r"network.input.mean=.*: expected three levels \(red, green, blue"),
