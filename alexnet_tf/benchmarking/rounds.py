@@ -91,8 +91,9 @@ class Worker:
     def work(self) -> Sample:
         """Lets it measure one round, and stops it again."""
         self._signal(signal.SIGCONT)
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it has ended: there will be no answer
+            self._process.stdin.write("\n")
+            self._process.stdin.flush()
         sample = Sample(**self._answer())
         self._stop()
         return sample

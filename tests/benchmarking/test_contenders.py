@@ -6,6 +6,7 @@ import os
 import pathlib
 import signal
 import threading
+import time
 
 import pytest
 
@@ -32,6 +33,8 @@ def test_a_contender_that_is_lost_between_two_rounds_ends_the_benchmark():
             for number in map(int, children.read_text().split()):
                 if b"alexnet_tf.benchmarking.child" in command_line(number):
                     os.kill(number, signal.SIGKILL)
+                    while command_line(number):  # its pipe is closed when it has ended
+                        time.sleep(0.01)
 
     def command_line(number):
         return pathlib.Path(f"/proc/{number}/cmdline").read_bytes()
