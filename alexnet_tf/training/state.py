@@ -141,10 +141,15 @@ class TrainState:
     def assign(self, arrays: dict[str, np.ndarray]) -> None:
         """Sets every weight and slot.
 
+        Until 2026-11-28 batch normalization's statistics had no averages: they begin as they are.
+
         Raises:
           ValueError: a name or a shape does not match.
         """
-        assign(self.variables(), arrays)
+        variables, trained = self.variables(), named_weights(self.model, is_trained=True)
+        statistics = {name for name in arrays if f"{name}/average" in variables} - trained.keys()
+        begun = {f"{name}/average": arrays[name] for name in statistics}
+        assign(variables, begun | arrays)
 
     def begin(self) -> None:
         """Prepares for the next step: updates are counted from `progress`, averages are there."""

@@ -11,6 +11,7 @@ import tiny
 from alexnet_tf import evaluate, export, features, predict
 from alexnet_tf.config.optimizer import OptimizerConfig
 from alexnet_tf.config.run import Config, RunConfig
+from alexnet_tf.errors import RunFailed
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.run import run
 
@@ -196,3 +197,23 @@ def test_moving_statistics_are_averaged_as_weights_are(pictures, tmp_path):
     )
     assert run(both)[0] == 0
     tiny.assert_equal(checkpoint.load(both.run_dir, "last").arrays(), arrays, atol=2e-4)
+
+
+@pytest.mark.slow
+def test_a_run_of_before_statistics_had_averages_goes_on(pictures, tmp_path):
+    config = tiny.with_network(configured(pictures, tmp_path), normalization="batch")
+    with pytest.raises(KeyboardInterrupt):
+        run(config, [tiny.StopAt(6)])
+    (path,) = (tmp_path / "checkpoints").glob("step-*[4-9]")
+    arrays = checkpoint.load(tmp_path, "last").arrays()
+    missing = {x for x in arrays if x.endswith("/average") and "/moving_" in x}
+    assert missing
+    stored = {name: array for name, array in arrays.items() if name not in missing}
+    np.savez(path / "arrays.npz", **stored)
+    assert run(config)[0] == 0
+    found = checkpoint.load(tmp_path, "last").arrays()
+    assert found.keys() == arrays.keys()
+    del stored["fc6/kernel/average"]  # no statistic: without it the file is damaged
+    np.savez(checkpoint.load(tmp_path, "last").path / "arrays.npz", **stored)
+    with pytest.raises(RunFailed, match="missing .'fc6/kernel/average'"):
+        run(dataclasses.replace(config, run=dataclasses.replace(config.run, steps=20)))
