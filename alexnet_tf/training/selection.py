@@ -57,7 +57,9 @@ def check(config: Config) -> None:
     with user_errors():
         names = layers_with_weights(config.network)
     _check_known("start_from_layers", picked, names)
-    _check_known("optimizer.rates", rates, names)
+    _check_known(
+        "optimizer.rates", rates, names, " Name those of this network, or none: --optimizer.rates="
+    )
     for name in frozen_layers(config):
         if name in rates:
             raise UserError(
@@ -66,7 +68,7 @@ def check(config: Config) -> None:
             )
 
 
-def _check_known(setting: str, names: Iterable[str], known: list[str]) -> None:
+def _check_known(setting: str, names: Iterable[str], known: list[str], way_out: str = "") -> None:
     for name in names:
         if name not in known:
-            raise UserError(expected_one_of(setting, name, known))
+            raise UserError(expected_one_of(setting, name, known) + way_out)

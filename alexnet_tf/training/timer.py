@@ -11,10 +11,10 @@ class Timer:
         self._steps, self._seconds = 0, 0.0
         self._is_built = False
 
-    def start(self) -> None:
-        """Starts the clock."""
+    def start(self, seen: int = 0) -> None:
+        """Starts the clock, in a lap of which another process has seen so many examples."""
         self._started = self._lap_started = self._saved = time.monotonic()
-        self._lap_waited = 0.0
+        self._lap_waited, self._seen_before = 0.0, seen
 
     def has_measured(self) -> bool:
         """Tells whether there was a launch after the first."""
@@ -33,15 +33,15 @@ class Timer:
         self._lap_started += seconds
 
     def lap(self, seen: int) -> dict[str, float]:
-        """Returns speed and waiting time since the last lap, and starts another."""
+        """Returns speed and waiting time since the last lap of `seen` examples; starts another."""
         now = time.monotonic()
         lasted = max(now - self._lap_started, 1e-9)
         line = {
             "time/seconds": now - self._started,
-            "time/images_per_second": seen / lasted,
+            "time/images_per_second": (seen - self._seen_before) / lasted,
             "time/data_wait": self._lap_waited / lasted if self._has_waits else None,
         }
-        self._lap_started, self._lap_waited = now, 0.0
+        self._lap_started, self._lap_waited, self._seen_before = now, 0.0, 0
         return line
 
     def steps_per_second(self) -> float:

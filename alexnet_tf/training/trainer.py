@@ -63,7 +63,7 @@ class Trainer:
         self.workers = workers
         self.train_source, self.val_source = sources
         self.cadence = Cadence(config, self.train_source.num_examples)
-        self._versions = versions.versions(device_names(strategy) * workers.count)
+        self._versions = versions.versions(device_names(strategy) * workers.count, config.run)
         self.state = TrainState(config, strategy)
         self.state.progress.sums = task.zero
         self._saved_step: int | None = None
@@ -119,11 +119,11 @@ class Trainer:
         )
         with self.workers.together():
             if self.workers.is_chief:
-                directory, arrays = self.run_dir / "checkpoints", self.state.arrays()
+                directory = self.run_dir / "checkpoints"
                 num_to_keep = self.cadence.num_still_to_keep(progress.step)
-                needed = checkpoint.needed_bytes(directory, arrays, num_to_keep)
+                needed = checkpoint.needed_bytes(directory, self.state.arrays(), num_to_keep)
                 run_directory.check_space(self.run_dir, needed)
-        self.timer.start()
+        self.timer.start(int(self.sums.seen))
         if self._saved_step is None and self.config.run.start_from:
             self._save()  # from here on the run needs nothing of what it started from
         self.state.model.stop_training = False

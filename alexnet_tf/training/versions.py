@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from alexnet_tf import __version__
+from alexnet_tf.config.run import RunConfig
 from alexnet_tf.errors import UserError
 from alexnet_tf.machine import instructions, processor
 from alexnet_tf.networks.alexnet import INIT_VERSION
@@ -17,18 +18,22 @@ from pipelines.dataset import DRAW_VERSIONS, DrawVersions
 from pipelines.machine import this_machine
 from pipelines.order import ORDER_VERSIONS
 
-INSTRUCTIONS = "instructions"
+LATER = {"instructions", "towers", "accumulate_steps"}
 """Checkpoints of before 2026-11-29 do not say them."""
 
 
-def versions(devices: Sequence[str] = ()) -> dict[str, str | int]:
+def versions(devices: Sequence[str] = (), run: RunConfig | None = None) -> dict[str, str | int]:
     """Collects what decides whether two runs are bit-identical; stored in every checkpoint.
 
     Args:
       devices: the strategy's devices, one for each replica.
+      run: how the run is spread over them, and over parts of a step; by default it is not.
     """
+    run = run or RunConfig()
     return {
         "devices": ", ".join(devices),
+        "towers": run.towers,
+        "accumulate_steps": run.accumulate_steps,
         "alexnet_tf": __version__,
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
@@ -36,7 +41,7 @@ def versions(devices: Sequence[str] = ()) -> dict[str, str | int]:
         "python": platform.python_version(),
         "machine": platform.machine(),
         "processor": processor(),
-        INSTRUCTIONS: instructions(),
+        "instructions": instructions(),
         "cores": this_machine().cpus,
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
         **of_draws(DRAW_VERSIONS),
@@ -73,7 +78,7 @@ def check_versions(stored: dict, now: dict) -> str | None:
                 f"alexnet_tf {stored.get('alexnet_tf')}, or start anew in another --run_dir."
             )
     # A run keeps what it draws, and has its weights already.
-    left_out = {*known, "init_version"} | ({INSTRUCTIONS} - stored.keys())
+    left_out = {*known, "init_version"} | (LATER - stored.keys())
     others = [name for name in now if name not in left_out]
     changed = [f"{k} {stored.get(k)} -> {now[k]}" for k in others if stored.get(k) != now[k]]
     if changed:

@@ -193,6 +193,10 @@ MISTAKES = [
         "expected a layer that is left to train, .*--freeze=all_but_last",
     ),
     ("--optimizer.rates=fc9=2", "optimizer.rates=fc9: expected one of conv1, .*Did you mean fc"),
+    (
+        "--recipe=imagenette_modern --network.name=lenet5",
+        "optimizer.rates=fc8: expected one of c1.* or none: --optimizer.rates=$",
+    ),
     ("--optimizer.rates=fc8=0", "optimizer.rates=fc8=0: .*use --freeze=fc8"),
     ("--optimizer.rates=fc8=-1", "optimizer.rates=fc8=-1: expected a layer and a positive number"),
     ("--optimizer.rates=fc8=nan", "optimizer.rates=fc8=nan: expected a layer and a positive"),

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 import tiny
 
+from alexnet_tf.config.run import RunConfig
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.training import checkpoint, versions
 from alexnet_tf.training.run import run
@@ -145,6 +146,17 @@ def test_instructions_that_are_hidden_are_remarked_on():
     less = now | {"instructions": "avx"}
     assert f"instructions avx -> {now['instructions']}" in versions.check_versions(less, now)
     before = {name: value for name, value in now.items() if name != "instructions"}
+    assert versions.check_versions(before, now) is None  # a checkpoint that does not say
+
+
+def test_other_towers_and_parts_of_a_step_are_remarked_on():
+    devices = ("cpu:0", "cpu:1")
+    now = versions.versions(["CPU:0"], RunConfig(towers=2, devices=devices))
+    whole = versions.versions(["CPU:0"], RunConfig())
+    assert versions.check_versions(whole, now).endswith("undisturbed run: towers 1 -> 2")
+    parts = versions.versions(["CPU:0"], RunConfig(accumulate_steps=4))
+    assert versions.check_versions(whole, parts).endswith(": accumulate_steps 1 -> 4")
+    before = {name: whole[name] for name in whole.keys() - {"towers", "accumulate_steps"}}
     assert versions.check_versions(before, now) is None  # a checkpoint that does not say
 
 
