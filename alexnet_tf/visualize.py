@@ -16,6 +16,7 @@ from alexnet_tf.errors import RunFailed, UserError, writing
 from alexnet_tf.figures import canvas
 from alexnet_tf.laboratory.settings import EXHIBITS, All, Common
 from pipelines import files
+from pipelines.config import OnError
 
 SHARED = ("data.source", "data.held_out", "data.on_error", "data.max_megapixels", "data.stage")
 SHARED += ("devices", "network.name")
@@ -50,7 +51,8 @@ def main(argv: Sequence[str]) -> int:
         print(f"images: {what} is about the set of pictures, so they play no part", file=sys.stderr)
     from alexnet_tf.laboratory.opening import open_subject  # TensorFlow starts here
 
-    subject = open_subject(settings, call.override)
+    typed = {"data.on_error": OnError.SKIP} | call.typed  # whatever training had to do
+    subject = open_subject(settings, lambda config: flags.override(config, typed))
     if what == "all":
         print(f"pictures: {subject.named_set}", file=sys.stderr, flush=True)  # early, if none
     for sentence in subject.given[1] if subject.files else ():

@@ -28,7 +28,7 @@ class Common(Typed):
     """Files to look at instead of pictures of the set: JPEG, PNG or BMP of any size."""
 
     def __post_init__(self):
-        """Refuses two networks, or none, and directories instead of pictures."""
+        """Refuses two networks, or none, and pictures that are missing or directories."""
         super().__post_init__()
         if bool(self.run_dir) == bool(self.start_from):
             raise ValueError(
@@ -41,6 +41,11 @@ class Common(Typed):
                 "checkpoint of a run alone; a file has one set of weights. Leave --checkpoint out."
             )
         for path in self.images:
+            if not os.path.exists(path):
+                raise ValueError(
+                    f"images={path!r}: there is no such file; expected pictures, separated by "
+                    "commas. Name others."
+                )
             if os.path.isdir(path):
                 raise ValueError(
                     f"images={path!r} is a directory; expected files, separated by commas. For a "

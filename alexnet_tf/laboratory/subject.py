@@ -90,18 +90,17 @@ class Subject:
 
     def told(self, pictures: Pictures) -> str:
         """Says which pictures these are, and how many were left out."""
-        return self._counted(len(pictures.index), pictures.lost)
+        where = "given" if self.files else f"of {self.named_set}"
+        return _counted(len(pictures.index), where, pictures.lost)
 
     def told_all(self, num_seen: int) -> str:
-        """Says which pictures are seen by one who sees all of them, but for those left out."""
-        if self.files:
-            return self.told(self.given[0])
-        return self._counted(num_seen, self.source.num_examples - num_seen)
+        """Says which pictures are seen by one who looks at --images, or else at the whole set."""
+        return self.told(self.given[0]) if self.files else self.told_set(num_seen)
 
-    def _counted(self, count: int, lost: int) -> str:
-        left_out = f" ({lost} left out that cannot be decoded)" if lost else ""
-        what = "pictures" if count != 1 else "picture"
-        return f"{count} {what} {'given' if self.files else f'of {self.named_set}'}{left_out}"
+    def told_set(self, num_seen: int) -> str:
+        """Says which pictures are seen by one who looks at the whole set in any case."""
+        lost = self.source.num_examples - num_seen
+        return _counted(num_seen, f"of {self.named_set}", lost)
 
     def row(self, layer: str, has_places: bool = False) -> Row:
         """Looks up a layer that can be shown.
@@ -265,3 +264,8 @@ class Subject:
                 "others."
             )
         return found
+
+
+def _counted(count: int, where: str, lost: int) -> str:
+    left_out = f" ({lost} left out that cannot be decoded)" if lost else ""
+    return f"{count} {'pictures' if count != 1 else 'picture'} {where}{left_out}"

@@ -172,7 +172,9 @@ def test_pictures_of_ones_own_are_looked_at_and_unreadable_ones_are_named(
     (tmp_path / "bad.jpg").write_bytes(b"no picture")
     (tmp_path / "good.png").write_bytes(tiny_run.picture(form="PNG", seed=3))
     names = [str(tmp_path / name) for name in ("good.png", "bad.jpg", "none.jpg")]
+    (tmp_path / "none.jpg").touch()
     subject = subject_of(run_dir, animals, images=tuple(names))
+    (tmp_path / "none.jpg").unlink()
     found, unread = subject.given
     assert found.name == (names[0],) and found.image.shape == (1, 64, 64, 3)
     assert subject.told(found) == "1 picture given (2 left out that cannot be decoded)"
@@ -188,6 +190,7 @@ def test_pictures_of_ones_own_are_looked_at_and_unreadable_ones_are_named(
         ("--output=x", [], "what=--output=x: expected one of .*It comes first, before all flags"),
         ("filters", ["--start_from=x"], "run_dir=.*start_from='x': expected one of the two, since"),
         ("filters", ["--images=/"], "images='/' is a directory; expected files, separated by"),
+        ("filters", ["--images=no.jpg"], "images='no.jpg': there is no such file; expected pict"),
         (
             "filters",
             ["--network.name=paper"],

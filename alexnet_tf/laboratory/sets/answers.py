@@ -10,6 +10,7 @@ from alexnet_tf.config.layer_rows import Drop
 from alexnet_tf.errors import UserError
 from alexnet_tf.laboratory.sets.confidence import softmax
 from alexnet_tf.laboratory.subject import Subject
+from alexnet_tf.networks.tables.shapes import activated
 from pipelines.source import label_sets
 
 THUMBNAIL_PIXELS = 32
@@ -60,7 +61,7 @@ def answers(subject: Subject, what: str, layer: str = "", least: int = LEAST_PIC
     Args:
       subject: the network and the set.
       what: who asks, for messages.
-      layer: whose output becomes `features`; by default `last_hidden`.
+      layer: whose activations become `features`; by default those of `last_hidden`.
       least: pictures that have to be there.
 
     Raises:
@@ -68,7 +69,7 @@ def answers(subject: Subject, what: str, layer: str = "", least: int = LEAST_PIC
         too large for memory.
       RunFailed: a picture could not be read.
     """
-    layer = layer or last_hidden(subject)
+    layer = activated(subject.rows, subject.row(layer or last_hidden(subject)).name).name
     if layer not in subject.kept:
         subject.kept[layer] = _computed(subject, layer)
     found, source = subject.kept[layer], f"data.source={subject.config.data.source!r}"

@@ -53,7 +53,7 @@ def show(subject: Subject, settings: Calibration) -> Exhibit:
     error = float(apart.std(ddof=1)) / np.sqrt(len(label))
     is_end = not confidence.COLDEST * 1.01 < heat < confidence.HOTTEST / 1.01
     seen = (
-        f"{subject.what} on {len(label)} of {subject.told_all(total)}: right about "
+        f"{subject.what} on {len(label)} of {subject.told_set(total)}: right about "
         f"{100 * accuracy:.1f} %, and sure of {100 * sure:.1f} % in the mean, "
         f"{_judged(sure - accuracy, error)}. The calibration error is "
         f"{100 * before.width.error:.1f} points (bins of equal count: "

@@ -47,7 +47,7 @@ def show(subject: Subject, settings: Confusion) -> Exhibit:
     pairs = most_confused(confusion, NUM_PAIRS)
     right = int(confusion.trace())
     seen = (
-        f"{subject.what} is right about {right} of {subject.told_all(len(found.label))}, "
+        f"{subject.what} is right about {right} of {subject.told_set(len(found.label))}, "
         f"{100 * right / len(found.label):.1f} %."
     )
     if pairs:

@@ -74,7 +74,7 @@ def show(subject: Subject, settings: Embedding) -> Exhibit:
         name="embedding",
         about=ABOUT,
         seen=(
-            f"{len(points)} of {subject.told_all(len(whole.label))}, {len(shown)} of them drawn, "
+            f"{len(points)} of {subject.told_set(len(whole.label))}, {len(shown)} of them drawn, "
             f"by {found.layer} of {subject.what}: {how}. Of the {near} nearest pictures in the "
             f"plane {100 * own['plane']:.1f} % are of the same class; in the layer's "
             f"{directions.shape[1]} dimensions {100 * own['layer']:.1f} %. The {len(shares)} "

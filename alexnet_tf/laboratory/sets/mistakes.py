@@ -62,7 +62,7 @@ def show(subject: Subject, settings: Mistakes) -> Exhibit:
         name="mistakes",
         about=ABOUT,
         seen=(
-            f"{subject.what} is wrong about {len(wrong)} of {subject.told_all(len(guess))}, and "
+            f"{subject.what} is wrong about {len(wrong)} of {subject.told_set(len(guess))}, and "
             f"gives its answer more than {100 * SURE:.0f} % in {num_sure} of these. Shown are the "
             f"{len(shown)} of highest probability."
         ),

@@ -157,7 +157,7 @@ def _seen(
     layer, pixels, chance = (100 * x for x in share.values())
     return (
         f"In the first column {num_queries} quer{'y' if num_queries == 1 else 'ies'}, beside each "
-        f"its {settings.neighbors} nearest of {subject.told_all(len(found.label))}, by "
+        f"its {settings.neighbors} nearest of {subject.told_set(len(found.label))}, by "
         f"{found.layer} of {subject.what}, with distances ({settings.metric}). {frames}Over all "
         f"pictures as queries {layer:.1f} % of the neighbors are of the query's class; "
         f"by pixels {pixels:.1f} %, by chance {chance:.1f} %."

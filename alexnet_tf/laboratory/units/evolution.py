@@ -28,12 +28,12 @@ ABOUT = About(
     method=(
         "At each checkpoint that --keep_epochs kept, the strongest activation of a map over all "
         "pictures is projected down to pixels by the deconvnet, through that checkpoint's weights, "
-        "and stretched around gray by its own largest magnitude. Response normalization is passed "
-        "straight through. The maps are evenly spread over those that respond at the last of the "
-        "checkpoints. The curves have, for each layer, the Euclidean distance of its kernel to "
-        "that of the checkpoint before, divided by the length of the later one. A map has settled "
-        "when its strongest picture is that of the last checkpoint; the share is of all maps that "
-        "respond there."
+        "and stretched around gray by its own 99.5th percentile of magnitudes. Response "
+        "normalization is passed straight through. The maps are evenly spread over those that "
+        "respond at the last of the checkpoints. The curves have, for each layer, the Euclidean "
+        "distance of its kernel to that of the checkpoint before, divided by the length of the "
+        "later one. A map has settled when its strongest picture is that of the last checkpoint; "
+        "the share is of all maps that respond there."
     ),
     source="Zeiler and Fergus 2013, section 4 and figure 4",
     limits=(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -145,6 +146,26 @@ def test_pictures_of_ones_own_are_queries(seen, pictures, tmp_path):
     assert query["name"] == own and len(query["neighbors"]) == 2
     assert own not in query["neighbors"] and query["distances"][0] > 1e-6
     assert "1 of --images left out that cannot be read" in exhibit.seen
+    assert f"nearest of 15 pictures of {seen.named_set}, by" in exhibit.seen
+
+
+def test_a_bad_picture_is_named_left_out_and_counted(run_dir, pictures, tmp_path, capsys):
+    shutil.copytree(pictures, tmp_path / "set")
+    (tmp_path / "set/val/red/0.jpg").write_bytes(b"no picture")
+    words = [f"--run_dir={run_dir}", f"--data.source=folder:{tmp_path / 'set'}"]
+    assert visualize.main(["confusion", *words, f"--output={tmp_path / 'out'}"]) == 0
+    said = capsys.readouterr().err
+    assert "red/0.jpg" in said and "split val (1 left out that cannot be decoded)" in said
+    with pytest.raises(UserError, match="red/0.jpg"):
+        visualize.main(["confusion", *words, f"--output={tmp_path}", "--data.on_error=fail"])
+
+
+def test_activations_of_a_normalized_layer_are_those_after_its_relu(pictures):
+    network = dataclasses.replace(tiny.config(pictures, pictures).network, normalization="batch")
+    subject = subject_of(pictures, network)
+    found = answers(subject, "a test", "fc7")
+    assert found.layer == "relu7" == answers(subject, "a test").layer
+    assert found.features.min() == 0
 
 
 @pytest.mark.slow
