@@ -28,6 +28,7 @@ from alexnet_tf.experiments.transfer_settings import Arguments as TransferArgume
 
 DESCRIPTION = "Trains the networks of a table, and says whether what a paper claims holds here."
 SEEDS = 3
+MOST_RATE = 1e30
 OUTPUTS = "runs/experiments"
 
 
@@ -102,10 +103,10 @@ class RangeArguments:
 
     def __post_init__(self):
         """Refuses numbers outside their range."""
-        if not 0 < self.lowest < self.highest:
+        if not (0 < self.lowest < self.highest < MOST_RATE and self.highest / self.lowest < 1e30):
             raise ValueError(
                 f"lowest={self.lowest:g}, highest={self.highest:g}: expected two positive rates, "
-                "the lower one first."
+                f"the lower one first, below {MOST_RATE:g} and less than 1e30 times apart."
             )
         if self.steps < 20:
             raise ValueError(f"steps={self.steps}: expected at least 20, to see a curve.")

@@ -10,7 +10,7 @@ from alexnet_tf.experiments.results import Finished, Results
 from alexnet_tf.experiments.statistics import Estimate
 from alexnet_tf.experiments.table import GRID_SEED, Experiment, Measure, Row
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 def summary(experiment: Experiment, results: Results, command: str) -> dict[str, Any]:
@@ -61,8 +61,13 @@ def _row(experiment: Experiment, row: Row, results: Results) -> dict[str, Any]:
         "name": row.name,
         "changes": changes_of(experiment, row),
         "tried": {
-            f"{rate:g}": found and found.epochs_to
+            f"{rate:g}": {
+                "epochs_to": found.epochs_to,
+                "epochs": found.curve[-1][0] if found.curve else 0.0,
+                "failed": found.failed,
+            }
             for rate, found in zip(row.rates, tries, strict=True)
+            if found
         },
         "seeds": [x.seed for x in good],
         "values": values,

@@ -182,7 +182,7 @@ def run_range(
         config = rising(config, place, lowest, highest, steps)
     lock = run_directory.Lock(output, "output")
     try:
-        shutil.rmtree(place, ignore_errors=True)
+        _remove(place)
         try:
             code, _ = run(config, [_StopAway(place)])
         except NotFinite as error:
@@ -190,7 +190,7 @@ def run_range(
             print(f"{str(error).partition('. ')[0]}.", file=sys.stderr, flush=True)
         found = _curve(place)
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        _remove(place)
         lock.release()
     if code:
         return code, {}
@@ -214,11 +214,21 @@ def _check_ours(place: pathlib.Path) -> None:
     """
     stored = run_directory.read_json(place / "config.json")
     is_ours = stored and stored.get("optimizer", {}).get("schedule") == Schedule.RANGE
-    if place.exists() and any(place.iterdir()) and not is_ours:
+    is_begun = place.exists() and any(x.name != "lock" for x in place.iterdir())
+    if is_begun and not is_ours:  # a lock alone: killed before its settings were written
         raise UserError(
             f"{str(place)!r} is where a range test trains, but something else is there; expected "
             "nothing. Name another --output."
         )
+
+
+def _remove(place: pathlib.Path) -> None:
+    """Removes what a range test has left: first its name, so that a kill leaves nothing halfway."""
+    trash = place.with_name(f".{place.name}-removed")
+    shutil.rmtree(trash, ignore_errors=True)
+    if place.exists():
+        place.rename(trash)
+        shutil.rmtree(trash, ignore_errors=True)
 
 
 def _curve(place: pathlib.Path) -> Curve:

@@ -76,10 +76,9 @@ def csv_text(found: dict[str, Any]) -> str:
     writer = csv.DictWriter(file, names, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for row in found["rows"]:
-        tried = [f"{rate}: {epochs}" for rate, epochs in row["tried"].items()]
         lists = {name: value for name, value in row.items() if isinstance(value, list)}
         joined = {name: "; ".join(map(str, value)) for name, value in lists.items()}
-        writer.writerow(row | joined | {"tried": "; ".join(tried)})
+        writer.writerow(row | joined | {"tried": _tried(row)})
     return file.getvalue().rstrip("\n")
 
 
@@ -91,6 +90,8 @@ def markdown(found: dict[str, Any]) -> str:
     """
     is_ratio, rows = found["measure"] == Measure.EPOCHS_TO, found["rows"]
     covered = f"{'' if is_ratio else PICTURES}the chance of training"
+    has_train = any(row["train_values"] for row in rows)
+    of_training = "; that of the training error covers the chance of training alone" * has_train
     left_out = found["pictures_left_out"]
     left_out = f" ({left_out} left out that cannot be decoded)" if left_out else ""
     pictures = f"{found['pictures']:,} validation pictures{left_out}; " if found["pictures"] else ""
@@ -100,7 +101,7 @@ def markdown(found: dict[str, Any]) -> str:
         f"# {found['title']}",
         "\n".join(_table(found, is_ratio)),
         f"All rows are compared with `{rows[0]['name']}`. {SPREAD} The interval, of 95 %, covers "
-        f"{covered}. {COVERS}",
+        f"{covered}{of_training}. {COVERS}",
         f"`{found['source']}`; {pictures}at most {steps} steps a run, in {found['precision']}; "
         f"alexnet_tf {versions}; `{found['command']}`",
         found["note"],
@@ -160,10 +161,15 @@ def _train(row: dict[str, Any]) -> str:
 
 def _tried(row: dict[str, Any]) -> str:
     """Says what each rate of a grid came to."""
-    return ", ".join(
-        f"{rate}: {'not reached' if epochs is None else f'{epochs:.2f} epochs'}"
-        for rate, epochs in row["tried"].items()
-    )
+    texts = []
+    for rate, found in row["tried"].items():
+        text = f"not within {found['epochs']:.2f} epochs"
+        if found["failed"]:
+            text = "failed"
+        elif found["epochs_to"] is not None:
+            text = f"{found['epochs_to']:.2f} epochs"
+        texts.append(f"{rate}: {text}")
+    return ", ".join(texts)
 
 
 def _claim(row: dict[str, Any]) -> str:

@@ -15,6 +15,8 @@ from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.training import run_directory
 
 FILE = "rows.json"
+BEGUN = "begun.json"
+"""What the base of the table is trained with, from the first start on."""
 FORMAT_VERSION = 2
 KNOWN_VERSIONS = (1, FORMAT_VERSION)
 """1 has no commands."""
@@ -120,16 +122,71 @@ def check_same(
     Raises:
       UserError: with the differences.
     """
-    changed = differences(json_form.from_json(found.settings), config)
-    pairs = {name: (found.data.get(name), data[name]) for name in data}
-    pairs["steps"] = found.planned_steps, num_steps
+    which = f"{found.row} with seed {found.seed} was trained"
+    before = found.settings, found.data, found.planned_steps
+    _check_same(which, before, (config, data, num_steps), output)
+
+
+def _check_same(
+    which: str,
+    before: tuple[dict, dict, int],
+    now: tuple[Config, dict, int],
+    output: pathlib.Path,
+) -> None:
+    """Compares settings, pictures and steps with those of now."""
+    (settings, old_data, old_steps), (config, data, num_steps) = before, now
+    changed = differences(json_form.from_json(settings), config)
+    pairs = {name: (old_data.get(name), data[name]) for name in data}
+    pairs["steps"] = old_steps, num_steps
     changed += [f"{name}: {old} -> {new}" for name, (old, new) in pairs.items() if old != new]
     if changed:
         raise UserError(
-            f"output={str(output)!r}: {found.row} with seed {found.seed} was trained with other "
-            f"settings: {'; '.join(changed)}. Expected the same. Use them, or name another "
-            "--output."
+            f"output={str(output)!r}: {which} with other settings: {'; '.join(changed)}. Expected "
+            "the same. Use them, or name another --output."
         )
+
+
+def check_begun(
+    output: pathlib.Path, name: str, config: Config, data: dict, num_steps: int
+) -> None:
+    """Refuses a directory where a table was begun otherwise; writes down how this one is.
+
+    So processes that share a table find out before they train, not when they store a row.
+
+    Args:
+      output: the directory, which this process has locked.
+      name: of the experiment.
+      config: the base's settings.
+      data: the base's pictures.
+      num_steps: the base's length.
+
+    Raises:
+      UserError: it was.
+      RunFailed: the file is damaged, or cannot be written.
+    """
+    path = output / BEGUN
+    stored = run_directory.read_json(path)
+    if not stored:
+        begun = {"experiment": name, "settings": settings_text(config)}
+        begun |= {"data": data, "steps": num_steps}
+        run_directory.write_text(path, json.dumps(begun, indent=1))
+        return
+    if stored.get("experiment") != name:
+        raise _other_experiment(output, stored.get("experiment"), name)
+    try:
+        before = stored["settings"], stored["data"], stored["steps"]
+        _check_same("a table was begun there", before, (config, data, num_steps), output)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RunFailed(
+            f"{str(path)!r} cannot be used: {error!r}. Expected it as it was written; remove it."
+        ) from error
+
+
+def _other_experiment(output: pathlib.Path, found: str | None, name: str) -> UserError:
+    return UserError(
+        f"output={str(output)!r} holds rows of the experiment {found}; expected those of {name}. "
+        "Name another --output."
+    )
 
 
 def read(output: pathlib.Path, name: str) -> Results:
@@ -154,10 +211,7 @@ def read(output: pathlib.Path, name: str) -> Results:
             f"this one knows up to {FORMAT_VERSION}. Use that one, or name another --output."
         )
     if stored.get("experiment") != name:
-        raise UserError(
-            f"output={str(output)!r} holds rows of the experiment {stored.get('experiment')}; "
-            f"expected those of {name}. Name another --output."
-        )
+        raise _other_experiment(output, stored.get("experiment"), name)
     try:
         return Results(tuple(map(_finished, stored["rows"])))
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -64,6 +64,10 @@ class Runner:
         self.verdicts: dict[str, str] = {}
         self._table_lock().release()  # which refuses a directory that cannot be written
         self._read()
+        base = self._experiment.config(Row(name="base"), 0, "")
+        about = base, self._data(base), self._planned_steps(Row(name="base"), 0)
+        with self._table_lock():
+            results.check_begun(output, experiment.name, *about)
         for row in rows:
             for seed in range(seeds):
                 self._data(self._experiment.config(row, seed, ""))

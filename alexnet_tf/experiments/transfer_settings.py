@@ -15,6 +15,7 @@ from alexnet_tf.config.optimizer import Schedule
 from alexnet_tf.config.run import Config
 from alexnet_tf.errors import UserError, expected_one_of, listed, user_errors
 from alexnet_tf.networks.tables.resolved import table
+from alexnet_tf.networks.tables.shapes import activated
 from alexnet_tf.recipes import recipe
 from alexnet_tf.training import checkpoint
 from pipelines.config import Cache, OnError
@@ -131,6 +132,11 @@ def base(arguments: Arguments, override: Callable[[Config], Config]) -> Config:
             optimizer=dataclasses.replace(config.optimizer, **optimizer),
         )
     )
+    if config.network.input.mean == "dataset":
+        raise UserError(
+            "network.input.mean=dataset: expected three levels, since features are compared over "
+            "folds that have no common mean. Write them as R,G,B."
+        )
     if not config.data.source.startswith("folder:"):
         raise UserError(
             f"data.source={config.data.source!r}: expected folder:DIR with a folder for each "
@@ -195,8 +201,8 @@ def probed(
 
     Args:
       config: its network has its number of classes.
-      asked: names of layers; by default, for each layer with a kernel but the last, what the next
-        one gets of it, before dropout.
+      asked: names of layers, whose activations are meant; by default, for each layer with a kernel
+        but the last, what the next one gets of it, before dropout.
       arrays: the weights that there are, by our names.
 
     Returns:
@@ -217,6 +223,7 @@ def probed(
             usable.append(row.name)
             if number and not isinstance(row.layer, Drop):
                 ends[number] = row.name
+    shown = []
     for layer in asked:
         if layer not in numbers:
             raise UserError(expected_one_of("layers", layer, list(numbers)))
@@ -225,13 +232,14 @@ def probed(
                 f"layers={layer}: start_from={config.run.start_from!r} has no weights of {lacks}, "
                 f"which {layer} needs; expected some of {listed(usable)}. Leave {layer} out."
             )
+        shown.append(activated([row for row in rows if row.name in usable], layer).name)
     if not ends:
         raise UserError(
             f"start_from={config.run.start_from!r} has no weights of {lacks}, the first layer, so "
             "there is nothing to measure; expected those of all layers up to one. Take another "
             "file."
         )
-    return {layer: numbers[layer] for layer in asked or ends.values()}
+    return {layer: numbers[layer] for layer in shown or ends.values()}
 
 
 def _last_kernel(rows: list) -> int:

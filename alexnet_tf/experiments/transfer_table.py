@@ -144,8 +144,9 @@ def _sentence(one: dict, other: dict, published: float | None) -> str:
         return f"{one['name']} and {other['name']} have no fold in common."
     names = {one["name"], other["name"]}
     is_trained, is_one = names & {SCRATCH, TUNED}, min(len(one["folds"]), len(other["folds"])) == 1
-    if is_trained and is_one:
-        word = "not resolved: one fold tells nothing about the chance of training"
+    if is_one:
+        of = "chance of training" if is_trained else "choice of training pictures"
+        word = f"not resolved: one fold tells nothing about the {of}"
     elif abs(points) <= half:
         word = "not resolved"
     elif published is None:

@@ -110,7 +110,7 @@ def test_a_test_takes_the_settings_of_a_run_and_touches_nothing_there(run_dir, t
             "holds a run, which a range test never touches; expected another directory. Name",
         ),
         (["--recipe=none"], "recipe=none: expected one of quickstart"),
-        (["--output={run}/../out", "--lowest=1e-300", "--highest=1e300"], "optimizer.drop_factor"),
+        (["--output={run}/../out", "--lowest=1e-300", "--highest=1e300"], "less than 1e30 times"),
         (
             ["--output={run}/../other"],
             "range-test' is where a range test trains, but something else is there; expected",
@@ -131,6 +131,15 @@ def test_what_a_killed_test_has_left_is_replaced(run_dir, tmp_path):
     rising = range_test.rising(config, place, 1e-5, 1.0, 30)
     (place / "config.json").write_text(json.dumps(json_form.to_json(rising)))
     range_test._check_ours(place)
+
+
+def test_a_test_that_was_killed_before_its_settings_were_written_is_replaced(tmp_path):
+    place = tmp_path / "range-test"
+    place.mkdir()
+    (place / "lock").touch()
+    range_test._check_ours(place)
+    range_test._remove(place)
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.slow

@@ -135,6 +135,8 @@ def test_training_errors_stand_beside_the_published_differences(tmp_path):
     assert cells["row"][5] == "training error, %"
     assert cells["base"][5] == "10.00"
     assert cells["without_7"][5] == "12.00 (+2.00 +- 0.00; published: -7.70)"
+    text = (tmp_path / "table.md").read_text()
+    assert "; that of the training error covers the chance of training alone." in text
 
 
 def test_epochs_are_compared_by_their_ratio_with_the_rates_that_were_tried(tmp_path):
@@ -148,8 +150,24 @@ def test_epochs_are_compared_by_their_ratio_with_the_rates_that_were_tried(tmp_p
     assert said["tanh"].startswith("same direction: ") and "(published: 6" in said["tanh"]
     text = (tmp_path / "table.md").read_text()
     assert (
-        "- tanh: 0.01: 6.50 epochs, 0.03: 6.50 epochs, 0.003: 6.50 epochs, 0.1: not reached" in text
+        "- tanh: 0.01: 6.50 epochs, 0.03: 6.50 epochs, 0.003: 6.50 epochs, 0.1: not within" in text
     )
+
+
+def test_rates_that_were_not_tried_or_failed_are_not_told_as_slow(tmp_path):
+    table = experiment("figure1")
+    found = results(table)
+    values = {"tanh_0.03": {"failed": "step=7: the loss is not finite"}}
+    tries = tuple(
+        dataclasses.replace(x, **values.get(x.row, {}))
+        for x in found.finished
+        if x.row != "tanh_0.003"
+    )
+    report.write(table, Results(tries), tmp_path, "it")
+    text = (tmp_path / "table.md").read_text()
+    assert "- tanh: 0.01: 6.50 epochs, 0.03: failed, 0.1: not within" in text
+    (line,) = (x for x in (tmp_path / "table.csv").read_text().splitlines() if x[:4] == "tanh")
+    assert "0.03: failed, 0.1: not within" in line
 
 
 @pytest.mark.parametrize("name", ["ablations", "depth", "data", "figure1"])

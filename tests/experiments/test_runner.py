@@ -10,7 +10,7 @@ import time
 import pytest
 import tiny
 
-from alexnet_tf.errors import UserError
+from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.experiments import results
 from alexnet_tf.experiments.measures import classified
 from alexnet_tf.experiments.runner import Runner
@@ -105,6 +105,23 @@ def test_other_settings_in_the_same_place_are_refused(done, pictures, tmp_path):
     other = experiment(tiny.write_pictures(tmp_path, train=9))
     with pytest.raises(UserError, match="train_num_examples: 30 -> 27; train_digest: .* -> "):
         Runner(other, ROWS, 1, output)
+
+
+def test_a_table_that_was_begun_otherwise_is_refused_before_anything_is_trained(pictures, tmp_path):
+    Runner(experiment(pictures), ROWS, 1, tmp_path)
+    Runner(experiment(pictures), ROWS, 3, tmp_path)
+    half = experiment(pictures)
+    run = dataclasses.replace(half.base.run, precision="bfloat16")
+    half = dataclasses.replace(half, base=dataclasses.replace(half.base, run=run))
+    text = "a table was begun there with other settings: precision: float32 -> bfloat16. Expected"
+    with pytest.raises(UserError, match=text):
+        Runner(half, ROWS, 1, tmp_path)
+    other = dataclasses.replace(experiment(pictures), name="other")
+    with pytest.raises(UserError, match="holds rows of the experiment tiny; expected those of o"):
+        Runner(other, ROWS, 1, tmp_path)
+    (tmp_path / results.BEGUN).write_text('{"experiment": "tiny", "settings": 3}')
+    with pytest.raises(RunFailed, match="begun.json' cannot be used: .* remove it"):
+        Runner(experiment(pictures), ROWS, 1, tmp_path)
 
 
 @pytest.mark.slow

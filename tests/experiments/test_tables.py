@@ -196,7 +196,7 @@ def test_a_dry_run_of_the_whole_network_knows_no_cost(capsys, tmp_path):
         (["figure1", "--size=full"], "--size=full: expected one of this command's flags."),
         (
             ["learning_rate", "--lowest=1", "--highest=0.1"],
-            "lowest=1, highest=0.1: expected two positive rates, the lower one first.",
+            "lowest=1, highest=0.1: expected two positive rates, the lower one first",
         ),
         (["learning_rate", "--steps=3"], "steps=3: expected at least 20, to see a curve."),
     ],

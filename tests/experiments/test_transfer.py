@@ -159,6 +159,7 @@ def test_numbers_outside_their_range_are_refused(colors, changes, sentence):
         ({"run_dir": "", "start_from": "HERE"}, {}, "expected a file with weights, found a direct"),
         ({"run_dir": "nowhere"}, {}, "run_dir='nowhere'"),
         ({}, {"network.input.size": 20}, "network.input.size=20: "),
+        ({}, {"network.input.mean": "dataset"}, "network.input.mean=dataset: expected three lev"),
     ],
 )
 def test_mistakes_are_one_sentence(run_dir, colors, tmp_path, changes, typed, sentence):

@@ -76,6 +76,9 @@ def test_the_verdict_says_what_is_resolved():
     assert said.count("not resolved: one fold tells nothing about the chance of training") == 1
     falling = parts(pool1=[0.8, 0.79, 0.81], pool5=[0.3, 0.31, 0.32])
     assert "(published with 30: +41.4), opposite" in verdict(rows_of(LAYERS, falling, (30,), 5))
+    one = parts(pool1=[0.4], pool5=[0.8])
+    said = verdict(rows_of(LAYERS, one, (30,), 1))
+    assert "not resolved: one fold tells nothing about the choice of training pictures" in said
 
 
 def test_what_failed_stands_in_the_table(tmp_path):
