@@ -100,6 +100,8 @@ class RangeArguments:
     """The rate of the last step, which is not reached where the loss runs away before."""
     steps: int = 200
     """Steps from the lowest rate to the highest."""
+    dry_run: bool = False
+    """Say what would be trained, and on how many pictures."""
 
     def __post_init__(self):
         """Refuses numbers outside their range."""
@@ -195,8 +197,11 @@ def learning_rate(name: str, call: flags.Call) -> int:
     arguments = call.arguments
     output = pathlib.Path(arguments.output or os.path.join(OUTPUTS, name))
     config = call.override(range_test.settings(arguments.run_dir, call.typed.get("recipe", "")))
-    rates = arguments.lowest, arguments.highest
-    code, found = range_test.run_range(config, output, *rates, arguments.steps)
+    about = config, output, arguments.lowest, arguments.highest, arguments.steps
+    if arguments.dry_run:
+        print(plan_text.range_text(*about), flush=True)
+        return 0
+    code, found = range_test.run_range(*about)
     print(json.dumps({"experiment": name, "output": str(output)} | found), flush=True)
     return code
 

@@ -56,8 +56,9 @@ class OptimizerConfig(Typed, section="optimizer"):
 
     rule: Rule = Rule.PAPER
     """paper is that of section 5, whose velocity holds the weight decay; sgdw decays weights beside
-    it (Loshchilov and Hutter 2017); lamb is Adam with each layer's length of step (You et al. 2019,
-    for large batches)."""
+    it (Loshchilov and Hutter 2017; by rate * weight_decay a step, as PyTorch's AdamW, so that it
+    needs about ten times the paper rule's weight_decay at momentum 0.9); lamb is Adam with each
+    layer's length of step (You et al. 2019, for large batches)."""
     learning_rate: float = 0.01
     """Before the first drop."""
     momentum: float = 0.9

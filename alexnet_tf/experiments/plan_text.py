@@ -4,13 +4,16 @@ import dataclasses
 import pathlib
 import statistics
 import textwrap
+from collections.abc import Iterable
 
 from alexnet_tf.config import json_form
 from alexnet_tf.config.fields import differences, to_text
 from alexnet_tf.config.layer_rows import Layer
+from alexnet_tf.config.run import Config
 from alexnet_tf.experiments import results
 from alexnet_tf.experiments.named import EXPERIMENTS
 from alexnet_tf.experiments.table import GRID_SEED, Experiment, Row, Size
+from alexnet_tf.experiments.transfer_settings import Arguments
 
 COLUMNS = 100
 
@@ -37,6 +40,48 @@ def list_text(others: dict[str, str], seeds: int) -> str:
             if row.claim:
                 lines += _wrapped(f"{row.name}: {row.claim.sentence} ({row.claim.source})")
     lines += [f"{name}: {title}" for name, title in others.items()]
+    return "\n".join(lines)
+
+
+def range_text(
+    config: Config, output: pathlib.Path, lowest: float, highest: float, steps: int
+) -> str:
+    """Says what a range test would train."""
+    run = config.run
+    return (
+        f"learning_rate: {steps:,} steps of {run.global_batch_size} pictures of "
+        f"{config.data.source}, rates from {lowest:g} to {highest:g}, network "
+        f"{config.network.name} in {run.precision}, in {str(output)!r}.\n"
+        f"It trains on {steps * run.global_batch_size:,} pictures."
+    )
+
+
+def transfer_text(
+    arguments: Arguments, layers: Iterable[str], source: str, num_pictures: int, num_classes: int
+) -> str:
+    """Says what a transfer would measure.
+
+    Args:
+      arguments: those of the experiment.
+      layers: names of those to probe.
+      source: where the pictures are.
+      num_pictures: that take part.
+      num_classes: of them.
+    """
+    per_class, folds = arguments.per_class, arguments.tune_folds
+    lines = [
+        f"transfer: {num_pictures:,} pictures of {num_classes} classes of {source}, in "
+        f"{arguments.output!r}",
+        f"frozen layers: {', '.join(layers)}; {' and '.join(map(str, per_class))} pictures a class "
+        f"to train on, {arguments.folds} folds",
+        f"The network sees {num_pictures:,} pictures for the frozen layers.",
+    ]
+    if folds:
+        trained = 2 * folds * arguments.epochs * num_classes * sum(per_class)
+        lines.append(
+            f"From scratch and fine-tuned, in {folds} of the folds, {arguments.epochs} epochs: "
+            f"{2 * folds * len(per_class)} trainings on at most {trained:,} pictures."
+        )
     return "\n".join(lines)
 
 

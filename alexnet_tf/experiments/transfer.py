@@ -15,7 +15,13 @@ import numpy as np
 import alexnet_tf
 from alexnet_tf.config.run import Config
 from alexnet_tf.errors import NotFinite, user_errors
-from alexnet_tf.experiments import linear, transfer_pictures, transfer_settings, transfer_table
+from alexnet_tf.experiments import (
+    linear,
+    plan_text,
+    transfer_pictures,
+    transfer_settings,
+    transfer_table,
+)
 from alexnet_tf.experiments.folds import Fold
 from alexnet_tf.experiments.parts import Parts
 from alexnet_tf.experiments.transfer_pictures import Pictures
@@ -40,7 +46,7 @@ def transfer(
 
     Returns:
       the exit code (0; 1 where a loss ran away; 130 or 143 where a training was stopped), and what
-      transfer.json of the table holds, {} where it was stopped.
+      transfer.json of the table holds, {} where it was stopped or only said.
 
     Raises:
       UserError: a mistake in the settings, the pictures or the weights.
@@ -59,6 +65,10 @@ def transfer(
     first = start.load(config, pictures.classes)
     layers = transfer_settings.probed(config, arguments.layers, first.arrays)
     print(first.lines[0], file=sys.stderr, flush=True)
+    if arguments.dry_run:
+        count = len(pictures.index), len(pictures.classes)
+        print(plan_text.transfer_text(arguments, layers, config.data.source, *count), flush=True)
+        return 0, {}
     lock = Lock(output, "output")
     try:
         settings = transfer_settings.compared(config, first.arrays, source.digest)

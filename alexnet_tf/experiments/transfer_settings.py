@@ -63,6 +63,8 @@ class Arguments:
     """Passes over a fold's training pictures, from scratch and fine-tuning."""
     seed: int = 0
     """Decides the folds, the order of the pictures, and new weights."""
+    dry_run: bool = False
+    """Say what would be measured, and on how many pictures."""
 
     def __post_init__(self):
         """Refuses numbers outside their range, and none or both of the two origins."""

@@ -214,3 +214,11 @@ def test_help_of_a_kind_has_the_flags_that_it_inherits(capsys):
     assert "--seeds=INTEGER Runs of each row, with the seeds 0, 1, and so on." in said
     assert command.main(["--help"]) == 0
     assert "NAME --help" in capsys.readouterr().out
+
+
+def test_a_dry_run_of_a_range_test_trains_nothing(capsys, tmp_path):
+    words = ["--dry_run", f"--output={tmp_path / 'out'}", "--steps=40", "--recipe=imagenette"]
+    assert command.main(["learning_rate", *words]) == 0
+    said = capsys.readouterr().out
+    assert "learning_rate: 40 steps of 64 pictures of folder:" in said
+    assert "It trains on 2,560 pictures." in said and not (tmp_path / "out").exists()

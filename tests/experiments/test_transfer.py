@@ -159,7 +159,7 @@ def test_numbers_outside_their_range_are_refused(colors, changes, sentence):
         ({"run_dir": "", "start_from": "HERE"}, {}, "expected a file with weights, found a direct"),
         ({"run_dir": "nowhere"}, {}, "run_dir='nowhere'"),
         ({}, {"network.input.size": 20}, "network.input.size=20: "),
-        ({}, {"network.input.mean": "dataset"}, "network.input.mean=dataset: expected three lev"),
+        ({}, {"network.input.mean": "dataset"}, "three levels, since features are compared over"),
     ],
 )
 def test_mistakes_are_one_sentence(run_dir, colors, tmp_path, changes, typed, sentence):
@@ -190,6 +190,15 @@ def test_a_file_that_lacks_a_layer_is_refused_for_what_stands_on_it(run_dir, col
     (tmp_path / "z.npz").write_bytes(b"PK no archive")
     with pytest.raises(UserError, match="z.npz"):
         call(colors, tmp_path, *NETWORK.items(), start_from=str(tmp_path / "z.npz"))
+
+
+def test_a_dry_run_says_on_how_many_pictures(run_dir, colors, tmp_path, capsys):
+    found = call(colors, tmp_path / "out", run_dir=str(run_dir), dry_run=True, tune_folds=1)
+    assert found == (0, {}) and not (tmp_path / "out").exists()
+    said = capsys.readouterr().out
+    assert "of 3 classes of folder:" in said
+    assert "frozen layers: pool1, pool2, conv3, conv4, pool5, fc6, fc7; 2 and 9 pictures" in said
+    assert "From scratch and fine-tuned, in 1 of the folds" in said
 
 
 def test_too_few_pictures_are_refused(run_dir, colors, tmp_path):
