@@ -17,6 +17,7 @@ from alexnet_tf.experiments.runner import Runner
 from alexnet_tf.experiments.table import GRID_SEED, Experiment, Measure, Row
 from alexnet_tf.networks.family.names import network
 from alexnet_tf.training import checkpoint
+from alexnet_tf.training.run_directory import Lock
 
 ROWS = (
     Row(name="broken", changes={"optimizer.learning_rate": 1e6}),
@@ -173,6 +174,17 @@ def test_epochs_to_an_error_are_measured_at_the_best_rate(pictures, tmp_path):
     (tmp_path / results.FILE).unlink()  # as after a kill before the first was stored
     assert Runner(table, rows, 1, tmp_path).run() == 0
     assert contents(tmp_path) == before
+
+
+def test_what_depends_on_tries_of_another_process_is_left_to_it(pictures, tmp_path, capsys):
+    table, rows = with_rates(pictures, 2, 0.005, 1e-5)
+    run_dir = tmp_path / "runs" / rows[0].tries[0].name
+    with Lock(run_dir, "output", f"seed-{GRID_SEED}.lock"):
+        assert Runner(table, rows, 2, tmp_path).run() == 0
+    assert not results.read(tmp_path, "tiny").finished
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("tiny: left to other processes, which train in ")
+    assert "relu with seed 0, relu with seed 1. The last of them writes the whole report." in said
 
 
 @pytest.mark.slow
