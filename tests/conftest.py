@@ -17,6 +17,8 @@ import pytest
 import tensorflow as tf
 import tiny
 
+from alexnet_tf.command_line.environment import FAST
+
 LONGEST = ("test_kill.py", "test_service.py", "test_squares.py", "test_going_on.py")
 """Files that come first, together with those of training: otherwise a process is left alone with
 one at the end. (xdist has an order of its own, by number of tests; the Makefile turns it off.)"""
@@ -47,6 +49,22 @@ def two_devices():
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     return ["CPU:0", "CPU:1"]
+
+
+@pytest.fixture(autouse=True)
+def same_environment():
+    """Takes back what a command sets for itself.
+
+    Without oneDNN, which a command switches on, TensorFlow adds in another order. It has started
+    here by then, so processes of later tests would compute other bits than this one.
+    """
+    before = {name: os.environ.get(name) for name in FAST}
+    yield
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 @pytest.fixture(autouse=True)
