@@ -91,7 +91,7 @@ class Archive:
             elif member.isdir():
                 if self._folder(path) is None:
                     self.left_out.append((f"{path}/", "a file has the same name"))
-            elif path.endswith(_TAR):
+            elif path.endswith(_TAR) and not parts[-1].startswith("."):
                 inner = Window(window.tar, offset, offset + member.size)
                 self._scan(f"{name}: {member.name}", tar, inner, path.removesuffix(_TAR))
             else:
@@ -257,7 +257,7 @@ def _members(name: str, window: Window) -> Iterator[tarfile.TarInfo]:
         window.seek(tar.offset)
         if any(window.read(_BLOCK_BYTES)):  # tarfile takes what is no header for the end
             raise tarfile.ReadError("no header where one is expected")
-    except tarfile.TarError as error:
+    except (tarfile.TarError, OverflowError) as error:
         raise ValueError(
             f"input: {name!r} is damaged, cut short or no tar file: {error}. Expected one as it "
             "was published; fetch or make it again."

@@ -95,7 +95,7 @@ class Check:
 
     def _records(self, shard: Shard, path, offsets, rows, bad) -> Iterator[Problem]:
         """Checks all records of a shard."""
-        ends = [*offsets[1:], shard.num_bytes]
+        ends = [*offsets[1:], shard.num_bytes] if offsets else []
         good = {}
         for place, *facts in self._parsed(path, offsets, rows, bad):
             good[int(place)] = facts

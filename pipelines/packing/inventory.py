@@ -31,9 +31,9 @@ from pipelines.sources.folder import (
     sizes_of,
 )
 from pipelines.sources.indexed import read_index
-from pipelines.sources.layout import DISK, SPLITS, SUFFIXES
+from pipelines.sources.layout import SPLITS, SUFFIXES
 from pipelines.sources.names import Folder, Names
-from pipelines.sources.trees import Tree
+from pipelines.sources.trees import Disk, Tree
 
 _TFDS = "tfds:"
 
@@ -93,7 +93,8 @@ def take_inventory(
         return _tfds(typed.removeprefix(_TFDS))
     if os.path.isdir(typed):
         say(f"listing {typed}")
-        return _inventory(typed, DISK, functools.partial(_folder_part, typed))
+        _check_apart(packing)
+        return _inventory(typed, _Input(), functools.partial(_folder_part, typed))
     mounts = _mounts(typed)
     archive = Archive(typed)
     for mount, path in mounts.items():
@@ -104,10 +105,40 @@ def take_inventory(
     return _inventory("", archive, functools.partial(_archive_part, archive))
 
 
+class _Input(Disk):
+    """The file system, as messages of this command call it."""
+
+    def called(self, root: str) -> str:
+        """Names a folder in messages."""
+        return f"input={root!r}"
+
+
+def _check_apart(packing: Packing) -> None:
+    """Refuses an output that would lie among the class folders of the input.
+
+    Raises:
+      ValueError: it does.
+    """
+    root, output = (os.path.realpath(x) for x in (packing.input, packing.output))
+    has_splits = any(os.path.isdir(os.path.join(root, split)) for split in SPLITS)
+    if f"{output}/".startswith(f"{root.rstrip('/')}/") and not has_splits:
+        raise ValueError(
+            f"output={packing.output!r} lies in input={packing.input!r}, where each folder is a "
+            "class; expected a directory elsewhere. Name another --output."
+        )
+
+
 def _mounts(typed: str) -> dict[str, str]:
     """Splits train=FILE,val=FILE into its parts; a plain FILE is mounted at the top."""
     pairs = [part.partition("=") for part in typed.split(",")]
     if all(split in SPLITS and path for split, _, path in pairs):
+        names = [split for split, _, _ in pairs]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(
+                    f"input={typed!r}: expected each of {' and '.join(SPLITS)} once, but {name} is "
+                    "named twice. Put its pictures into one tar file."
+                )
         return {split: path for split, _, path in pairs}
     return {"": typed}
 
@@ -234,12 +265,23 @@ def open_tar(path: str, scratch: pathlib.Path, say: Callable[[str], None]) -> Bi
     try:
         with file, opener(path) as stream:
             while part := _decompressed(path, stream):
-                whole.write(part)
-        whole.flush()
+                _append(whole, part, path, scratch)
     except BaseException:
         whole.close()
         raise
     return whole
+
+
+def _append(whole: BinaryIO, part: bytes, path: str, scratch: pathlib.Path) -> None:
+    """Writes a part of what is decompressed; OSError in a sentence where the disk is full."""
+    try:
+        whole.write(part)
+        whole.flush()
+    except OSError as error:
+        raise OSError(
+            f"{path!r} is decompressed into {str(scratch)!r}, which takes no more: "
+            f"{error.strerror}. Make room, or name an --output on another disk."
+        ) from error
 
 
 def _decompressed(path: str, stream: BinaryIO) -> bytes:

@@ -41,6 +41,11 @@ class Progress:
             self._stream.write("\n")
         self._stream.flush()
 
+    @property
+    def first(self) -> int:
+        """How many were done at the first call."""
+        return self._first[0] if self._first else 0
+
     def _text(self, done: int, total: int, now: float) -> str:
         first, began = self._first
         speed = (done - first) / (now - began) if now > began else 0.0

@@ -15,6 +15,9 @@ from pipelines.config import (
 )
 from pipelines.typed import Typed
 
+MOST_PIXELS = 2**16
+"""Side of the largest square."""
+
 ORIGINAL = "original"
 """The size that keeps files as they are."""
 QUALITY = 95
@@ -89,9 +92,11 @@ class Packing(Typed):
                 f"classes={self.classes!r}: expected nothing without --labels, whose numbers it is "
                 "for. Add --labels."
             )
-        if self.size != ORIGINAL and not (isinstance(self.size, int) and self.size >= 1):
+        is_side = isinstance(self.size, int) and 1 <= self.size <= MOST_PIXELS
+        if self.size != ORIGINAL and not is_side:
             raise ValueError(
-                f"size={self.size}: expected a number of pixels, at least 1, or {ORIGINAL}."
+                f"size={self.size}: expected a number of pixels, at least 1, or {ORIGINAL}. At "
+                f"most {MOST_PIXELS:,} are cut."
             )
         if self.size == ORIGINAL and self.format == Format.RAW:
             raise ValueError(

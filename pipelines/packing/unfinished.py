@@ -51,7 +51,7 @@ class Unfinished:
           ValueError: `output` is there already, another process is at work, or nothing can be
             written there.
         """
-        self._output = pathlib.Path(os.path.abspath(output))
+        self._output = pathlib.Path(os.path.realpath(output))  # of a link, what it leads to
         self.path = self._output.with_name(self._output.name + SUFFIX)
         self._check_output(output)
         try:
@@ -76,8 +76,17 @@ class Unfinished:
         self._finisher, self._finishing = ThreadPoolExecutor(1), None
 
     def _check_output(self, output: str) -> None:
+        if os.path.ismount(self._output):
+            inside = os.path.join(output, "packed")
+            raise ValueError(
+                f"output={output!r} is where a disk is mounted, which a finished set cannot take "
+                f"the place of; expected a directory on it. Use --output={inside}."
+            )
         if not os.path.lexists(self._output):
             return
+        leftover = self._output / _SETTINGS
+        if leftover.is_file() and "digests" in leftover.read_text("utf-8", "replace"):
+            leftover.unlink()  # of a packing that was killed in its last moment
         if not self._output.is_dir() or any(self._output.iterdir()):
             raise ValueError(
                 f"output={output!r} is there already; expected a directory that is empty or not "
@@ -155,11 +164,14 @@ class Unfinished:
         """
         with _writing(self._output):
             files.write_text(self.path / description.FILE, text)
-            for leftover in [*self.path.glob(f"*{_PARTIAL}"), self.path / _SETTINGS]:
+            for leftover in self.path.glob(f"*{_PARTIAL}"):
                 leftover.unlink(missing_ok=True)
             files.sync_directory(self.path)
             self.path.rename(self._output)  # an empty directory there gives way
             files.sync_directory(self._output.parent)
+            # Last: until here a start that finds the settings knows what was begun.
+            (self._output / _SETTINGS).unlink(missing_ok=True)
+            files.sync_directory(self._output)
 
     def close(self) -> None:
         """Lets another process in; a directory that nothing came into is removed."""

@@ -1,8 +1,10 @@
 """Tar files are packed as the folders that they would be unpacked to."""
 
+import gzip
 import io
 import pathlib
 import tarfile
+import tempfile
 
 import packed as p
 import pytest
@@ -73,6 +75,35 @@ def test_tar_files_in_a_tar_file_are_the_folders_of_their_classes(tmp_path):
     assert found.classes == ("n01440764", "n01443537")
     assert names(found)[:2] == ["n01440764/n01440764_0.JPEG", "n01440764/n01440764_1.JPEG"]
     assert found.parts["all"].contents(4) == JPEG + b"1"
+
+
+def test_hidden_tar_files_are_no_folders(tmp_path):
+    inner = p.tar_with(tmp_path / "n01.tar", ("1.JPEG", JPEG)).read_bytes()
+    members = [
+        ("n01.tar", inner),
+        ("._n01.tar", b"of macOS"),
+        ("n02/.tar", b"x"),
+        ("n02/1.jpg", JPEG),
+    ]
+    found = inventory(p.tar_with(tmp_path / "x.tar", *members), tmp_path)
+    assert (found.classes, len(found.parts["all"].names)) == (("n01", "n02"), 2)
+
+
+def test_a_size_that_no_file_has_is_damage(tmp_path):
+    path = p.tar_with(tmp_path / "x.tar", *TWO)
+    contents = bytearray(path.read_bytes())
+    contents[124:136] = b"\x80" + b"\x7f" * 11  # in base 256
+    contents[156:157] = b"Z"  # of no kind that is known
+    contents[148:156] = b" " * 8
+    contents[148:156] = b"%06o\0 " % sum(contents[:512])
+    path.write_bytes(contents)
+    with pytest.raises(ValueError, match="is damaged, cut short or no tar file"):
+        inventory(path, tmp_path)
+
+
+def test_a_split_that_is_named_twice_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="each of train and val once, but train is named twice"):
+        inventory("train=a.tar,train=b.tar", tmp_path)
 
 
 def imagenet(tmp_path) -> str:
@@ -216,6 +247,18 @@ def test_what_is_no_archive_is_refused(tmp_path):
     (tmp_path / "x.tar.gz").write_bytes(contents[:-20])
     with pytest.raises(ValueError, match="cannot be decompressed: .*. Expected it whole; fetch it"):
         inventory(tmp_path / "x.tar.gz", tmp_path)
+
+
+def test_a_disk_that_is_full_while_an_archive_is_decompressed_is_told(tmp_path, monkeypatch):
+    full = pathlib.Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full")
+    path = tmp_path / "x.tar.gz"
+    path.write_bytes(gzip.compress(p.tar_with(tmp_path / "x.tar", *TWO).read_bytes()))
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda dir: open(full, "wb"))
+    text = "x.tar.gz' is decompressed into .* takes no more: No space left on device. Make room"
+    with pytest.raises(OSError, match=text):
+        inventory(path, tmp_path)
 
 
 def test_an_archive_without_classes_is_refused_as_a_folder_is(tmp_path):

@@ -115,6 +115,7 @@ def test_the_settings_that_squares_were_cut_by_are_written_down(pictures, tmp_pa
         ({"verify": "a", "input": "b"}, "expected either --input=... and --output=DIR"),
         ({"input": "a"}, "input='a', output='': expected both. Say what is packed and where to"),
         ({"size": 0}, "size=0: expected a number of pixels, at least 1, or original."),
+        ({"size": 70000}, "or original. At most 65,536 are cut."),
         ({"size": "large"}, "size=large: expected a number of pixels, at least 1, or original."),
         (
             {"size": "original", "format": "raw"},
@@ -166,6 +167,32 @@ def test_a_directory_of_something_else_is_left_alone(pictures, tmp_path):
     (tmp_path / "set.unfinished/mine").touch()
     with pytest.raises(ValueError, match="is no packing that was begun: it holds 'mine'"):
         p.packed(pictures, tmp_path / "set", size=32)
+
+
+def test_a_link_to_an_empty_directory_leads_to_the_set(pictures, tmp_path):
+    (tmp_path / "disk/packed").mkdir(parents=True)
+    (tmp_path / "set").symlink_to(tmp_path / "disk/packed")
+    p.packed(pictures, tmp_path / "set", size=32)
+    assert (tmp_path / "disk/packed/dataset.json").exists() and (tmp_path / "set").is_symlink()
+    assert sorted(x.name for x in tmp_path.iterdir()) == ["disk", "set"]
+
+
+def test_a_mounted_disk_is_no_output(pictures):
+    with pytest.raises(ValueError, match="is where a disk is mounted, .* --output=/proc/packed"):
+        p.packed(pictures, "/proc", size=32)
+
+
+def test_an_output_among_the_classes_of_the_input_is_refused(pictures, tmp_path):
+    (tmp_path / "classes").symlink_to(pictures / "train")
+    with pytest.raises(ValueError, match="lies in input=.*, where each folder is a class; expec"):
+        p.packed(tmp_path / "classes", pictures / "train/set", size=32)
+    assert not list((pictures / "train").glob("set*"))
+
+
+def test_an_input_without_pictures_is_named_as_it_was_typed(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="^input='.*empty'"):
+        p.packed(tmp_path / "empty", tmp_path / "set", size=32)
 
 
 def test_a_place_that_cannot_be_written_is_refused(pictures, tmp_path):

@@ -23,6 +23,30 @@ def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(ROOT)}
 
 
+@pytest.mark.parametrize("after", [False, True])
+def test_a_kill_in_the_last_moment_ends_with_the_same_bytes(pictures, tmp_path, monkeypatch, after):
+    settings = {"size": 32, "shard_examples": 4, "format": "raw"}
+    p.packed(pictures, tmp_path / "whole", **settings)
+    rename = pathlib.Path.rename
+
+    def killed(self, target):
+        if self.name == "set.unfinished":
+            if after:
+                rename(self, target)
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(pathlib.Path, "rename", killed)
+        p.packed(pictures, tmp_path / "set", **settings)
+    if after:
+        with pytest.raises(ValueError, match="is there already"):
+            p.packed(pictures, tmp_path / "set", **settings)
+    else:
+        p.packed(pictures, tmp_path / "set", **settings)
+    assert p.digests(tmp_path / "set") == p.digests(tmp_path / "whole")
+
+
 def test_shards_that_are_there_are_not_made_again(pictures, tmp_path, monkeypatch):
     settings = {"size": 32, "shard_examples": 4, "format": "raw"}
     p.packed(pictures, tmp_path / "whole", **settings)

@@ -94,6 +94,14 @@ def test_files_that_are_missing_are_named(copy):
     ]
 
 
+def test_an_empty_shard_with_an_empty_index_is_named(copy):
+    (copy / SHARD).write_bytes(b"")
+    (copy / f"{SHARD}.index").write_bytes(b"")
+    found = problems(copy)
+    assert any(x.startswith(f"{SHARD}: it has 0 bytes") for x in found)
+    assert all(x.startswith(SHARD) for x in found)
+
+
 def reindexed(folder: pathlib.Path, change) -> None:
     """Changes the columns of an index, whose checksum in dataset.json follows."""
     old = rows(folder)
