@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from pipelines.source import Source, known_reason, label_sets
+from pipelines.source import Source, bare_name, known_reason, label_sets
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +47,10 @@ class Derived:
     def name(self, index: int) -> str:
         """Names an example as the origin does."""
         return self.origin.name(index)
+
+    def bare_name(self, index: int) -> str:
+        """Names an example alone, as the origin does."""
+        return bare_name(self.origin, index)
 
     def read(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Reads the encoded example from the origin."""

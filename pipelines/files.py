@@ -28,9 +28,12 @@ def write_text(path: pathlib.Path, text: str) -> None:
     write_bytes(path, (text + "\n").encode(errors="surrogateescape"))
 
 
-def write_bytes(path: pathlib.Path, contents: bytes) -> None:
-    """Replaces a small file whole, as `write_text` does."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
+def write_bytes(path: pathlib.Path, contents: bytes, writer: str = "") -> None:
+    """Replaces a small file whole, as `write_text` does.
+
+    Several processes that write the same name at the same time have to be told apart by `writer`.
+    """
+    unfinished = path.with_name(f".{path.name}{writer}.unfinished")
     with open(unfinished, "wb") as file:
         file.write(contents)
         sync(file)

@@ -202,4 +202,9 @@ def _rows(shard: Shard, where: str, advice: str) -> np.ndarray:
             f"{where}: {shard.index_path!r} is the index of another file; expected one of "
             f"{shard.num_examples} records in {num_bytes} bytes. {advice}"
         )
+    places = [rows["offset"].astype(np.int64), *indexes.squares(rows)[:1]]
+    if any(len(x) and not -1 <= x.min() <= x.max() < num_bytes for x in places):
+        raise ValueError(
+            f"{where}: {shard.index_path!r} is damaged: it has places outside of its file. {advice}"
+        )
     return rows

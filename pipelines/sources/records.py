@@ -123,6 +123,12 @@ def packed(
         shards += _shards(place, name, found)
     advice = "Copy it again, or pack the pictures again."
     columns = indexed.columns(shards, chosen, where, advice)
+    label = columns.label
+    if not 0 <= label.min() <= label.max() < len(found.classes):
+        raise ValueError(
+            f"{where}: an index is damaged: it has labels {label.min()} to {label.max()}; expected "
+            f"those of {len(found.classes):,} classes, from 0. {advice}"
+        )
     without = "Pack a set without them."
     matched = labels.matched(columns.label, found.classes, classes, where, without)
     source = IndexedSource(

@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import os
 import pathlib
+import socket
 import sys
 from typing import Any
 
@@ -86,7 +87,8 @@ def _places(path: str, num_bytes: int) -> tuple[str, str]:
     directory, name = os.path.split(path)
     name = f"{name}-{num_bytes}{indexes.SUFFIX}"
     caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    mine = hashlib.sha256(os.fsencode(os.path.abspath(directory))).hexdigest()[:16]
+    whole = os.path.abspath(directory) if storage.is_local(directory) else directory
+    mine = hashlib.sha256(os.fsencode(whole)).hexdigest()[:16]
     return os.path.join(directory, name), os.path.join(caches, "alexnet_tf", "tfds", mine, name)
 
 
@@ -101,7 +103,8 @@ def _write(shard: Shard, index: indexes.Index, where: str) -> str:
     place = pathlib.Path(beside if is_ours else mine)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        files.write_bytes(place, indexes.to_bytes(index))
+        writer = f".{socket.gethostname()}-{os.getpid()}"  # workers begin at the same time
+        files.write_bytes(place, indexes.to_bytes(index), writer)
     except OSError as error:
         raise ValueError(
             f"{where}: {str(place)!r} cannot be written: {error.strerror}. Expected a place for "

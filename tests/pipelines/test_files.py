@@ -71,3 +71,22 @@ def test_a_small_file_is_replaced_whole(tmp_path):
     files.write_text(tmp_path / "small", "2")
     assert (tmp_path / "small").read_text() == "2\n"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_writers_of_one_name_do_not_disturb_each_other(tmp_path):
+    path, failed = tmp_path / "index", []
+
+    def write(writer):
+        try:
+            for _ in range(40):
+                files.write_bytes(path, writer.encode() * 100_000, f".{writer}")
+        except OSError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=write, args=[writer]) for writer in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed and {*path.read_bytes()} in ({ord("a")}, {ord("b")})
+    assert [x.name for x in tmp_path.iterdir()] == ["index"]

@@ -13,6 +13,7 @@ from pipelines.mapped import mapped
 from pipelines.packing.pack import pack
 from pipelines.packing.settings import Format, Packing
 from pipelines.records import description, index
+from pipelines.source import bare_name
 from pipelines.sources import open_source, records
 
 INPUTS = InputConfig(size=16, resize=24)
@@ -119,3 +120,9 @@ def test_files_that_cannot_be_mapped_are_read_record_by_record(root, monkeypatch
     source = raw(root)
     assert source.memory is None
     assert_same(batches(source), before)
+
+
+def test_squares_are_called_as_their_pictures_were(root):
+    source = raw(root)
+    assert bare_name(source, 0) == "train/bright/0.jpg"
+    assert source.name(0).startswith("train/bright/0.jpg (record 0 of ")

@@ -1,5 +1,6 @@
 """Packed sets: the same examples as in the folder, in the same order, read by index."""
 
+import dataclasses
 import json
 import pathlib
 import shutil
@@ -14,6 +15,7 @@ from pipelines.config import DataConfig, InputConfig
 from pipelines.dataset import eval_dataset
 from pipelines.decode import MAX_PIXELS
 from pipelines.disk import on_disk
+from pipelines.records import index
 from pipelines.sources import open_source, own_splits
 from pipelines.sources.folder import folder
 from pipelines.sources.parts import parts
@@ -174,6 +176,25 @@ def test_an_index_that_does_not_fit_is_named(pictures, tmp_path):
         opened(root)
     first.write_bytes(first.read_bytes()[:50])
     with pytest.raises(ValueError, match=f"{first.name}' cannot be read: 50 bytes that are no ind"):
+        opened(root)
+
+
+@pytest.mark.parametrize(
+    "column, value, text",
+    [
+        ("label", 77, "an index is damaged: it has labels 0 to 77; expected those of 3 classes"),
+        ("label", -3, "an index is damaged: it has labels -3 to "),
+        ("offset", 2**40, "0-of-00005.tfrecord.index' is damaged: it has places outside of its"),
+    ],
+)
+def test_numbers_that_an_index_cannot_have_are_refused(pictures, tmp_path, column, value, text):
+    root = packed_sets.pack(pictures, tmp_path)
+    path = tmp_path / "train-00000-of-00005.tfrecord.index"
+    found = index.from_bytes(path.read_bytes())
+    rows = found.rows.copy()
+    rows[column][2] = value
+    path.write_bytes(index.to_bytes(dataclasses.replace(found, rows=rows)))
+    with pytest.raises(ValueError, match=text):
         opened(root)
 
 

@@ -11,7 +11,7 @@ import tfds_sets
 import tiny
 
 from pipelines.config import DataConfig
-from pipelines.sources import open_source, own_splits
+from pipelines.sources import open_source, own_splits, tfds_index
 
 CLASSES = tiny.CLASSES
 
@@ -252,3 +252,12 @@ def test_an_index_that_was_damaged_is_named_and_made_again(data_dir):
         opened("both", "test")
     path.unlink()
     assert opened("both", "test").num_examples == 15
+
+
+def test_the_index_of_a_remote_set_lies_at_the_same_place_from_everywhere(tmp_path, monkeypatch):
+    found = set()
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        found.add(tfds_index._places("gs://bucket/set/1.0.0/set-train.tfrecord", 7))
+    assert len(found) == 1
