@@ -69,6 +69,9 @@ class Launcher:
     ):
         """Starts reading; the graph is built at the first call."""
         rows = config.run.global_batch_size // strategy.num_replicas_in_sync
+        if config.data.service:
+            num_examples = source.num_examples
+            first_position = state.progress.begin_epoch_anew(first_position, num_examples)
         dataset = distribute(
             strategy,
             lambda: train_dataset(

@@ -228,7 +228,7 @@ def _announce(trainer: Trainer, strategy, run_dir: pathlib.Path, first: start.St
         )
     if trainer.remark:
         lines.append(trainer.remark)
-    position = progress.step * config.run.global_batch_size
+    position = progress.served_position(progress.step * config.run.global_batch_size)
     again = service.repeated_examples(position, source.num_examples) if config.data.service else 0
     if again:
         lines.append(

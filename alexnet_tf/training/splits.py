@@ -43,8 +43,14 @@ def default_split(config: Config, trained_on: str, run_dir: str | os.PathLike) -
     with user_errors():
         if Split.VAL in own_splits(config.data):
             return Split.VAL
-    seen = run_directory.read_json(pathlib.Path(run_dir) / "data.json")
-    is_own = seen and (_is_same_place(config, trained_on) or _are_same_pictures(config, seen))
+    seen, stored = (
+        run_directory.read_json(pathlib.Path(run_dir) / name)
+        for name in ("data.json", "config.json")
+    )
+    trained_part = stored.get("data", {}).get("train_part", 1.0)
+    taken = dataclasses.replace(config.data, train_part=trained_part)
+    taken = dataclasses.replace(config, data=taken)
+    is_own = seen and (_is_same_place(config, trained_on) or _are_same_pictures(taken, seen))
     return Split.VAL if is_own else Split.ALL
 
 

@@ -61,6 +61,9 @@ class Progress(Typed):
     """Steps since the loss scale last changed."""
     metrics_bytes: int = 0
     """Length of metrics.jsonl when this was stored."""
+    served_shift: int = 0
+    """How far a tf.data service's stream is ahead of the examples trained on: each stop moves it
+    back to the start of its epoch. Runs of before 2026-11-29 do not say."""
 
     def __post_init__(self):
         """Refuses impossible values, which a damaged file may have."""
@@ -68,6 +71,20 @@ class Progress(Typed):
         self.at_least(0, "step", "evaluated_step", "seen", "skipped", "best_step", "good_steps")
         self.at_least(0, "metrics_bytes", "best_error", "loss_scale")
         self.at_least(0, "improved_step", "improved_error")
+
+    def served_position(self, position: int) -> int:
+        """Finds the place in a service's stream after so many examples."""
+        return position + self.served_shift
+
+    def begin_epoch_anew(self, position: int, num_examples: int) -> int:
+        """Moves a service's stream to the start of the epoch that was interrupted.
+
+        Returns:
+          the place of the next example, a multiple of `num_examples`.
+        """
+        place = self.served_position(position) // num_examples * num_examples
+        self.served_shift = place - position
+        return place
 
     def evaluated(self, result: dict, error: float, is_scheduled: bool) -> None:
         """Takes down what an evaluation of this step found.

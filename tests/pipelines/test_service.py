@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import itertools
+import json
 import socket
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from alexnet_tf.benchmarking.sources import Noise
+from alexnet_tf.training.state import Progress
 from pipelines.config import DataConfig, InputConfig
 from pipelines.dataset import DrawVersions, train_dataset
 from pipelines.order import order
@@ -79,6 +81,17 @@ def test_an_interrupted_epoch_starts_anew(service):
         index: whole[index][:1] for index in range(NUM)
     }
     assert repeated_examples(2 * NUM + 30, NUM) == 30
+
+
+def test_every_stop_begins_the_epoch_of_the_stream_anew():
+    progress = Progress()
+    assert progress.begin_epoch_anew(0, 100) == 0
+    assert progress.begin_epoch_anew(50, 100) == 0  # 50 of the first epoch come again
+    assert progress.served_position(120) == 70  # of the first epoch still
+    assert progress.begin_epoch_anew(120, 100) == 0
+    assert progress.served_position(330) == 210
+    again = Progress.from_json(json.loads(json.dumps(progress.to_json())))
+    assert again.begin_epoch_anew(330, 100) == 200 == again.served_position(330)
 
 
 def test_a_service_that_does_not_answer_is_refused():

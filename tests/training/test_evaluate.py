@@ -1,5 +1,6 @@
 """Evaluation by itself: every example once, ten views as the paper averaged them, one JSON line."""
 
+import dataclasses
 import json
 import shutil
 
@@ -178,6 +179,16 @@ def test_a_run_is_evaluated_on_what_it_held_out_wherever_that_lies_now(capsys, p
     (tmp_path / "moved" / "red" / "0.jpg").unlink()
     others = call(capsys, plain / "run", f"--data.source=folder:{tmp_path / 'moved'}")
     assert (others["split"], others["seen"]) == ("all", 29)
+
+
+def test_a_run_on_a_part_is_evaluated_on_what_it_held_out_too(capsys, pictures, tmp_path):
+    shutil.copytree(pictures / "train", tmp_path / "pictures")
+    config = tiny.config(tmp_path / "pictures", tmp_path / "run", steps=2)
+    data = dataclasses.replace(config.data, train_part=0.5)
+    run(dataclasses.replace(config, data=data))
+    shutil.move(tmp_path / "pictures", tmp_path / "moved")
+    found = call(capsys, tmp_path / "run", f"--data.source=folder:{tmp_path / 'moved'}")
+    assert (found["split"], found["seen"]) == ("val", 4)
 
 
 def test_drawn_pictures_lie_in_no_folder(tmp_path, monkeypatch):
