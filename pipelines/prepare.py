@@ -35,8 +35,8 @@ def _pack(packing: Packing) -> int:
     from pipelines.packing.pack import pack  # TensorFlow starts only here
     from pipelines.packing.progress import Progress
 
-    began = time.monotonic()
-    found = pack(packing, Progress("packed"), lambda text: print(text, file=sys.stderr))
+    began, progress = time.monotonic(), Progress("packed")
+    found = pack(packing, progress, lambda text: print(text, file=sys.stderr))
     seconds = time.monotonic() - began
     num_examples = sum(split.num_examples for split in found.splits.values())
     _report("cannot be decoded", [(one.name, one.reason) for one in found.undecoded])
@@ -51,7 +51,7 @@ def _pack(packing: Packing) -> int:
         "num_bytes": sum(x.num_bytes for split in found.splits.values() for x in split.shards),
         "undecoded": len(found.undecoded),
         "left_out": len(found.left_out),
-        "images_per_second": round(num_examples / seconds, 2),
+        "images_per_second": round((num_examples - progress.first) / seconds, 2),
     }
     print(json.dumps(result), flush=True)
     return 0

@@ -124,6 +124,14 @@ def test_progress_on_a_terminal_is_one_line(monkeypatch):
     assert "packed 1,000 of 1,000  [========================]" in stream.getvalue()
 
 
+def test_what_was_there_before_is_in_no_speed():
+    progress = Progress("packed", io.StringIO())
+    assert progress.first == 0
+    for done in (600, 800, 1000):
+        progress(done, 1000)
+    assert progress.first == 600
+
+
 def test_progress_elsewhere_is_a_line_now_and_then():
     stream = io.StringIO()
     progress = Progress("packed", stream)
