@@ -70,7 +70,7 @@ def main(argv: Sequence[str]) -> int:
     from pipelines.sources.layout import looking_once
 
     config = splits.settings(stored.config, call.override)
-    trained_on = stored.config.data.source
+    trained_on = stored.config.data
     with looking_once():
         split = arguments.split or splits.default_split(config, trained_on, arguments.run_dir)
         began = time.monotonic()

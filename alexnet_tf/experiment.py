@@ -25,10 +25,10 @@ from alexnet_tf.experiments.table import Experiment, Size
 from alexnet_tf.experiments.transfer import transfer
 from alexnet_tf.experiments.transfer_settings import SHARED as TRANSFER_SHARED
 from alexnet_tf.experiments.transfer_settings import Arguments as TransferArguments
+from pipelines.typed import MOST
 
 DESCRIPTION = "Trains the networks of a table, and says whether what a paper claims holds here."
 SEEDS = 3
-MOST_RATE = 1e30
 OUTPUTS = "runs/experiments"
 
 
@@ -105,10 +105,11 @@ class RangeArguments:
 
     def __post_init__(self):
         """Refuses numbers outside their range."""
-        if not (0 < self.lowest < self.highest < MOST_RATE and self.highest / self.lowest < 1e30):
+        is_rising = 0 < self.lowest < self.highest < MOST[float]
+        if not (is_rising and self.highest / self.lowest < MOST[float]):
             raise ValueError(
                 f"lowest={self.lowest:g}, highest={self.highest:g}: expected two positive rates, "
-                f"the lower one first, below {MOST_RATE:g} and less than 1e30 times apart."
+                f"the lower one first, below {MOST[float]:g} and less than that many times apart."
             )
         if self.steps < 20:
             raise ValueError(f"steps={self.steps}: expected at least 20, to see a curve.")

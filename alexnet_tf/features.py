@@ -72,7 +72,7 @@ def main(argv: Sequence[str]) -> int:
     extractor = Extractor(stored, config, arguments.layer, arguments.pool)
     with looking_once(), user_errors():
         split = arguments.split or splits.default_split(
-            config, stored.config.data.source, arguments.run_dir
+            config, stored.config.data, arguments.run_dir
         )
         source = _open(config, split, stored.classes)
     if source.remark:

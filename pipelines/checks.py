@@ -1,5 +1,7 @@
 """Values that several settings take, checked alike. Imports no TensorFlow."""
 
+LARGEST_SIDE = 2**16
+"""Of a square, in pixels."""
 LARGEST_MEGAPIXELS = 178
 """TensorFlow's decoders take pictures below 2^29 values, at 3 a pixel."""
 

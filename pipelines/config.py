@@ -8,7 +8,7 @@ import dataclasses
 import enum
 import math
 
-from pipelines.checks import check_megapixels, is_color, service_address
+from pipelines.checks import LARGEST_SIDE, check_megapixels, is_color, service_address
 from pipelines.typed import Typed
 
 FREE = {"resume": "free"}
@@ -128,7 +128,7 @@ class InputConfig(Typed, section="network.input"):
         """Refuses values outside their range."""
         super().__post_init__()
         self.at_least(1, "size")
-        self.at_most(2**16, "resize", "size")
+        self.at_most(LARGEST_SIDE, "resize", "size")
         if self.resize < self.size:
             raise ValueError(
                 f"network.input.resize={self.resize}: expected at least "

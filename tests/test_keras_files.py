@@ -1,8 +1,4 @@
-"""`.keras` files: read in a process of their own and trained on, bit for bit.
-
-They are written in a process of their own too: without AVX-512 one that other tests had used before
-was seen to round otherwise.
-"""
+"""`.keras` files: read in a process of their own and trained on, bit for bit."""
 
 import pathlib
 import subprocess
@@ -26,34 +22,6 @@ NETWORKS = {
     "paper": (alexnet_tf.NetworkConfig(**TINY, normalization="batch"), "float32"),  # and dropout
     "lenet5": (small("lenet5"), "float16"),  # whose optimizer Keras wraps in a loss scale
 }
-
-WRITES = """
-import pathlib, sys
-import numpy as np
-import test_keras_files as t
-for name, network in {"some": t.NETWORKS, "family": t.family()}[sys.argv[2]].items():
-    path = pathlib.Path(sys.argv[1], name)
-    np.savez(f"{path}.expected.npz", **t.write(f"{path}.keras", *network))
-"""
-
-
-def family() -> dict[str, tuple]:
-    """All networks, narrow."""
-    return {name: (small(name),) for name in FAMILY}
-
-
-def written(folder: pathlib.Path, which: str) -> dict[str, dict[str, np.ndarray]]:
-    """Writes `some` networks or the whole `family`; returns what a reader has to come to."""
-    command = [sys.executable, "-c", WRITES, folder, which]
-    done = subprocess.run(
-        command, capture_output=True, text=True, cwd=pathlib.Path(__file__).parent
-    )
-    assert done.returncode == 0, done.stderr
-    expected = {}
-    for path in folder.glob("*.expected.npz"):
-        with np.load(path) as values:
-            expected[path.name.removesuffix(".expected.npz")] = dict(values)
-    return expected
 
 
 def write(path: pathlib.Path, config, precision: str = "float32") -> dict[str, np.ndarray]:
@@ -87,7 +55,7 @@ def assert_same(folder: pathlib.Path, expected: dict[str, dict]) -> None:
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     folder = tmp_path_factory.mktemp("saved")
-    return folder, written(folder, "some")
+    return folder, {name: write(folder / f"{name}.keras", *x) for name, x in NETWORKS.items()}
 
 
 def test_a_file_trains_on_in_a_new_process_as_if_nothing_had_happened(saved):
@@ -119,7 +87,7 @@ def test_the_order_of_imports_does_not_matter(saved, imports):
 
 @pytest.mark.slow
 def test_every_network_of_the_family_trains_on(tmp_path):
-    expected = written(tmp_path, "family")
+    expected = {name: write(tmp_path / f"{name}.keras", small(name)) for name in FAMILY}
     read(tmp_path, "import alexnet_tf, keras")
     assert_same(tmp_path, expected)
 

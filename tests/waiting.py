@@ -44,7 +44,7 @@ def part_waited(strategy, source) -> float:
     with strategy.scope():
         state = TrainState(config, strategy)
     task = classification(config, source)
-    launcher = device_loop.Launcher(task, state, config, strategy, source, 0)
+    launcher = device_loop.Launcher(task, state, config, strategy, source)
     carried = device_loop.carried(task.zero, 1.0, 0)
     parts = []
     for number in range(4):

@@ -93,9 +93,7 @@ class Runner:
                 with self._claimed(row, seed) as is_ours:
                     if not is_ours:
                         continue
-                    if not self.results.find(row.name, seed):
-                        self._read()
-                    if not self.results.find(row.name, seed):
+                    if not self._is_finished(row, seed):
                         if not most:
                             return None
                         most -= 1
@@ -127,6 +125,12 @@ class Runner:
             return
         with lock:
             yield True
+
+    def _is_finished(self, row: Row, seed: int) -> bool:
+        """Looks for a run among those that are known, then among those of other processes."""
+        if not self.results.find(row.name, seed):
+            self._read()
+        return self.results.find(row.name, seed) is not None
 
     def _read(self) -> None:
         """Reads what this and other processes have finished, and compares it with the table."""

@@ -225,7 +225,7 @@ def probed(
             usable.append(row.name)
             if number and not isinstance(row.layer, Drop):
                 ends[number] = row.name
-    shown = []
+    shown, below = [], [row for row in rows if row.name in usable]
     for layer in asked:
         if layer not in numbers:
             raise UserError(expected_one_of("layers", layer, list(numbers)))
@@ -234,7 +234,7 @@ def probed(
                 f"layers={layer}: start_from={config.run.start_from!r} has no weights of {lacks}, "
                 f"which {layer} needs; expected some of {listed(usable)}. Leave {layer} out."
             )
-        shown.append(activated([row for row in rows if row.name in usable], layer).name)
+        shown.append(activated(below, layer).name)
     if not ends:
         raise UserError(
             f"start_from={config.run.start_from!r} has no weights of {lacks}, the first layer, so "

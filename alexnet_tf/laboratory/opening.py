@@ -45,7 +45,7 @@ def _of_run(settings: Common, override: Callable[[Config], Config]) -> Subject:
     assign(named_weights(model), stored.weights())
 
     def opened() -> tuple[Source, str]:
-        trained_on = stored.config.data.source
+        trained_on = stored.config.data
         with looking_once(), user_errors():
             split = settings.split or splits.default_split(config, trained_on, settings.run_dir)
             return _open(config, split, stored.classes), str(split)

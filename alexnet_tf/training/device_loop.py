@@ -57,17 +57,16 @@ class Launcher:
 
     Args:
       task: what a step does and counts.
-      state: network and optimizer, built inside the strategy's scope, and versions of draws.
+      state: network and optimizer, built inside the strategy's scope, how far they have come, and
+        versions of draws.
       config: the run's settings.
       strategy: the distribution strategy.
       source: the training Source.
-      first_position: position of the next example: (step - 1) * global_batch_size.
     """
 
-    def __init__(
-        self, task: Task, state: TrainState, config: Config, strategy, source, first_position: int
-    ):
+    def __init__(self, task: Task, state: TrainState, config: Config, strategy, source):
         """Starts reading; the graph is built at the first call."""
+        first_position = state.progress.step * config.run.global_batch_size
         rows = config.run.global_batch_size // strategy.num_replicas_in_sync
         if config.data.service:
             num_examples = source.num_examples

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from alexnet_tf.config.run import Config
 from alexnet_tf.errors import user_errors
 from alexnet_tf.training import run_directory
-from pipelines.config import Split
+from pipelines.config import DataConfig, Split
 from pipelines.sources import open_source, own_splits
 
 
@@ -26,7 +26,7 @@ def settings(stored: Config, override: Callable[[Config], Config]) -> Config:
     return dataclasses.replace(config, data=dataclasses.replace(config.data, train_part=1.0))
 
 
-def default_split(config: Config, trained_on: str, run_dir: str | os.PathLike) -> Split:
+def default_split(config: Config, trained_on: DataConfig, run_dir: str | os.PathLike) -> Split:
     """Chooses the split that the run was not trained on, as far as is known.
 
     It is val where the source has a val of its own, or where the run was trained on the source and
@@ -34,7 +34,7 @@ def default_split(config: Config, trained_on: str, run_dir: str | os.PathLike) -
 
     Args:
       config: settings of the evaluation; `data` names the source.
-      trained_on: the run's own data.source.
+      trained_on: the run's own settings of its data.
       run_dir: the run directory; its data.json says which pictures the run saw.
 
     Raises:
@@ -43,14 +43,12 @@ def default_split(config: Config, trained_on: str, run_dir: str | os.PathLike) -
     with user_errors():
         if Split.VAL in own_splits(config.data):
             return Split.VAL
-    seen, stored = (
-        run_directory.read_json(pathlib.Path(run_dir) / name)
-        for name in ("data.json", "config.json")
+    seen = run_directory.read_json(pathlib.Path(run_dir) / "data.json")
+    taken = dataclasses.replace(config.data, train_part=trained_on.train_part)
+    is_own = seen and (
+        _is_same_place(config, trained_on.source)
+        or _are_same_pictures(dataclasses.replace(config, data=taken), seen)
     )
-    trained_part = stored.get("data", {}).get("train_part", 1.0)
-    taken = dataclasses.replace(config.data, train_part=trained_part)
-    taken = dataclasses.replace(config, data=taken)
-    is_own = seen and (_is_same_place(config, trained_on) or _are_same_pictures(taken, seen))
     return Split.VAL if is_own else Split.ALL
 
 

@@ -113,9 +113,8 @@ class Trainer:
         """Trains as `run` says; what is being written at the end is waited for there."""
         self._sinks, progress = sinks, self.state.progress
         self.state.begin()
-        first = progress.step * self.config.run.global_batch_size
         self._launch = Launcher(
-            self.task, self.state, self.config, self.strategy, self.train_source, first
+            self.task, self.state, self.config, self.strategy, self.train_source
         )
         with self.workers.together():
             if self.workers.is_chief:

@@ -93,7 +93,6 @@ def take_inventory(
         return _tfds(typed.removeprefix(_TFDS))
     if os.path.isdir(typed):
         say(f"listing {typed}")
-        _check_apart(packing)
         return _inventory(typed, _Input(), functools.partial(_folder_part, typed))
     mounts = _mounts(typed)
     archive = Archive(typed)
@@ -113,12 +112,14 @@ class _Input(Disk):
         return f"input={root!r}"
 
 
-def _check_apart(packing: Packing) -> None:
-    """Refuses an output that would lie among the class folders of the input.
+def check_apart(packing: Packing) -> None:
+    """Refuses an output that would lie among the class folders of the input, before it is made.
 
     Raises:
       ValueError: it does.
     """
+    if not os.path.isdir(packing.input):
+        return
     root, output = (os.path.realpath(x) for x in (packing.input, packing.output))
     has_splits = any(os.path.isdir(os.path.join(root, split)) for split in SPLITS)
     if f"{output}/".startswith(f"{root.rstrip('/')}/") and not has_splits:

@@ -13,7 +13,7 @@ from pipelines.config import SQUARE_FIELDS
 from pipelines.decode import explain
 from pipelines.packing import examples
 from pipelines.packing.examples import Rows
-from pipelines.packing.inventory import Inventory, Part, take_inventory
+from pipelines.packing.inventory import Inventory, Part, check_apart, take_inventory
 from pipelines.packing.settings import Format, Packing
 from pipelines.packing.statistics import Sums, statistics
 from pipelines.packing.unfinished import Packed, Unfinished
@@ -43,6 +43,7 @@ def pack(
         has no room.
       OSError: the disk does not take it, or a picture could not be read for a reason outside it.
     """
+    check_apart(packing)
     unfinished = Unfinished(packing.output)
     try:
         inventory = take_inventory(packing, unfinished.path, say)

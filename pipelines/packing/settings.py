@@ -4,7 +4,7 @@ import dataclasses
 import enum
 from typing import Any
 
-from pipelines.checks import check_megapixels
+from pipelines.checks import LARGEST_SIDE, check_megapixels
 from pipelines.config import (
     SQUARE_FIELDS,
     DataConfig,
@@ -14,9 +14,6 @@ from pipelines.config import (
     ResizeRule,
 )
 from pipelines.typed import Typed
-
-MOST_PIXELS = 2**16
-"""Side of the largest square."""
 
 ORIGINAL = "original"
 """The size that keeps files as they are."""
@@ -92,11 +89,11 @@ class Packing(Typed):
                 f"classes={self.classes!r}: expected nothing without --labels, whose numbers it is "
                 "for. Add --labels."
             )
-        is_side = isinstance(self.size, int) and 1 <= self.size <= MOST_PIXELS
+        is_side = isinstance(self.size, int) and 1 <= self.size <= LARGEST_SIDE
         if self.size != ORIGINAL and not is_side:
             raise ValueError(
-                f"size={self.size}: expected a number of pixels, at least 1, or {ORIGINAL}. At "
-                f"most {MOST_PIXELS:,} are cut."
+                f"size={self.size}: expected a number of pixels from 1 to {LARGEST_SIDE:,}, or "
+                f"{ORIGINAL}."
             )
         if self.size == ORIGINAL and self.format == Format.RAW:
             raise ValueError(

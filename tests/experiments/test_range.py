@@ -110,7 +110,10 @@ def test_a_test_takes_the_settings_of_a_run_and_touches_nothing_there(run_dir, t
             "holds a run, which a range test never touches; expected another directory. Name",
         ),
         (["--recipe=none"], "recipe=none: expected one of quickstart"),
-        (["--output={run}/../out", "--lowest=1e-300", "--highest=1e300"], "less than 1e30 times"),
+        (
+            ["--output={run}/../out", "--lowest=1e-300", "--highest=1e300"],
+            "below 1e+30 and less than that many times",
+        ),
         (
             ["--output={run}/../other"],
             "range-test' is where a range test trains, but something else is there; expected",

@@ -153,7 +153,7 @@ def test_what_is_written_is_the_state_at_its_step_although_training_went_on(
     source = open_source(config.data, "train", 0)
     strategy = make_strategy(config.run)
     state, task = TrainState(config, strategy), classification(config, source)
-    launch = device_loop.Launcher(task, state, config, strategy, source, 0)
+    launch = device_loop.Launcher(task, state, config, strategy, source)
     carried = device_loop.carried(task.zero, 1.0, 0)
     carried, _ = launch(1, [0.02, 0.02], carried)  # momentum is no longer 0
     then = {name: array.copy() for name, array in state.arrays().items()}

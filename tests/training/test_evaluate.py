@@ -198,8 +198,8 @@ def test_drawn_pictures_lie_in_no_folder(tmp_path, monkeypatch):
     (tmp_path / "data.json").write_text('{"train_num_examples": 1}')
     monkeypatch.chdir(tmp_path)
     config = Config(data=DataConfig(source="folder:."))
-    assert default_split(config, "shapes", tmp_path) == "all"
-    assert default_split(config, f"folder:{tmp_path}", tmp_path) == "val"
+    assert default_split(config, DataConfig(), tmp_path) == "all"
+    assert default_split(config, DataConfig(source=f"folder:{tmp_path}"), tmp_path) == "val"
 
 
 def test_pictures_that_came_later_do_not_bring_those_of_training_in(capsys, plain, pictures):

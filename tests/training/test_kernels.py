@@ -94,7 +94,7 @@ def test_a_gpu_can_do_every_operation_of_training(name, pictures, tmp_path, two_
     parts = parts_of(name, *RUNS[name], pictures, tmp_path, two_devices)
     config, strategy, source, state = parts
     task = classification(config, source)
-    launcher = device_loop.Launcher(task, state, config, strategy, source, 0)
+    launcher = device_loop.Launcher(task, state, config, strategy, source)
     assert without_kernel(launcher._graph) == set()
 
 

@@ -142,7 +142,7 @@ def _loop(spec: Spec, strategy: tf.distribute.Strategy, source: Source) -> Work:
     """Measures launches of about a second at most, as the Trainer makes them."""
     config, rate = spec.config, spec.config.optimizer.learning_rate
     task, state = classification(config, source), TrainState(config, strategy)
-    launcher = device_loop.Launcher(task, state, config, strategy, source, 0)
+    launcher = device_loop.Launcher(task, state, config, strategy, source)
     sums = device_loop.carried(task.zero, FIRST_LOSS_SCALE, 0)
     done, seconds_per_step = 0, LAUNCH_SECONDS
 

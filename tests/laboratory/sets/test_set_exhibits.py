@@ -7,22 +7,17 @@ import shutil
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 import tiny
-import tiny_run
+from set_subjects import subject_of
 
 from alexnet_tf import evaluate, visualize
-from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.errors import UserError
 from alexnet_tf.laboratory import exhibits, settings
 from alexnet_tf.laboratory.sets import answers as floor
 from alexnet_tf.laboratory.sets.answers import answers
-from alexnet_tf.laboratory.subject import Subject
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.networks.named_weights import named_weights
-from alexnet_tf.networks.tables.resolved import table
 from alexnet_tf.training import checkpoint, state
-from pipelines.sources import open_source
 
 pytest.importorskip("matplotlib")
 
@@ -37,30 +32,6 @@ def run_dir(pictures, tmp_path_factory):
     progress = dataclasses.replace(state.Progress(), step=1, best_step=1, best_error=0.5)
     checkpoint.save(path / "checkpoints", arrays, config, tiny.CLASSES, progress.to_json(), {})
     return path
-
-
-def subject_of(pictures, network: NetworkConfig | None = None, num_rows=None, **changes) -> Subject:
-    config = tiny.config(pictures, pictures)
-    network = dataclasses.replace(network or config.network, num_classes=3)
-    config = dataclasses.replace(config, network=network)
-    source = open_source(config.data, "val", 0, inputs=network.input)
-    values = {
-        "what": "a network",
-        "model": alexnet(network),
-        "config": config,
-        "classes": tiny.CLASSES,
-        "rows": tuple(table(network))[:num_rows],
-        "opened": lambda: (source, "val"),
-    }
-    return Subject(**values | changes)
-
-
-@pytest.fixture(scope="module")
-def seen(pictures):
-    """A subject whose pictures the network has seen."""
-    subject = subject_of(pictures)
-    answers(subject, "a test")
-    return subject
 
 
 @pytest.fixture
@@ -83,38 +54,6 @@ def show(subject, name, **values):
 def call(capsys, *argv):
     assert visualize.main([*argv]) == 0
     return json.loads(capsys.readouterr().out.splitlines()[-1])
-
-
-def test_answers_are_what_the_layers_give_and_are_computed_once(seen):
-    found = answers(seen, "a test")
-    batch = seen.at(range(15))
-    assert found.layer == "fc7" and found.index.tolist() == list(range(15))
-    np.testing.assert_array_equal(found.label, np.repeat([0, 1, 2], 5))
-    whole = seen.preprocessed(batch.image)
-    np.testing.assert_allclose(found.features, tiny_run.part_of(seen, "fc7")(whole), atol=1e-6)
-    np.testing.assert_allclose(found.logits, seen.model(whole), atol=1e-6)
-    np.testing.assert_allclose(found.probabilities.sum(axis=1), 1)
-    assert answers(seen, "another") is found
-    maps = answers(seen, "a test", "conv2").features
-    np.testing.assert_allclose(
-        maps, tf.reduce_mean(tiny_run.part_of(seen, "conv2")(whole), axis=[1, 2]), atol=1e-6
-    )
-
-
-@pytest.mark.parametrize(
-    "changes, num_rows, layer",
-    [
-        ({"normalization": "batch"}, None, "relu7"),
-        ({"normalization": "batch"}, -2, "relu7"),
-        ({}, -5, "pool5"),
-        ({}, -1, "fc7"),
-    ],
-)
-def test_the_last_hidden_layer_has_what_follows_it(pictures, changes, num_rows, layer):
-    network = dataclasses.replace(tiny.config(pictures, pictures).network, **changes)
-    rows = tuple(table(dataclasses.replace(network, num_classes=3)))
-    subject = subject_of(pictures, network, num_rows)
-    assert floor.last_hidden(subject) == layer, [row.name for row in rows]
 
 
 def test_nearest_are_those_of_the_features_and_the_share_is_counted(seen):
@@ -158,14 +97,6 @@ def test_a_bad_picture_is_named_left_out_and_counted(run_dir, pictures, tmp_path
     assert "red/0.jpg" in said and "split val (1 left out that cannot be decoded)" in said
     with pytest.raises(UserError, match="red/0.jpg"):
         visualize.main(["confusion", *words, f"--output={tmp_path}", "--data.on_error=fail"])
-
-
-def test_activations_of_a_normalized_layer_are_those_after_its_relu(pictures):
-    network = dataclasses.replace(tiny.config(pictures, pictures).network, normalization="batch")
-    subject = subject_of(pictures, network)
-    found = answers(subject, "a test", "fc7")
-    assert found.layer == "relu7" == answers(subject, "a test").layer
-    assert found.features.min() == 0
 
 
 @pytest.mark.slow

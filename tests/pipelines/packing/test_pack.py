@@ -114,9 +114,9 @@ def test_the_settings_that_squares_were_cut_by_are_written_down(pictures, tmp_pa
         ({}, "expected either --input=... and --output=DIR, to pack, or --verify=DIR"),
         ({"verify": "a", "input": "b"}, "expected either --input=... and --output=DIR"),
         ({"input": "a"}, "input='a', output='': expected both. Say what is packed and where to"),
-        ({"size": 0}, "size=0: expected a number of pixels, at least 1, or original."),
-        ({"size": 70000}, "or original. At most 65,536 are cut."),
-        ({"size": "large"}, "size=large: expected a number of pixels, at least 1, or original."),
+        ({"size": 0}, "size=0: expected a number of pixels from 1 to 65,536, or original."),
+        ({"size": 70000}, "size=70000: expected a number of pixels from 1 to 65,536, or origi"),
+        ({"size": "large"}, "size=large: expected a number of pixels from 1 to 65,536, or orig"),
         (
             {"size": "original", "format": "raw"},
             "format=raw, size=original: expected squares of one size. Name it, as in --size=256",
