@@ -133,20 +133,25 @@ def test_mistakes_are_one_sentence(argv, text):
         summary.main(argv)
 
 
-def processor_seconds() -> float:
-    """Of all processes that this one has started and that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+def processor_seconds(*words: str, code: int = 0) -> float:
+    """Runs Python and measures what it takes of the processor, which others change little."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([sys.executable, *words], capture_output=True, cwd=ROOT)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == code, done.stderr
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def test_the_command_answers_at_once_and_refuses_with_2():
-    command = [sys.executable, "-X", "importtime", "-m", "alexnet_tf.summary", "--network.name="]
-    times = []
+    command, times = ["-m", "alexnet_tf.summary"], []
     for name, code in (("paper", 0), ("paqer", 2), ("zfnet", 0)):
-        began = processor_seconds()
-        done = subprocess.run(command[:-1] + [command[-1] + name], capture_output=True, cwd=ROOT)
-        times.append(processor_seconds() - began)
-        assert done.returncode == code, done.stderr
-        assert b"import time:" in done.stderr
-        assert not re.search(rb"\| +(tensorflow|keras|numpy)$", done.stderr, re.MULTILINE)
-    assert min(times) < 0.5
+        times.append(processor_seconds(*command, f"--network.name={name}", code=code))
+    bare = min(processor_seconds("-c", "pass") for _ in range(3))
+    assert min(times) < max(0.5, 20 * bare)  # half a second, or what it is on a slower machine
+
+
+def test_the_command_starts_nothing_large():
+    command = [sys.executable, "-X", "importtime", "-m", "alexnet_tf.summary"]
+    said = subprocess.run(command, capture_output=True, cwd=ROOT).stderr
+    assert b"import time:" in said
+    assert not re.search(rb"\| +(tensorflow|keras|numpy)$", said, re.MULTILINE)
