@@ -66,7 +66,7 @@ def _by_kind(encoded: tf.Tensor, readers: dict[bytes, Reader]) -> tf.Tensor:
 def decode(
     encoded: tf.Tensor,
     orientation: Orientation = Orientation.IGNORE,
-    max_pixels: int = MAX_PIXELS,
+    max_pixels: int | tf.Tensor = MAX_PIXELS,
 ) -> tf.Tensor:
     """Decodes a picture of any size; transparency is dropped, 16 bits become 8.
 
@@ -83,48 +83,61 @@ def decode(
         than max_pixels.
     """
     orientation = choice("orientation", Orientation, orientation)
+    most = tf.cast(max_pixels, tf.float64)
 
-    def checked(encoded: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-        return _checked(encoded, size, max_pixels)
-
-    def turned(image: tf.Tensor, read: Reader) -> tf.Tensor:
-        is_ignored = orientation == Orientation.IGNORE
-        return image if is_ignored else exif.oriented(image, read(encoded))
-
-    def jpeg(encoded: tf.Tensor) -> tf.Tensor:
-        encoded = checked(encoded, _jpeg_size(encoded))
+    def jpeg() -> tf.Tensor:
+        checked = _checked(encoded, _jpeg_size(encoded), most)
         # By default TF 2.21 takes a faster transform, whose pictures are 0.8 levels too dark.
-        image = tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
-        return turned(image, exif.jpeg_orientation)
+        image = tf.io.decode_jpeg(checked, channels=3, dct_method="INTEGER_ACCURATE")
+        return _turned(image, orientation, checked, exif.jpeg_orientation)
 
-    def png(encoded: tf.Tensor) -> tf.Tensor:
-        encoded = checked(encoded, _png_size(encoded))
-        return turned(tf.io.decode_png(encoded, channels=3), exif.png_orientation)
+    is_jpeg = _starts_with(encoded, kinds.JPEG)
+    image = tf.cond(is_jpeg, jpeg, lambda: _other(orientation)(encoded, most))
+    return tf.ensure_shape(image, [None, None, 3])
 
-    def plain(encoded: tf.Tensor) -> tf.Tensor:
-        return bmp.decode(checked(encoded, bmp.size(encoded)))
 
-    @tf.function(  # one operation in the graph of every JPEG instead of a hundred
-        input_signature=[tf.TensorSpec([], tf.string)],
+@functools.cache
+def _other(orientation: Orientation) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """Makes the function that decodes what is no JPEG, from a file and the most pixels, float64.
+
+    It is one operation in the graph of every JPEG instead of a hundred, and made once for all.
+    """
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.float64)],
         autograph=False,
         experimental_attributes={"_noinline": True},
     )
-    def other(encoded: tf.Tensor) -> tf.Tensor:
+    def other(encoded: tf.Tensor, most: tf.Tensor) -> tf.Tensor:
+        def png(encoded: tf.Tensor) -> tf.Tensor:
+            encoded = _checked(encoded, _png_size(encoded), most)
+            image = tf.io.decode_png(encoded, channels=3)
+            return _turned(image, orientation, encoded, exif.png_orientation)
+
+        def plain(encoded: tf.Tensor) -> tf.Tensor:
+            return bmp.decode(_checked(encoded, bmp.size(encoded), most))
+
         return _by_kind(encoded, {kinds.PNG: png, kinds.BMP: plain})
 
-    is_jpeg = _starts_with(encoded, kinds.JPEG)
-    image = tf.cond(is_jpeg, lambda: jpeg(encoded), lambda: other(encoded))
-    return tf.ensure_shape(image, [None, None, 3])
+    return other
+
+
+def _turned(
+    image: tf.Tensor, orientation: Orientation, encoded: tf.Tensor, read: Reader
+) -> tf.Tensor:
+    """Turns a picture as its file says, where that is asked for."""
+    is_ignored = orientation == Orientation.IGNORE
+    return image if is_ignored else exif.oriented(image, read(encoded))
 
 
 def _starts_with(encoded: tf.Tensor, magic: bytes) -> tf.Tensor:
     return tf.strings.substr(encoded, 0, len(magic)) == magic
 
 
-def _checked(encoded: tf.Tensor, size: tf.Tensor, max_pixels: int) -> tf.Tensor:
-    """Returns the file unchanged if its size, int64 [2], may be decoded; fails otherwise."""
+def _checked(encoded: tf.Tensor, size: tf.Tensor, most: tf.Tensor) -> tf.Tensor:
+    """Returns the file unchanged if its size, int64 [2], is at most `most` pixels; else fails."""
     num_pixels = tf.reduce_prod(tf.cast(size, tf.float64))  # two claims of 32 bits overflow int64
-    sane = (num_pixels > 0) & (num_pixels <= max_pixels)  # no side is negative in any format
+    sane = (num_pixels > 0) & (num_pixels <= most)  # no side is negative in any format
     # Of text alone: to print numbers, TF 2.21 adds branches that cost more than the check.
     with tf.control_dependencies([tf.debugging.Assert(sane, ["too large, or empty"])]):
         return tf.identity(encoded)

@@ -68,15 +68,15 @@ class Rows:
 
         def block(numbers: tf.Tensor):
             before = placed(numbers)
-            return *before, self.keys(before[0])
+            return *before, self._keys(before[0])
 
         return numbers.batch(_BLOCK_EXAMPLES).map(block).unbatch()
 
     def keys_of(self, position: tf.Tensor) -> tuple:
         """Makes the keys of a single position, int64 []."""
-        return tf.nest.map_structure(lambda column: column[0], self.keys(position[tf.newaxis]))
+        return tf.nest.map_structure(lambda column: column[0], self._keys(position[tf.newaxis]))
 
-    def good(self, keys: tuple, max_pixels: int) -> Any:
+    def good(self, keys: tuple, max_pixels: int | tf.Tensor) -> Any:
         """Makes the row of a picture; fails where it cannot be read or decoded."""
         if self.kept:
             return self.finish(*keys, *self.kept(keys[-1]))
@@ -88,13 +88,40 @@ class Rows:
 
     def side_by_side(self, keys: tuple) -> Any:
         """Decodes one picture beside others; fails too where it is too large for that."""
-        how = self.decoding
-        return self.good(keys, min(how.parallel_pixels, how.max_pixels))
+        return self.good(keys, self._parallel_pixels)
+
+    def side_by_side_again(self, keys: tuple) -> Any:
+        """Does the same for a picture of a batch that was lost."""
+        return self._good(keys, tf.constant(self._parallel_pixels, tf.int64))
+
+    def alone_again(self, keys: tuple) -> Any:
+        """Makes the row of a picture that may be as large as any."""
+        return self._good(keys, tf.constant(self.decoding.max_pixels, tf.int64))
+
+    @property
+    def _parallel_pixels(self) -> int:
+        return min(self.decoding.parallel_pixels, self.decoding.max_pixels)
+
+    # Functions of the graph, which has each once however often it is called: with three copies a
+    # run took a fifth longer to start. What decodes a picture for the first time is no call.
+
+    @functools.cached_property
+    def _keys(self) -> Callable:
+        return tf.function(self.keys, [tf.TensorSpec([None], tf.int64)], autograph=False)
+
+    @functools.cached_property
+    def _good(self) -> Callable:
+        return tf.function(self.good, autograph=False)
 
     def bad(self, keys: tuple) -> Any:
         """Makes the row of a picture that cannot be decoded."""
         square = tf.zeros([self.inputs.resize, self.inputs.resize, 3], tf.uint8)
         return self.finish(*keys, square, tf.constant(0), tf.constant(False))
+
+
+def _nothing(row: Any) -> Any:
+    """Makes zeros like a row, from its structure of TensorSpecs."""
+    return tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), row)
 
 
 @functools.singledispatch
@@ -123,10 +150,11 @@ def batches(source: Reader, rows: Rows, first, last, batch_examples, padding=Non
     # Nothing may stand between map and batch: TF 2.21 makes one of them, and saves a copy that
     # costs a fifth of the decoding. Were they two, the gaps would be others and be closed as well.
     ds = rows.keyed(_one(count + count // cycle * batch_examples), placed)
-    ds = ds.map(row, rows.decoding.threads, deterministic=True).batch(batch_examples)
-    ds = ds.ignore_errors()
+    ds = ds.map(row, rows.decoding.threads, deterministic=True)
+    *_, like = ds.element_spec
+    ds = ds.batch(batch_examples).ignore_errors()
     if last is not ENDLESS:  # what fails at the end leaves no gap: something has to follow
-        end = rows.keyed(_one(last, last + 1)).map(lambda x, keys: (x, True, rows.bad(keys)))
+        end = _one(last, last + 1).map(lambda position: (position, True, _nothing(like)))
         ds = ds.concatenate(end.batch(1))
 
     def since(expected, batch):
@@ -138,7 +166,8 @@ def batches(source: Reader, rows: Rows, first, last, batch_examples, padding=Non
         is_row = ~is_sign  # all alike, unless map and batch stayed apart and lost a part of one
 
         def pictures():
-            return tf.nest.map_structure(lambda x: tf.boolean_mask(x, is_row), batch)
+            kept = tf.where(is_row)[:, 0]
+            return tf.nest.map_structure(lambda x: tf.gather(x, kept), batch)
 
         batch = tf.cond(tf.reduce_all(is_row), lambda: batch, pictures)
         arrived = _one(tf.cast(tf.reduce_any(is_row), tf.int64)).map(lambda _: batch)
@@ -183,14 +212,14 @@ def decoded(
     # All threads make a batch in one burst, right after the last was taken. AUTOTUNE would spread
     # the work over the step, where it keeps one core from the network (TF 2.21).
     ds = rows.keyed(_one(first, last)).map(
-        lambda position, keys: (position, rows.side_by_side(keys)),
+        lambda position, keys: (position, rows.side_by_side_again(keys)),
         num_parallel_calls=rows.decoding.threads,
         deterministic=True,
     )
+    _, like = ds.element_spec
     ds = ds.ignore_errors()
     if last is not ENDLESS:  # as in `batches`
-        end = rows.keyed(_one(last, last + 1)).map(lambda x, keys: (x, rows.bad(keys)))
-        ds = ds.concatenate(end)
+        ds = ds.concatenate(_one(last, last + 1).map(lambda position: (position, _nothing(like))))
     ds = _without_gaps(ds.batch(batch_examples), first, last)
     if padding is not None:
         row, count = padding
@@ -240,9 +269,7 @@ def _mended(rows: Rows, positions, has_failed, batch, is_even: bool) -> tf.data.
 
     def row(place):
         keys = rows.keys_of(positions[place])
-        tried = _one(tf.cast(has_failed[place], tf.int64)).map(
-            lambda _: rows.good(keys, rows.decoding.max_pixels)
-        )
+        tried = _one(tf.cast(has_failed[place], tf.int64)).map(lambda _: rows.alone_again(keys))
         kept = tf.nest.map_structure(lambda x: x[place], batch)
         otherwise = _one(1).map(
             lambda _: tf.cond(has_failed[place], lambda: rows.bad(keys), lambda: kept)

@@ -107,3 +107,15 @@ def test_no_graph_is_converted_by_autograph(make):
     rows = Rows(source=Given(3, (1,)), inputs=INPUTS, decoding=HOW, finish=finish)
     make(rows, 0, 3, 2)
     assert found == {"DISABLED"}  # it takes longer than all the tracing, and changes nothing
+
+
+@pytest.mark.parametrize("last", [ENDLESS, 7])
+def test_a_chain_has_its_decoder_twice_however_often_it_may_decode_again(last):
+    rows = Rows(source=Given(7, ()), inputs=INPUTS, decoding=HOW)
+    made = batches(rows.source, rows, 0, last, 3)
+    graph = tf.compat.v1.GraphDef()
+    graph.ParseFromString(made._as_serialized_graph().numpy())
+    functions = graph.library.function
+    operations = [node.op for function in functions for node in function.node_def]
+    assert operations.count("DecodeJpeg") == 2, "for the first time, and for lost batches"
+    assert operations.count("DecodePng") == 2, "both in what all chains share"
