@@ -48,7 +48,8 @@ class Archive:
     """Folders and files inside tar files: a `pipelines.sources.trees.Tree`.
 
     Attributes:
-      left_out: name and reason of members that are no files which can be taken.
+      left_out: name and reason of members that are no files which can be taken, and of tar files
+        that may have lost some.
       tars: what is read from.
     """
 
@@ -97,6 +98,9 @@ class Archive:
             else:
                 last = path.rpartition("/")[2]
                 self._enter(path, self._files.append(last, tar, offset, member.size))
+        if window.is_at_end:  # two blocks of zeros end a tar file, of which one was read
+            reason = "it ends without an end mark; if it was cut there, files are missing"
+            self.left_out.append((name, reason))
 
     def _enter(self, path: str, number: int) -> None:
         """Puts a file into its folder."""
@@ -231,6 +235,11 @@ class Window(io.RawIOBase):
     def tell(self) -> int:
         """Says where the next read begins."""
         return self._at
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether nothing follows what was read."""
+        return self._at >= self.end - self.begin
 
     def read(self, size: int = -1) -> bytes:
         """Reads at most so many bytes."""

@@ -229,6 +229,17 @@ def test_a_tar_file_that_is_cut_short_is_refused(tmp_path, cut):
         inventory(tmp_path / "x.tar", tmp_path)
 
 
+@pytest.mark.parametrize("cut", [2048, 2560])
+def test_a_tar_file_that_is_cut_between_two_members_is_reported(tmp_path, cut):
+    contents = p.tar_with(tmp_path / "x.tar", *TWO).read_bytes()
+    assert not any(contents[2048:])  # two members of two blocks, and the end mark
+    (tmp_path / "x.tar").write_bytes(contents[:cut])
+    found = inventory(tmp_path / "x.tar", tmp_path)
+    assert len(names(found)) == 2
+    ((name, reason),) = found.left_out
+    assert name.endswith("x.tar") and reason.startswith("it ends without an end mark; if it was")
+
+
 def test_a_damaged_header_in_the_middle_is_no_end(tmp_path):
     contents = bytearray(p.tar_with(tmp_path / "x.tar", *TWO, ("b/2.jpg", JPEG)).read_bytes())
     contents[1024 + 5] ^= 1
