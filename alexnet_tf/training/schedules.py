@@ -60,9 +60,10 @@ def learning_rate(
     epoch = done / steps_per_epoch
     rate = config.learning_rate
     if config.schedule == Schedule.STEP:
-        rate /= config.drop_factor ** sum(epoch >= drop for drop in config.drop_epochs)
+        drops = sum(epoch >= drop for drop in config.drop_epochs)
+        rate = _dropped(rate, config.drop_factor, drops)
     elif config.schedule == Schedule.PLATEAU:
-        rate /= config.drop_factor**plateau.drops
+        rate = _dropped(rate, config.drop_factor, plateau.drops)
     elif config.schedule == Schedule.AUTO2012:
         piece = min(done * AUTO2012_PIECES // num_steps, AUTO2012_PIECES - 1)
         rate /= AUTO2012_BASE ** (piece / (AUTO2012_PIECES - 1))
@@ -73,3 +74,11 @@ def learning_rate(
     if epoch < config.warmup_epochs:
         rate *= min(1.0, step / (config.warmup_epochs * steps_per_epoch))
     return rate
+
+
+def _dropped(rate: float, factor: float, drops: int) -> float:
+    """Divides a rate so often; what is beyond a float ends at 0, or at infinity if it rises."""
+    try:
+        return rate / factor**drops
+    except (OverflowError, ZeroDivisionError):
+        return 0.0 if factor > 1 else math.inf

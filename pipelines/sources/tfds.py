@@ -165,7 +165,7 @@ def _keys(info: Any, where: str) -> Keys:
     """Chooses the features that hold picture, label and name.
 
     Raises:
-      ValueError: there is no picture, or no label.
+      ValueError: there is no picture of whole numbers, or no label.
     """
     from tensorflow_datasets.core import features
 
@@ -179,6 +179,12 @@ def _keys(info: Any, where: str) -> Keys:
     preferred = [*(info.supervised_keys or ()), "image", "label"]
     names = sorted(there, key=lambda name: name not in preferred)  # stable: else as they come
     images = [name for name in names if isinstance(there[name], features.Image)]
+    colors = [name for name in images if there[name].np_dtype != np.float32]
+    if images and not colors:  # TFDS keeps their bits in the channels of a PNG
+        raise ValueError(
+            f"{where} has pictures of float32 ({images[0]}); expected uint8 or uint16. Make a set "
+            "of colors from it."
+        )
     marked = [name for name in names if is_label(there[name]) or is_several(there[name])]
     if not images or not marked:
         raise ValueError(
@@ -186,7 +192,7 @@ def _keys(info: Any, where: str) -> Keys:
             "a Sequence of these, among them. Name a set for classification."
         )
     called = next((name for name in _NAMES if isinstance(there.get(name), features.Text)), "")
-    return Keys(images[0], marked[0], is_several(there[marked[0]]), called)
+    return Keys(colors[0], marked[0], is_several(there[marked[0]]), called)
 
 
 def _label_sets(shards: list[Shard], chosen: Part) -> list[list[int]]:

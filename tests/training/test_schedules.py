@@ -1,4 +1,5 @@
 import itertools
+import math
 
 import pytest
 
@@ -31,6 +32,14 @@ def test_step_divides_by_ten_after_25_50_and_80_epochs():
     assert changes(values) == [251, 501, 801]
     assert values[0] == 0.01
     assert values[-1] == pytest.approx(1e-5)
+
+
+@pytest.mark.parametrize("factor, last", [(1e30, 0.0), (1e-30, math.inf)])
+def test_drops_beyond_what_a_float_holds_end_somewhere(factor, last):
+    settings = OptimizerConfig(schedule="plateau", drop_factor=factor, max_drops=11)
+    plateau = Plateau(drops=11)
+    assert learning_rate(settings, 1, STEPS, STEPS_PER_EPOCH, plateau) == last
+    assert rates(schedule="step", drop_factor=factor, drop_epochs=(*range(1, 12),))[-1] == last
 
 
 def test_auto2012_divides_by_6_30_at_each_quarter():

@@ -238,6 +238,17 @@ def test_a_set_without_pictures_of_classes_is_refused(pictures, tmp_path, monkey
         opened("texts")
 
 
+def test_pictures_whose_values_are_no_colors_are_refused(pictures, tmp_path, monkeypatch):
+    examples = tfds_sets.examples_in(pictures / "val", CLASSES)[:1]
+    tfds_sets.prepare(tmp_path, "depths", {"train": examples}, CLASSES)
+    features = pathlib.Path(tmp_path / "depths/1.2.3/features.json")
+    text = features.read_text().replace('"uint8"', '"float32"').replace('"jpeg"', '"png"')
+    features.write_text(text.replace('"3"', '"1"', 1))  # channels, as TFDS has it
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    with pytest.raises(ValueError, match=r"float32 \(image\); expected uint8 or uint16. Make"):
+        opened("depths")
+
+
 def test_numbers_stand_for_names_where_there_are_none(data_dir):
     names = [opened("only_train", "all").name(i).split(" ")[0] for i in range(30)]
     assert [name.partition("/")[2] for name in names] == [f"{i:08}" for i in range(30)]
