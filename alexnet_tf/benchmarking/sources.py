@@ -7,8 +7,8 @@ import hashlib
 import numpy as np
 import tensorflow as tf
 
-from alexnet_tf.benchmarking.spec import NOISE, Spec
-from alexnet_tf.errors import user_errors
+from alexnet_tf.benchmarking.spec import NOISE, Spec, What
+from alexnet_tf.errors import UserError, user_errors
 from pipelines import host
 from pipelines.config import DataConfig
 from pipelines.derived import Derived
@@ -122,10 +122,17 @@ def of_spec(spec: Spec) -> Source:
     """Opens what a benchmark reads.
 
     Raises:
-      UserError: there is nothing to read.
+      UserError: there is nothing to read, or what a loop reads has classes that its network lacks.
     """
     with user_errors():
-        return pictures(spec.pictures, spec.config.data, spec.config.run.seed)
+        source = pictures(spec.pictures, spec.config.data, spec.config.run.seed)
+    known, there = spec.config.network.num_classes, len(source.classes)
+    if spec.what == What.LOOP and there > known:
+        raise UserError(
+            f"network.num_classes={known}: expected {there}, the number of classes in "
+            f"data.source={spec.pictures!r}, or more. Add --network.num_classes={there}."
+        )
+    return source
 
 
 def files(spec: Spec) -> list[str]:

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from alexnet_tf.benchmarking import rounds, timing
+from alexnet_tf.benchmarking import rounds, sources, timing
 from alexnet_tf.benchmarking.contenders import pytorch, table
 from alexnet_tf.benchmarking.spec import Spec, What
 from alexnet_tf.config.network import NetworkConfig
@@ -46,6 +46,14 @@ def test_a_contender_that_is_lost_between_two_rounds_ends_the_benchmark():
     text = "process of a contender is lost: its process ended with code -9.* Run the same command"
     with pytest.raises(RunFailed, match=text):
         rounds.measure([peak], SPEC, 2, kill)
+
+
+def test_a_loop_over_classes_that_its_network_lacks_is_refused():
+    few = dataclasses.replace(NETWORK, num_classes=1)
+    spec = dataclasses.replace(SPEC, what=What.LOOP, config=Config(network=few))
+    with pytest.raises(UserError, match="num_classes=1: expected 2, the number of .*, or more."):
+        sources.of_spec(spec)
+    assert sources.of_spec(dataclasses.replace(spec, what=What.INPUT)).classes
 
 
 @pytest.mark.parametrize(
