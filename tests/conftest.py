@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny
+import tiny_run
 
 from alexnet_tf.command_line.environment import FAST
 
@@ -82,3 +83,11 @@ def same_draws():
 def pictures(tmp_path_factory):
     """A folder of tiny.write_pictures for the tests of a file; who changes it writes another."""
     return tiny.write_pictures(tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    """A run of seven classes, never trained; colors pass through it all the same."""
+    path = tmp_path_factory.mktemp("run")
+    tiny_run.write_checkpoint(path)
+    return path

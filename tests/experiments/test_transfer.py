@@ -23,14 +23,6 @@ from pipelines.sources.folder import folder
 
 
 @pytest.fixture(scope="module")
-def run_dir(tmp_path_factory):
-    """A run of seven classes, never trained; colors pass through it all the same."""
-    path = tmp_path_factory.mktemp("run")
-    tiny_run.write_checkpoint(path)
-    return path
-
-
-@pytest.fixture(scope="module")
 def colors(tmp_path_factory):
     """Three classes that differ in color, clutter, one gray picture and one that is none."""
     root = tiny.write_pictures(tmp_path_factory.mktemp("colors"), train=9, val=0) / "train"

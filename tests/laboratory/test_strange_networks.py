@@ -26,13 +26,6 @@ GIVEN = {"run_dir": "runs/some", "output": "none"}
 
 
 @pytest.fixture(scope="module")
-def run_dir(tmp_path_factory):
-    path = tmp_path_factory.mktemp("run")
-    tiny_run.write_checkpoint(path)
-    return path
-
-
-@pytest.fixture(scope="module")
 def files(tmp_path_factory):
     return tiny_run.write_pictures(tmp_path_factory.mktemp("given"), 9)
 

@@ -24,14 +24,6 @@ from pipelines.config import DataConfig
 
 
 @pytest.fixture(scope="module")
-def run_dir(tmp_path_factory):
-    """A run of the classes of `pictures`, never trained."""
-    path = tmp_path_factory.mktemp("run")
-    tiny_run.write_checkpoint(path)
-    return path
-
-
-@pytest.fixture(scope="module")
 def animals(tmp_path_factory):
     """Pictures of the run's classes."""
     root = tmp_path_factory.mktemp("animals")

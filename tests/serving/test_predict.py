@@ -7,18 +7,11 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_run import CLASSES, picture, write_checkpoint
+from tiny_run import CLASSES, picture
 
 from alexnet_tf import export, predict
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.serving import savedmodel
-
-
-@pytest.fixture(scope="module")
-def run_dir(tmp_path_factory):
-    path = tmp_path_factory.mktemp("run")
-    write_checkpoint(path)
-    return path
 
 
 @pytest.fixture(scope="module")
