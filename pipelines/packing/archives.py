@@ -17,6 +17,7 @@ from pipelines.sources.layout import SPLITS
 
 _TAR = ".tar"
 _BLOCK_BYTES = 512
+_PIECE_BYTES = 1 << 20
 
 
 class Tars:
@@ -100,6 +101,9 @@ class Archive:
                 self._enter(path, self._files.append(last, tar, offset, member.size))
         if window.is_at_end:  # two blocks of zeros end a tar file, of which one was read
             reason = "it ends without an end mark; if it was cut there, files are missing"
+            self.left_out.append((name, reason))
+        elif window.has_more():
+            reason = "more follows its end mark; if archives were joined, pack each of them"
             self.left_out.append((name, reason))
 
     def _enter(self, path: str, number: int) -> None:
@@ -240,6 +244,11 @@ class Window(io.RawIOBase):
     def is_at_end(self) -> bool:
         """Whether nothing follows what was read."""
         return self._at >= self.end - self.begin
+
+    def has_more(self) -> bool:
+        """Reads on, and tells whether anything but zeros follows."""
+        pieces = iter(lambda: self.read(_PIECE_BYTES), b"")
+        return any(piece.strip(b"\0") for piece in pieces)
 
     def read(self, size: int = -1) -> bytes:
         """Reads at most so many bytes."""

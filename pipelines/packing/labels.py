@@ -1,6 +1,7 @@
 """Which class a file is of, where a list says so instead of a folder. No TensorFlow."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 WNID = "wnid"
@@ -47,21 +48,40 @@ def read_labels(labels: str, classes: str, names: Sequence[str]) -> dict[str, st
                 "--classes=FILE, whose lines begin with the names of the classes in the order of "
                 "their numbers."
             )
-    return {name: classes_by_label.get(label, label) for name, label in rows}
+    found: dict[str, str] = {}
+    for name, label in rows:
+        there = classes_by_label.get(label, label)
+        if found.setdefault(name, there) != there:
+            raise ValueError(
+                f"labels={labels!r}: {name!r} is of the classes {found[name]!r} and {there!r}; "
+                "expected one line for each file."
+            )
+    return found
 
 
 def _classes(path: str) -> dict[str, str]:
     """Reads a list of classes: their names by label, which is a number or the name itself."""
     rows = [line.split() for line in _lines("classes", path)]
-    names = {row[0]: row[0] for row in rows}
+    names = [row[0] for row in rows]
+    numbers = [str(number) for number in range(len(rows))]
     if all(len(row) > 1 and row[1].isdecimal() for row in rows):
-        return names | {row[1]: row[0] for row in rows}
-    return names | {str(number): row[0] for number, row in enumerate(rows)}
+        numbers = [row[1] for row in rows]
+    twice = [x for known in (names, numbers) for x, n in Counter(known).items() if n > 1]
+    found = dict(zip(names, names, strict=True))
+    for number, name in zip(numbers, names, strict=True):
+        if found.setdefault(number, name) != name:
+            twice.append(number)
+    if twice:
+        raise ValueError(
+            f"classes={path!r}: {twice[0]!r} stands for two classes; expected another word at the "
+            "beginning of each line, such as great_white_shark, and another number."
+        )
+    return found
 
 
 def _lines(flag: str, path: str) -> list[str]:
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
             return [line for line in file.read().splitlines() if line.strip()]
     except OSError as error:
         raise ValueError(

@@ -123,6 +123,8 @@ def imagenet(tmp_path) -> str:
         ("1\n0\n1\n", "n01\nn02"),
         ("7\n9\n7", "n01 9 tench\nn02 7 goldfish"),  # as in the development kit
         ("val_1.JPEG n02\nval_2.JPEG n01\nval_3.JPEG n02", ""),
+        ("\ufeff1\n0\n1\n", "\ufeffn01\nn02"),  # as some editors begin a file
+        ("val_1.JPEG 1\nval_2.JPEG n01\nval_3.JPEG 1\nval_3.JPEG n02", "n01\nn02"),
     ],
 )
 def test_a_flat_archive_is_sorted_by_a_list(tmp_path, labels, classes):
@@ -161,6 +163,10 @@ def test_files_without_a_label_and_labels_without_a_file_are_reported(tmp_path):
         ("val_1.JPEG 1", "", "1 is no name of a class. Expected --classes=FILE, whose lines begin"),
         ("val_1.JPEG 2", "n01\nn02", "2 is no name of a class. Expected --classes=FILE"),
         (None, "", "labels=.* cannot be read: No such file or directory. Expected a text file."),
+        ("val_1.JPEG a\nval_1.JPEG b", "", "'val_1.JPEG' is of the classes 'a' and 'b'; expected"),
+        ("0\n1\n2", "tiger shark\ntiger cat\ntiger", "'tiger' stands for two classes; expected a"),
+        ("0\n1\n0", "cat 0\ndog 0", "'0' stands for two classes; expected another word at the"),
+        ("1\n2\n1", "1\n2\n3", "'1' stands for two classes"),
     ],
 )
 def test_lists_that_do_not_fit_are_refused(tmp_path, labels, classes, message):
@@ -238,6 +244,17 @@ def test_a_tar_file_that_is_cut_between_two_members_is_reported(tmp_path, cut):
     assert len(names(found)) == 2
     ((name, reason),) = found.left_out
     assert name.endswith("x.tar") and reason.startswith("it ends without an end mark; if it was")
+
+
+def test_archives_that_were_joined_are_reported(tmp_path):
+    one = p.tar_with(tmp_path / "1.tar", *TWO).read_bytes()
+    other = p.tar_with(tmp_path / "2.tar", ("c/1.jpg", JPEG)).read_bytes()
+    (tmp_path / "x.tar").write_bytes(one + other)
+    found = inventory(tmp_path / "x.tar", tmp_path)
+    ((name, reason),) = found.left_out
+    assert name.endswith("x.tar") and reason.startswith("more follows its end mark; if archives")
+    (tmp_path / "x.tar").write_bytes(one + bytes(3 << 20))
+    assert not inventory(tmp_path / "x.tar", tmp_path).left_out
 
 
 def test_a_damaged_header_in_the_middle_is_no_end(tmp_path):
