@@ -82,11 +82,16 @@ class Unfinished:
                 f"output={output!r} is where a disk is mounted, which a finished set cannot take "
                 f"the place of; expected a directory on it. Use --output={inside}."
             )
+        if self._output.name.endswith(SUFFIX):
+            whole = output.rstrip("/").removesuffix(SUFFIX)
+            raise ValueError(
+                f"output={output!r} is where a set is packed until it is whole; expected the name "
+                f"that it gets then. Use --output={whole} to go on."
+            )
         if not os.path.lexists(self._output):
             return
-        leftover = self._output / _SETTINGS
-        if leftover.is_file() and "digests" in leftover.read_text("utf-8", "replace"):
-            leftover.unlink()  # of a packing that was killed in its last moment
+        if (self._output / description.FILE).is_file():
+            _remove_leftovers(self._output)  # of a packing that was killed in its last moment
         if not self._output.is_dir() or any(self._output.iterdir()):
             raise ValueError(
                 f"output={output!r} is there already; expected a directory that is empty or not "
@@ -164,13 +169,9 @@ class Unfinished:
         """
         with _writing(self._output):
             files.write_text(self.path / description.FILE, text)
-            for leftover in self.path.glob(f"*{_PARTIAL}"):
-                leftover.unlink(missing_ok=True)
-            files.sync_directory(self.path)
             self.path.rename(self._output)  # an empty directory there gives way
             files.sync_directory(self._output.parent)
-            # Last: until here a start that finds the settings knows what was begun.
-            (self._output / _SETTINGS).unlink(missing_ok=True)
+            _remove_leftovers(self._output)  # only now: until here a start may have to go on
             files.sync_directory(self._output)
 
     def close(self) -> None:
@@ -179,6 +180,18 @@ class Unfinished:
         with contextlib.suppress(OSError):
             self.path.rmdir()
         os.close(self._lock)
+
+
+def _remove_leftovers(output: pathlib.Path) -> None:
+    """Removes from a set that is whole what was only needed on the way.
+
+    The settings go last; where there are none, nothing there is of a packing.
+    """
+    settings = output / _SETTINGS
+    if settings.is_file() and "digests" in settings.read_text("utf-8", "replace"):
+        for leftover in output.glob(f"*{_PARTIAL}"):
+            leftover.unlink(missing_ok=True)
+        settings.unlink(missing_ok=True)
 
 
 class ShardWriter:

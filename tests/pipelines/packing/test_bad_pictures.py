@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -119,7 +120,20 @@ def test_a_passing_read_error_stops_and_the_packing_goes_on(pictures, tmp_path, 
     p.packed(pictures, tmp_path / "set", size=32)
 
 
-@pytest.mark.slow
+def test_pictures_that_go_away_stop_a_packing(pictures, tmp_path, monkeypatch):
+    shutil.copytree(pictures, tmp_path / "input")
+    from pipelines.packing import pack
+
+    def unmounted(*arguments, room=pack._check_room):
+        room(*arguments)
+        shutil.rmtree(tmp_path / "input/train/dark")
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="/dark/.* was not read: "):
+        patched.setattr(pack, "_check_room", unmounted)
+        p.packed(tmp_path / "input", tmp_path / "set", size=32)
+    assert not (tmp_path / "set").exists()
+
+
 def test_mutated_pictures_are_all_accounted_for(tmp_path):
     found = bad_pictures.pack_corpus(tmp_path, 40, seed=1)
     assert found.total() == 40

@@ -47,6 +47,51 @@ def test_a_kill_in_the_last_moment_ends_with_the_same_bytes(pictures, tmp_path, 
     assert p.digests(tmp_path / "set") == p.digests(tmp_path / "whole")
 
 
+def test_a_name_that_cannot_be_given_at_the_end_costs_no_shard(pictures, tmp_path, monkeypatch):
+    settings = {"size": 32, "shard_examples": 4, "format": "raw"}
+    p.packed(pictures, tmp_path / "whole", **settings)
+    from pipelines.packing import unfinished
+
+    def in_the_way(path, text, write=unfinished.files.write_text):
+        write(path, text)
+        if path.name == "dataset.json":
+            (tmp_path / "set").mkdir(exist_ok=True)
+            (tmp_path / "set/note").write_text("mine")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(unfinished.files, "write_text", in_the_way)
+        with pytest.raises(OSError, match="Directory not empty.* it goes on from here"):
+            p.packed(pictures, tmp_path / "set", **settings)
+    (tmp_path / "set/note").unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr(unfinished.Unfinished, "begin_shard", None)
+        p.packed(pictures, tmp_path / "set", **settings)
+    assert p.digests(tmp_path / "set") == p.digests(tmp_path / "whole")
+
+
+def test_what_a_kill_left_in_a_whole_set_is_removed(pictures, tmp_path, monkeypatch):
+    from pipelines.packing import unfinished
+
+    settings = {"size": 32, "shard_examples": 4}
+    p.packed(pictures, tmp_path / "whole", **settings)
+    with monkeypatch.context() as patched:
+        patched.setattr(unfinished, "_remove_leftovers", lambda output: None)
+        p.packed(pictures, tmp_path / "set", **settings)
+    assert list((tmp_path / "set").glob("*.partial"))
+    with pytest.raises(ValueError, match="is there already"):
+        p.packed(pictures, tmp_path / "set", **settings)
+    assert p.digests(tmp_path / "set") == p.digests(tmp_path / "whole")
+
+
+def test_the_name_of_an_unfinished_set_is_refused_and_costs_nothing(pictures, tmp_path):
+    begun = tmp_path / "set.unfinished"
+    begun.mkdir()
+    (begun / "settings.json").write_text('{"digests": []}')
+    with pytest.raises(ValueError, match="a set is packed until it is whole; .*/set to go on"):
+        p.packed(pictures, begun, size=32)
+    assert (begun / "settings.json").exists()
+
+
 def test_shards_that_are_there_are_not_made_again(pictures, tmp_path, monkeypatch):
     settings = {"size": 32, "shard_examples": 4, "format": "raw"}
     p.packed(pictures, tmp_path / "whole", **settings)
