@@ -58,7 +58,7 @@ def shards_of(split: Any, keys: Keys, classes: tuple[str, ...], where: str) -> l
         except OSError as error:
             raise ValueError(_unusable(where, path, "is missing")) from error
         places = _places(path, num_bytes)
-        there = next((place for place in places if tf.io.gfile.exists(place)), None)
+        there = next((place for place in places if _is_newer(place, path)), None)
         shards.append(Shard(path, there or "", count, num_bytes, split.name, first))
         first += count
     missing = [shard for shard in shards if not shard.index_path]
@@ -77,6 +77,15 @@ def shards_of(split: Any, keys: Keys, classes: tuple[str, ...], where: str) -> l
         dataclasses.replace(shard, index_path=made.get(shard.path, shard.index_path))
         for shard in shards
     ]
+
+
+def _is_newer(place: str, path: str) -> bool:
+    """Tells whether an index is there, and was made since its file was last written."""
+    try:
+        made, written = (tf.io.gfile.stat(x).mtime_nsec for x in (place, path))
+    except tf.errors.NotFoundError:
+        return False
+    return made >= written
 
 
 def _places(path: str, num_bytes: int) -> tuple[str, str]:

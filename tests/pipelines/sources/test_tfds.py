@@ -265,6 +265,19 @@ def test_an_index_that_was_damaged_is_named_and_made_again(data_dir):
     assert opened("both", "test").num_examples == 15
 
 
+def test_a_file_that_was_written_since_its_index_was_made_is_read_anew(data_dir, capsys):
+    opened("both", "test")
+    (path,) = data_dir.rglob("both-test*.index")
+    capsys.readouterr()
+    (written,) = (x for x in path.parent.glob("both-test*") if x != path)
+    os.utime(written, times=(path.stat().st_mtime + 2,) * 2)
+    opened("both", "test")
+    assert "reading 15 examples of test once" in capsys.readouterr().err
+    os.utime(written, times=(path.stat().st_mtime - 2,) * 2)
+    opened("both", "test")
+    assert not capsys.readouterr().err
+
+
 def test_the_index_of_a_remote_set_lies_at_the_same_place_from_everywhere(tmp_path, monkeypatch):
     found = set()
     for name in ("a", "b"):
