@@ -30,6 +30,11 @@ class Derived:
         return self.origin.digest
 
     @property
+    def recoding(self) -> str:
+        """The origin's, where it has one."""
+        return getattr(self.origin, "recoding", "")
+
+    @property
     def num_pictures(self) -> int:
         """The origin's."""
         return self.origin.num_pictures

@@ -276,9 +276,15 @@ def _digest(found: Description, chosen: Part) -> str:
 
 
 def _recoding(found: Description, chosen: Part) -> str:
-    """Digests the shards of pictures that were encoded anew; empty for raw squares and files."""
-    if found.format == RAW or found.size is None:
+    """Digests the shards of pictures that were encoded anew; empty for raw squares and files.
+
+    Of raw squares, those that could not be decoded, since other limits than now made them so.
+    """
+    if found.size is None:
         return ""
+    if found.format == RAW:
+        bad = [(one.split, one.index) for one in found.undecoded if one.split in chosen.splits]
+        return hashlib.sha256(repr(bad).encode()).hexdigest() if bad else ""
     checksums = [one.sha256 for name in chosen.splits for one in found.splits[name].shards]
     return hashlib.sha256("".join(checksums).encode()).hexdigest()
 

@@ -16,6 +16,7 @@ from pipelines.config import DataConfig, InputConfig
 from pipelines.dataset import Batch, eval_dataset, train_dataset
 from pipelines.decode import MAX_PIXELS
 from pipelines.disk import on_disk
+from pipelines.records.description import Undecoded
 from pipelines.sources.folder import folder
 from pipelines.sources.records import packed
 
@@ -203,3 +204,14 @@ def test_pictures_that_were_made_smaller_have_other_squares(root, tmp_path):
         disk._file(x, INPUTS, MAX_PIXELS, "kept").path for x in (source, same, smaller)
     )
     assert one == two != other
+
+
+def test_squares_that_were_packed_under_another_limit_are_others(root, tmp_path):
+    bad = Undecoded(split="all", index=0, name="a", reason="it claims 100 x 100 pixels")
+    whole, few = (
+        packed(pack(root, tmp_path / name, INPUTS, undecoded=undecoded), "all", 0.5)
+        for name, undecoded in (("whole", ()), ("few", (bad,)))
+    )
+    assert whole.digest == few.digest and not whole.recoding
+    one, other = (disk._file(x, INPUTS, MAX_PIXELS, "kept").path for x in (whole, few))
+    assert one != other
