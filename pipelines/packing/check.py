@@ -1,5 +1,6 @@
 """Checks the shards of a packed set, record by record."""
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -96,9 +97,7 @@ class Check:
     def _records(self, shard: Shard, path, offsets, rows, bad) -> Iterator[Problem]:
         """Checks all records of a shard."""
         ends = [*offsets[1:], shard.num_bytes] if offsets else []
-        good = {}
-        for place, *facts in self._parsed(path, offsets, rows, bad):
-            good[int(place)] = facts
+        good = self._parsed(path, offsets, rows, bad)
         for place, (offset, end) in enumerate(zip(offsets, ends, strict=True)):
             if place not in good:
                 reason = self._explain(path, offset)
@@ -109,8 +108,11 @@ class Check:
 
     def _parsed(
         self, path: pathlib.Path, offsets: list[int], rows: Index | None, bad: dict[int, str]
-    ):
-        """Reads and decodes; records where that fails are left out."""
+    ) -> dict[int, list]:
+        """Reads and decodes, by number of the record; those where that fails are left out.
+
+        What fails beside others is tried once more alone, at any size that is permitted.
+        """
         is_bad = np.zeros(len(offsets), bool)
         is_bad[[place for place in bad if place < len(offsets)]] = True
 
@@ -120,20 +122,30 @@ class Check:
         squares, fingerprints = (rows and index.squares(rows.rows)) or squares
         squares = np.where(squares < 0, squares, squares - offsets - shards.HEAD_BYTES)
         columns = (np.arange(len(offsets)), offsets, is_bad, squares, fingerprints)
+        how = self.decoding
+        beside = tf.constant(min(how.parallel_pixels, how.max_pixels), tf.int64)
         ds = tf.data.Dataset.from_tensor_slices(columns)
-        ds = ds.map(lambda *row: self._checked(name, *row), self.decoding.threads)
-        return on_threads(ds.ignore_errors(), self.decoding).as_numpy_iterator()
+        ds = ds.map(lambda *row: self._checked(name, *row, beside), how.threads)
+        ds = on_threads(ds.ignore_errors(), how)
+        good = {int(place): facts for place, *facts in ds.as_numpy_iterator()}
+        for place in sorted({*range(len(offsets))} - {*good}):
+            row = [tf.constant(column[place]) for column in columns]
+            with contextlib.suppress(tf.errors.OpError):
+                _, *facts = self._checked(name, *row, tf.constant(how.max_pixels, tf.int64))
+                good[place] = tf.nest.map_structure(lambda x: x.numpy(), facts)
+        return good
 
     @functools.cached_property
     def _checked(self) -> Callable:
         """Reads and decodes a record inside a graph, which is built once for all shards."""
 
         @tf.function(autograph=False)
-        def checked(path, place, offset, is_bad, square, fingerprint):
+        def checked(path, place, offset, is_bad, square, fingerprint, most):
             record = shards.read_record(path, offset)
             facts = _parse(record)
             picture = facts.pop(shards.ENCODED)
-            is_sound = tf.cond(is_bad, lambda: tf.constant(True), lambda: self._is_sound(picture))
+            known_bad = functools.partial(tf.constant, True)
+            is_sound = tf.cond(is_bad, known_bad, lambda: self._is_sound(picture, most))
 
             def is_indexed() -> tf.Tensor:
                 levels = tf.io.decode_raw(picture, tf.uint8)
@@ -147,11 +159,11 @@ class Check:
 
         return checked
 
-    def _is_sound(self, picture: tf.Tensor) -> tf.Tensor:
+    def _is_sound(self, picture: tf.Tensor, most: tf.Tensor) -> tf.Tensor:
         """Tells whether a picture is one, inside a graph; decoding a damaged one fails."""
         if self.found.format == Format.RAW:
             return tf.strings.length(picture) == self.found.size**2 * 3
-        shape = tf.shape(decode(picture, max_pixels=self.decoding.max_pixels))[:2]
+        shape = tf.shape(decode(picture, max_pixels=most))[:2]
         size = self.found.size
         return tf.constant(True) if size is None else tf.reduce_all(shape == size)
 

@@ -202,6 +202,19 @@ def test_a_picture_that_is_none_is_found_where_nothing_says_so(copy):
     assert found.startswith(f"{SHARD}, record 5: its picture")
 
 
+def test_large_pictures_are_decoded_one_at_a_time(whole, monkeypatch):
+    from pipelines.packing import verify as module
+    from pipelines.parallelism import Decoding
+
+    few = Decoding(threads=2, parallel_pixels=100, max_pixels=10**6)
+    monkeypatch.setattr(module, "decoding", lambda most, machine: few)
+    assert problems(whole) == []
+    none = dataclasses.replace(few, max_pixels=100)
+    monkeypatch.setattr(module, "decoding", lambda most, machine: none)
+    is_raw = json.loads((whole / "dataset.json").read_text())["format"] == "raw"
+    assert (not problems(whole)) == is_raw
+
+
 def test_what_is_no_packed_set_is_refused(tmp_path):
     with pytest.raises(ValueError, match="dataset.json cannot be read: No such file or directory"):
         problems(tmp_path)
