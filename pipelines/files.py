@@ -7,6 +7,7 @@ import ctypes
 import errno
 import os
 import pathlib
+import shutil
 
 OLD = ".alexnet_tf-old"
 """Ends the name of a directory that is being replaced."""
@@ -88,6 +89,7 @@ def replace_directory(new: pathlib.Path, place: pathlib.Path) -> pathlib.Path | 
         old = new
     else:
         old = _old_name(place)
+        shutil.rmtree(old, ignore_errors=True)  # of a kill before it was removed
         place.rename(old)
         new.rename(place)
     sync_directory(place.parent)
@@ -95,7 +97,10 @@ def replace_directory(new: pathlib.Path, place: pathlib.Path) -> pathlib.Path | 
 
 
 def recover(place: pathlib.Path) -> None:
-    """Renames back a directory that a kill between the two renames left under another name."""
+    """Renames back a directory that a kill between the two renames left under another name.
+
+    One that a later kill left is removed by the next `replace_directory`.
+    """
     place = pathlib.Path(os.path.realpath(place))  # `.` has no name, and of a link the end was
     old = _old_name(place)
     if old.is_dir() and not place.exists():

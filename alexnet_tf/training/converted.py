@@ -12,6 +12,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import shutil
 from collections.abc import Mapping
 
 import numpy as np
@@ -70,7 +71,9 @@ def write(
             np.savez(file, **arrays)
         files.write_text(unfinished / "state.json", json.dumps(state, indent=1))
         files.sync_tree(unfinished)
-        files.replace_directory(unfinished, directory / FOLDER)
+        old = files.replace_directory(unfinished, directory / FOLDER)
+        if old:
+            shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise RunFailed(
             f"output={str(directory)!r} could not be written: {error.strerror}. Make room or "

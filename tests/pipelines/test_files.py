@@ -25,6 +25,15 @@ def test_a_directory_takes_the_place_of_another(tmp_path, monkeypatch, can_excha
     assert (old / "file").read_text() == "1"
 
 
+def test_what_a_kill_left_of_an_older_directory_is_in_nobodys_way(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+    place = make(tmp_path / "place", "1")
+    for number in (2, 3):  # the caller dies before it removes the first of these
+        old = files.replace_directory(make(tmp_path / "new", str(number)), place)
+    assert (place / "file").read_text() == "3"
+    assert (old / "file").read_text() == "2"
+
+
 def test_a_reader_finds_a_directory_at_every_moment(tmp_path):
     place, is_over, missed = make(tmp_path / "place", "0"), threading.Event(), []
 
