@@ -8,11 +8,12 @@ see its pictures by the same path. Runs until SIGTERM or Ctrl-C; launch/data_ser
 import dataclasses
 import json
 import socket
+import sys
 import threading
 from collections.abc import Sequence
 
 from alexnet_tf.command_line import flags
-from alexnet_tf.errors import RunFailed
+from alexnet_tf.errors import RunFailed, user_errors
 from pipelines.checks import service_address
 
 
@@ -24,7 +25,9 @@ class Arguments:
     """
 
     port: int = 5050
-    """Port of the dispatcher."""
+    """Port of the dispatcher that is started here."""
+    worker_port: int = 0
+    """Port of the worker, where a firewall lets only some through; 0 takes any that is free."""
     dispatcher: str = ""
     """grpc://HOST:PORT of a dispatcher that runs already: only a worker is started here."""
     host: str = ""
@@ -34,6 +37,10 @@ class Arguments:
         """Refuses ports and addresses that cannot be."""
         if not 0 < self.port < 2**16:
             raise ValueError(f"port={self.port}: expected 1 to 65535.")
+        if not 0 <= self.worker_port < 2**16:
+            raise ValueError(
+                f"worker_port={self.worker_port}: expected 1 to 65535, or 0 for any that is free."
+            )
         if self.dispatcher:
             service_address("dispatcher", self.dispatcher)
 
@@ -42,17 +49,29 @@ def main(argv: Sequence[str]) -> int:
     """Runs the command; ends with a signal alone."""
     arguments = flags.parse(argv, Arguments).arguments
     host = arguments.host or socket.gethostname()
+    if arguments.dispatcher and arguments.port != Arguments.port:
+        said = "--port is the dispatcher's and changes nothing with --dispatcher; see --worker_port"
+        print(said, file=sys.stderr, flush=True)
     import tensorflow as tf
 
+    if arguments.dispatcher:
+        from pipelines.service import check
+
+        with user_errors():
+            check(arguments.dispatcher, "dispatcher")
     service, dispatcher = tf.data.experimental.service, None
-    address = arguments.dispatcher.partition("://")[2]
+    address, port = arguments.dispatcher.partition("://")[2], arguments.worker_port or "%port%"
     try:
         if not address:
             settings = service.DispatcherConfig(port=arguments.port)
             dispatcher = service.DispatchServer(settings)
             address = f"{host}:{arguments.port}"
         worker = service.WorkerServer(
-            service.WorkerConfig(dispatcher_address=address, worker_address=f"{host}:%port%")
+            service.WorkerConfig(
+                dispatcher_address=address,
+                worker_address=f"{host}:{port}",
+                port=arguments.worker_port or None,
+            )
         )
     except (tf.errors.OpError, RuntimeError) as error:
         raise RunFailed(

@@ -21,17 +21,21 @@ CHUNK_EXAMPLES = 64
 _CONNECT_SECONDS = 10
 
 
-def check(service: str) -> None:
+def check(service: str, name: str = "data.service") -> None:
     """Refuses a place where nothing answers, since TensorFlow would wait for it for an hour.
+
+    Args:
+      service: grpc://HOST:PORT.
+      name: of the setting, for the message.
 
     Raises:
       ValueError: nothing answers within ten seconds.
     """
     try:
-        socket.create_connection(service_address("data.service", service), _CONNECT_SECONDS).close()
+        socket.create_connection(service_address(name, service), _CONNECT_SECONDS).close()
     except OSError as error:
         raise ValueError(
-            f"data.service={service!r}: nothing answers there ({error.strerror or error}). Start "
+            f"{name}={service!r}: nothing answers there ({error.strerror or error}). Start "
             "launch/data_service.sh on that machine, or leave the flag out."
         ) from error
 

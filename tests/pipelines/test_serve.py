@@ -20,6 +20,21 @@ def test_a_dispatcher_of_another_form_is_refused():
         serve.main(["--dispatcher=here"])
 
 
+def test_a_worker_port_that_cannot_be_is_refused():
+    with pytest.raises(UserError, match="worker_port=70000: expected 1 to 65535, or 0 for any"):
+        serve.main(["--worker_port=70000"])
+
+
+def test_a_dispatcher_that_does_not_answer_is_refused(capsys):
+    with contextlib.closing(socket.socket()) as free:
+        free.bind(("localhost", 0))
+        place = f"grpc://localhost:{free.getsockname()[1]}"
+        with pytest.raises(UserError, match=f"dispatcher='{place}': nothing answers there"):
+            serve.main([f"--dispatcher={place}", "--port=5051"])
+    said = "--port is the dispatcher's and changes nothing with --dispatcher; see --worker_port"
+    assert said in capsys.readouterr().err
+
+
 def test_a_port_in_use_is_one_sentence():
     with contextlib.closing(socket.socket()) as taken:
         taken.bind(("0.0.0.0", 0))
