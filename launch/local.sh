@@ -11,9 +11,11 @@ set -euo pipefail
 export TF_FORCE_GPU_ALLOW_GROWTH="${TF_FORCE_GPU_ALLOW_GROWTH:-true}"   # memory on demand
 python="${PYTHON:-python}"
 
-if [[ ! "${1:-}" =~ ^[0-9] ]]; then
-  exec "$python" -m "alexnet_tf.${1:-train}" "${@:2}"
-fi
+case "${1:-}" in
+  -*) exec "$python" -m alexnet_tf.train "$@" ;;
+  [0-9]*) ;;
+  *) exec "$python" -m "alexnet_tf.${1:-train}" "${@:2}" ;;
+esac
 
 say() {
   echo "local.sh: $1" >&2
@@ -24,7 +26,11 @@ refuse() {
   exit 2
 }
 
-num_workers="$1" command="${2:-train}" grace="${GRACE_SECONDS:-60}"
+num_workers="$1" grace="${GRACE_SECONDS:-60}"
+shift
+[[ "${1:-}" != train ]] || shift
+[[ -z "${1:-}" || "$1" == -* ]] ||
+  refuse "command=$1: expected train, which alone has workers. Leave the number out."
 [[ "$num_workers" =~ ^[1-9][0-9]*$ ]] ||
   refuse "workers=$num_workers: expected a number from 1. Type launch/local.sh 2 train ..."
 [[ "$grace" =~ ^[1-9][0-9]*$ ]] ||
@@ -78,7 +84,7 @@ start() {
     mark "$i" <"$pipes/$i.err" >&2 & markers+=($!)
     ((${#gpus[@]} != num_workers)) || export CUDA_VISIBLE_DEVICES="${gpus[i]}"
     set -m   # a process group of its own: Ctrl-C reaches the worker once, and not a second time
-    "$python" -m "alexnet_tf.$command" "${@:3}" --strategy=multi_worker "--workers=$workers" \
+    "$python" -m alexnet_tf.train "$@" --strategy=multi_worker "--workers=$workers" \
       "--worker_index=$i" </dev/null >"$pipes/$i.out" 2>"$pipes/$i.err" &
     running[i]=$!
     set +m

@@ -53,9 +53,20 @@ def test_each_worker_gets_its_place_in_one_list_of_free_ports(local):
         assert worker["flags"]["strategy"] == "multi_worker"
 
 
-def test_the_command_is_train_unless_it_is_said(local):
-    local.run("1")
-    assert local.workers()[0]["argv"][1] == "alexnet_tf.train"
+@pytest.mark.parametrize("typed", [("1",), ("--steps=2",), ("1", "--steps=2")])
+def test_the_command_is_train_unless_it_is_said(local, typed):
+    assert local.run(*typed)[0] == 0
+    (worker,) = local.workers()
+    assert worker["argv"][1] == "alexnet_tf.train"
+    assert ("--steps=2" in worker["argv"]) == ("--steps=2" in typed)
+
+
+def test_only_training_has_workers(local):
+    code, _, error = local.run("2", "evaluate")
+    said = (
+        "local.sh: command=evaluate: expected train, which alone has workers. Leave the number out."
+    )
+    assert (code, error) == (2, [said])
 
 
 def test_lines_are_marked_and_the_last_one_is_the_result_of_worker_0(local):
