@@ -39,7 +39,7 @@ class Arguments:
             raise ValueError(f"port={self.port}: expected 1 to 65535.")
         if not 0 <= self.worker_port < 2**16:
             raise ValueError(
-                f"worker_port={self.worker_port}: expected 1 to 65535, or 0 for any that is free."
+                f"worker_port={self.worker_port}: expected a port, or 0 for any that is free."
             )
         if self.dispatcher:
             service_address("dispatcher", self.dispatcher)

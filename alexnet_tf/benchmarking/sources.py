@@ -129,8 +129,8 @@ def of_spec(spec: Spec) -> Source:
     known, there = spec.config.network.num_classes, len(source.classes)
     if spec.what == What.LOOP and there > known:
         raise UserError(
-            f"network.num_classes={known}: expected {there}, the number of classes in "
-            f"data.source={spec.pictures!r}, or more. Add --network.num_classes={there}."
+            f"network.num_classes={known}: expected at least {there}, as many classes as there are "
+            f"in data.source={spec.pictures!r}. Add --network.num_classes={there}."
         )
     return source
 
