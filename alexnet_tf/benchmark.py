@@ -50,7 +50,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from alexnet_tf.benchmarking import machine, report, rounds
 from alexnet_tf.benchmarking.contenders.table import contenders_of
@@ -87,6 +87,9 @@ class Arguments:
     scaling predicts how much faster several workers are that sum their gradients in a ring, over a
     network with --gbit_per_second; what it predicts for two on this machine is measured too.
     """
+
+    shared_default: ClassVar[str] = "the named network's own"
+    shared_defaults: ClassVar[dict[str, str]] = {"network.name": "paper", "data.source": "noise"}
 
     what: tuple[str, ...] = dataclasses.field(metadata=POSITIONAL)
     """step, inference, loop, input, strategy or scaling."""

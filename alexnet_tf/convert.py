@@ -22,6 +22,7 @@ import json
 import os
 import pathlib
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -45,6 +46,8 @@ class Arguments:
     A directory made so is evaluated and exported like any run, and train --start_from begins with
     it; name the network that the weights belong to with --network.name.
     """
+
+    shared_default: ClassVar[str] = "the named network's own"
 
     from_: str = ""
     """File with weights: .pth, .pt, .safetensors (torchvision), .caffemodel, .npy (the dictionary

@@ -25,7 +25,7 @@ import dataclasses
 import json
 import shutil
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from alexnet_tf.command_line import flags, summary_text
 from alexnet_tf.config.fields import POSITIONAL
@@ -42,6 +42,9 @@ class Arguments:
 
     All settings of a network are taken as `train` takes them.
     """
+
+    shared_default: ClassVar[str] = "the named network's own"
+    shared_defaults: ClassVar[dict[str, str]] = {"network.name": "paper"}
 
     names: tuple[str, ...] = dataclasses.field(default=(), metadata=POSITIONAL)
     """With --compare: the networks, such as paper run2012 caffe."""

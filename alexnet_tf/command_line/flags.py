@@ -18,7 +18,10 @@ its own arguments, and the settings it shares with a run (`parse`):
 
 import dataclasses
 import difflib
+import errno
 import inspect
+import io
+import itertools
 import os
 import sys
 import traceback
@@ -47,6 +50,12 @@ from alexnet_tf.training import selection
 EXIT_FAILED = 1
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
+
+NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
+"""Errors of the system about a path that was typed, whatever was to be done there."""
+
+NEVER_TAKEN_OVER = ("strategy", "devices", "towers", "workers", "data.stage")
+"""Settings that no command takes from a run: `Config.elsewhere`."""
 
 Arguments = TypeVar("Arguments")
 
@@ -164,12 +173,16 @@ def override(config: Config, typed: Mapping[str, Any]) -> Config:
 def run_command(main: Callable[[Sequence[str]], int]) -> NoReturn:
     """Runs a command and exits: 0 done, 1 failed, 2 a mistake in the call, 130 interrupted.
 
-    Only our own two errors become one sentence on standard error; any other keeps its traceback.
+    Only our own two errors, and those of the system about a place where this user may do nothing,
+    become one sentence on standard error; any other keeps its traceback.
 
     Args:
       main: takes what was typed after the command's name, returns an exit code.
     """
     environment.prepare()
+    for stream in (sys.stdout, sys.stderr):  # names of files need not be UTF-8
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = main(sys.argv[1:])
         sys.stdout.flush()
@@ -185,6 +198,17 @@ def run_command(main: Callable[[Sequence[str]], int]) -> NoReturn:
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         code = EXIT_INTERRUPTED
+    except OSError as error:
+        if error.errno not in NO_PLACE or error.filename is None:
+            traceback.print_exc()
+            code = EXIT_FAILED
+        else:
+            print(
+                f"{str(error.filename)!r}: {error.strerror}; expected a place that this user may "
+                "use. Permit it, or name another.",
+                file=sys.stderr,
+            )
+            code = EXIT_MISTAKE
     except Exception:  # a fault of ours; other workers would wait while Python tidies up
         traceback.print_exc()
         code = EXIT_FAILED
@@ -264,14 +288,28 @@ def _show_help_if_asked(
 def _own_default(owner: type) -> Callable[[Setting], Any]:
     """Makes the function that finds the default of a command's own argument.
 
-    For a shared setting it gives words instead: `shared_default` of the owner, where it has one.
+    For a shared setting it gives words instead: `shared_default` of the owner, where it has one, or
+    what its `shared_defaults` say of that setting.
     """
     words = getattr(owner, "shared_default", "the run's own")
-    return lambda x: words if CONFIG_FLAGS.get(x.name) == x else x.default
+    others = getattr(owner, "shared_defaults", {})
+
+    def default(x: Setting) -> Any:
+        if CONFIG_FLAGS.get(x.name) != x or x.name in NEVER_TAKEN_OVER:
+            return x.default
+        return others.get(x.name, words)
+
+    return default
 
 
 def _default_in(argv: Sequence[str]) -> Callable[[Setting], Any]:
     """Makes the function that finds defaults under the recipe on the command line."""
-    typed = [word.partition("=")[2] for word in argv if word.startswith("--recipe=")]
+    words = [word.lstrip("-") for word in argv if word.startswith("-")]
+    typed = [word.partition("=")[2] for word in words if word.startswith("recipe=")]
+    typed += [
+        after
+        for word, after in itertools.pairwise(argv)
+        if word in ("--recipe", "-recipe") and not after.startswith("-")
+    ]
     config = recipe((typed or [Config().recipe])[-1])
     return lambda setting: value_at(config, setting.path)

@@ -61,6 +61,7 @@ def _entry(setting: Setting, default: Any, columns: int) -> list[str]:
         notes = "(required)"
     else:
         notes = f"(default: {to_text(default)})" if default not in (None, "", ()) else ""
+    columns = max(columns, 20)
     body = textwrap.wrap(f"{setting.help} {notes}", columns - 6)
     heads = textwrap.wrap(head.replace("|", "| "), columns, subsequent_indent=" " * 6)
     return [*(x.replace("| ", "|") for x in heads), *("      " + x for x in body)]

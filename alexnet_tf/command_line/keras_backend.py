@@ -51,7 +51,7 @@ def _check_backend(place: str, backend: str) -> None:
 def _keras_json() -> pathlib.Path:
     """Finds the path of Keras' settings file."""
     if "KERAS_HOME" in os.environ:
-        return pathlib.Path(os.environ["KERAS_HOME"], "keras.json").expanduser()
+        return pathlib.Path(os.path.expanduser(os.environ["KERAS_HOME"]), "keras.json")
     home = os.path.expanduser("~")
     return pathlib.Path(home if os.access(home, os.W_OK) else "/tmp", ".keras", "keras.json")
 
@@ -64,7 +64,7 @@ def _stored(path: pathlib.Path) -> dict:
     """
     try:
         stored = json.loads(path.read_text()) if path.exists() else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; expected a file. Mend or remove it.") from error

@@ -186,9 +186,10 @@ def _from_text_of_union(name: str, kind: Any, text: str) -> Any:
 def _number(name: str, kind: type, text: str) -> int | float:
     try:
         number = kind(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
+        is_one = math.isfinite(number)
+    except (ValueError, OverflowError):  # the latter of a whole number beyond any float
+        is_one = False
+    if not is_one:
         what = "a whole number" if kind is int else "a number"
         raise ValueError(f"{name}={text}: expected {what}.")
     return number

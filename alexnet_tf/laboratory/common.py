@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from typing import ClassVar
 
 from alexnet_tf.training.checkpoint import Which
 from pipelines.typed import Typed
@@ -10,6 +11,8 @@ from pipelines.typed import Typed
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Common(Typed):
     """What every picture is made from."""
+
+    shared_defaults: ClassVar[dict[str, str]] = {"data.on_error": "skip"}
 
     run_dir: str = ""
     """Directory of a run or of converted weights; this or --start_from is required."""

@@ -2,11 +2,13 @@
 
 import dataclasses
 import os
+import pathlib
 import subprocess
 import sys
 
 import pytest
 
+from alexnet_tf import benchmark, evaluate, summary
 from alexnet_tf.command_line import flags
 from alexnet_tf.config.fields import POSITIONAL
 from alexnet_tf.errors import RunFailed, UserError
@@ -113,6 +115,66 @@ def test_our_errors_become_one_line_and_an_exit_code(error, code, capsys):
         flags.run_command(main)
     assert stop.value.code == code
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "make, said",
+    [
+        (
+            lambda: pathlib.Path("x" * 300).is_dir(),
+            "File name too long; expected a place that this",
+        ),
+        (
+            lambda: raised(PermissionError(13, "Permission denied", "/y")),
+            "'/y': Permission denied;",
+        ),
+    ],
+)
+def test_a_place_where_this_user_may_do_nothing_is_one_sentence(make, said, capsys):
+    with pytest.raises(SystemExit) as stop:
+        flags.run_command(lambda argv: make())
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
+def raised(error):
+    raise error
+
+
+def test_names_that_are_no_utf8_are_printed_in_any_case():
+    code = """if True:
+        from alexnet_tf.command_line import flags
+        flags.run_command(lambda argv: print("a\\udcff") or 0)
+    """
+    environment = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    assert (done.stdout, done.stderr) == (b"a\\udcff\n", b"")
+
+
+def test_help_does_not_say_of_a_device_that_a_run_chose_it(capsys):
+    for module, gone in ((evaluate, "run's own"), (summary, "run's own"), (benchmark, "run's own")):
+        with pytest.raises(SystemExit):
+            module.main(["--help"])
+        text = " ".join(capsys.readouterr().out.split())
+        for name in ("strategy", "towers", "network.name", "data.stage"):
+            _, there, after = text.partition(f" --{name}=")
+            assert gone not in after.partition(" --")[0], (module.__name__, name)
+    assert "(default: noise)" in text
+
+
+@pytest.mark.parametrize("typed", [["--recipe", "paper"], ["-recipe=paper"]])
+def test_help_follows_the_recipe_however_it_is_typed(typed, capsys):
+    with pytest.raises(SystemExit):
+        flags.parse_config([*typed, "--help"], "Trains.")
+    assert "(default: folder:imagenet)" in " ".join(capsys.readouterr().out.split())
+
+
+def test_help_fits_into_no_columns(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "6")
+    with pytest.raises(SystemExit):
+        flags.parse(["--help"], Arguments, SHARED)
+    assert "--model" in capsys.readouterr().out
 
 
 def test_other_errors_keep_their_traceback(capsys):

@@ -109,6 +109,7 @@ MISTAKES = [
     ("--network.width=1e308", "network.width=1e.308: expected a number, at most"),
     ("--network.width=1e5", "network.width=100000.0: expected at most 1,000."),
     ("--steps=9999999999999999999", "steps=9{19}: expected a whole number, at most"),
+    ("--steps=1" + "0" * 400, "steps=10{400}: expected a whole number."),
     ("--global_batch_size=100000000", "global_batch_size=1.*: expected at most 16,777,216."),
     ("--network.input.resize=100000", "network.input.resize=100000: expected at most 65,536."),
     ("--deterministic=perhaps", "deterministic=perhaps: expected true or false."),

@@ -23,6 +23,17 @@ def before_keras(monkeypatch, tmp_path):
     return monkeypatch
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_home_that_is_none_and_a_file_that_keras_ignores_are_no_tracebacks(
+    before_keras, tmp_path, nested
+):
+    if nested:
+        (tmp_path / "keras.json").write_text("[" * 100_000)
+    else:
+        before_keras.setenv("KERAS_HOME", "~nosuchuser/x")
+    assert flags.parse_config([], "Trains.") == recipe("quickstart")
+
+
 @pytest.mark.parametrize(
     "name, value, text",
     [
