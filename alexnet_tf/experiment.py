@@ -21,7 +21,7 @@ from alexnet_tf.config.optimizer import Schedule
 from alexnet_tf.errors import UserError, expected_one_of, user_errors
 from alexnet_tf.experiments import plan_text
 from alexnet_tf.experiments.named import EXPERIMENTS
-from alexnet_tf.experiments.table import Experiment, Size
+from alexnet_tf.experiments.table import GRID_SEED, Experiment, Size
 from alexnet_tf.experiments.transfer import transfer
 from alexnet_tf.experiments.transfer_settings import SHARED as TRANSFER_SHARED
 from alexnet_tf.experiments.transfer_settings import Arguments as TransferArguments
@@ -58,8 +58,8 @@ class Figure1Arguments:
 
     def __post_init__(self):
         """Refuses numbers outside their range."""
-        if self.seeds < 1:
-            raise ValueError(f"seeds={self.seeds}: expected at least 1 run of each row.")
+        if not 1 <= self.seeds <= GRID_SEED:
+            raise ValueError(f"seeds={self.seeds}: expected 1 to {GRID_SEED} runs of each row.")
         if self.epochs < 0:
             raise ValueError(
                 f"epochs={self.epochs:g}: expected a positive number, or 0 for the experiment's."
@@ -202,6 +202,14 @@ def learning_rate(name: str, call: flags.Call) -> int:
     if arguments.dry_run:
         print(plan_text.range_text(*about), flush=True)
         return 0
+    for setting in RANGE_SETS:
+        if setting in call.typed:
+            print(
+                f"{setting}={to_text(call.typed[setting])} changes nothing here; --lowest, "
+                "--highest and --steps say how the rate rises. Leave it out.",
+                file=sys.stderr,
+                flush=True,
+            )
     code, found = range_test.run_range(*about)
     print(json.dumps({"experiment": name, "output": str(output)} | found), flush=True)
     return code
@@ -222,6 +230,9 @@ WHERE_AND_HOW_MUCH = ("output", "seeds", "rows", "dry_run", "keep_checkpoints")
 TABLE_SHARED = ("data.source", "data.held_out", "data.on_error", "data.max_megapixels")
 TABLE_SHARED += ("data.cache", "data.cache_dir", "data.stage")
 TABLE_SHARED += ("devices", "precision", "deterministic")
+RANGE_SETS = ("schedule", "learning_rate", "drop_factor", "warmup_epochs", "drop_epochs")
+RANGE_SETS = tuple(f"optimizer.{x}" for x in (*RANGE_SETS, "max_drops", "patience_epochs"))
+"""What a range test decides itself."""
 RANGE_SHARED = ("recipe", "network", "data", "optimizer", "global_batch_size", "seed")
 RANGE_SHARED += ("devices", "precision", "deterministic")
 

@@ -89,7 +89,7 @@ def _differences(found: dict[str, Any]) -> np.ndarray:
         [row["name"] for row in rows],
         [_percent(row["difference"]) for row in rows],
         [_percent(None if row["low"] is None else row["high"] - row["difference"]) for row in rows],
-        [_percent(row["published"]) for row in rows],
+        [_percent(None if row["published_is_least"] else row["published"]) for row in rows],
         found["title"],
         f"error less that of {found['rows'][0]['name']}, points",
         ("here, 95 % interval", "published"),

@@ -114,6 +114,8 @@ def _compared(experiment: Experiment, row: Row, results: Results) -> tuple[Estim
     claim = row.claim or verdicts.NO_CLAIM
     if experiment.measure == Measure.TOP1_ERROR:
         found = statistics.difference(*(np.stack([x.correct for x in y]) for y in (here, base)))
+        if failed:  # those that ended are a choice, so no interval holds for the row
+            found = Estimate(found.value, None, None)
         return found, verdicts.of_difference(found, claim, failed)
     if failed:  # the slowest are missing, so a mean of the others would be too low
         return None, f"not resolved: {failed}"

@@ -113,7 +113,7 @@ def plan_text(
     jobs = [(part.name, GRID_SEED) for row in rows for part in row.tries]
     jobs += [(row.name, seed) for row in rows for seed in range(seeds)]
     missing = sum(done.find(*job) is None for job in jobs)
-    lines += _refused(experiment, rows, done)
+    lines += _refused(experiment, rows, done, output)
     minutes = experiment.minutes
     whence = f"as stated for {experiment.source} on 2 cores in float32"
     seconds = [x.seconds for x in done.finished if not x.failed]
@@ -128,8 +128,16 @@ def plan_text(
     return "\n".join(lines)
 
 
-def _refused(experiment: Experiment, rows: tuple[Row, ...], done: results.Results) -> list[str]:
-    """Warns of finished rows that the call would refuse, as far as that is known without data."""
+def _refused(
+    experiment: Experiment, rows: tuple[Row, ...], done: results.Results, output: pathlib.Path
+) -> list[str]:
+    """Warns of what the call would be refused for, as far as that is known without data."""
+    begun = results.begun_settings(output, experiment.name)
+    if begun and differences(begun, experiment.config(Row(name="base"), 0, "")):
+        return _wrapped(
+            "A table was begun there with other settings, so this call will be refused: name "
+            "another --output."
+        )
     first = next(iter(done.of(experiment.rows[0].name)), None)
     steps = first and experiment.num_steps(first.data["train_num_examples"])
     for row in rows:

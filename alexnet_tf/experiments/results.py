@@ -142,7 +142,7 @@ def _check_same(
     if changed:
         raise UserError(
             f"output={str(output)!r}: {which} with other settings: {'; '.join(changed)}. Expected "
-            "the same. Use them, or name another --output."
+            "the same. Use them, name another --output, or remove that directory."
         )
 
 
@@ -180,6 +180,14 @@ def check_begun(
         raise RunFailed(
             f"{str(path)!r} cannot be used: {error!r}. Expected it as it was written; remove it."
         ) from error
+
+
+def begun_settings(output: pathlib.Path, name: str) -> Config | None:
+    """Reads the settings of the base of a table that was begun; None where none was, or another."""
+    stored = run_directory.read_json(output / BEGUN) or {}
+    if stored.get("experiment") != name or not isinstance(stored.get("settings"), dict):
+        return None
+    return json_form.from_json(stored["settings"])
 
 
 def _other_experiment(output: pathlib.Path, found: str | None, name: str) -> UserError:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 import alexnet_tf
 from alexnet_tf.config.run import Config
-from alexnet_tf.errors import NotFinite, listed
+from alexnet_tf.errors import NotFinite, UserError, listed
 from alexnet_tf.experiments import measures, report, results
 from alexnet_tf.experiments.results import Finished
 from alexnet_tf.experiments.table import GRID_SEED, Experiment, Measure, Row
@@ -62,6 +62,11 @@ class Runner:
         self._command = command or f"python -m alexnet_tf.experiment {experiment.name}"
         self._known_data: dict[tuple, dict] = {}
         self.verdicts: dict[str, str] = {}
+        if (output / "config.json").exists():
+            raise UserError(
+                f"output={str(output)!r} holds a run, where no table can be; expected another "
+                "directory. Name one with --output."
+            )
         self._table_lock().release()  # which refuses a directory that cannot be written
         self._read()
         base = self._experiment.config(Row(name="base"), 0, "")
@@ -112,7 +117,7 @@ class Runner:
 
     def _table_lock(self) -> Lock:
         """Keeps the other processes from the file of finished rows and from the report."""
-        return Lock(self._output, "output", waits=True)
+        return Lock(self._output, "output", "table.lock", waits=True)
 
     @contextlib.contextmanager
     def _claimed(self, row: Row, seed: int) -> Iterator[bool]:
@@ -249,7 +254,8 @@ class Runner:
             measure = measures.epochs_to if to_an_error else measures.errors
             code, measured = measure(self._experiment, config, values["data"])
         except NotFinite as error:
-            code, measured = 0, {"failed": str(error).partition(". ")[0]}
+            # Without the step: a checkpoint that is due finds weights a step before the loss does.
+            code, measured = 0, {"failed": "the loss is not finite"}
             print(error, file=sys.stderr, flush=True)
         finally:
             gc.collect()  # what this row's graphs hold

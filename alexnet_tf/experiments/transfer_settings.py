@@ -23,7 +23,7 @@ from pipelines.config import Cache, OnError
 CLIP_NORM = 1.0
 """Of gradients, where the run has no limit of its own."""
 TAKEN_RATE = 0.1
-"""Of layers that fine-tuning takes over, as a multiple of the learning rate of new ones."""
+"""Of layers that fine-tuning takes over, as a multiple of the rate that they would have."""
 MOST_FOLDS = 10
 SHARED = ("data.source", "data.on_error", "data.max_megapixels", "network")
 SHARED += ("global_batch_size", "devices", "precision")

@@ -8,7 +8,7 @@ import math
 import pathlib
 import statistics
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from alexnet_tf.errors import writing
 from alexnet_tf.experiments.statistics import quantile
@@ -92,16 +92,23 @@ def _published(row: int | str, per_class: int) -> str:
     )
 
 
-def difference(one: dict, other: dict) -> tuple[float, float]:
+class Difference(NamedTuple):
+    """What `difference` finds; NaN where no fold has both rows."""
+
+    points: float
+    """Of the accuracies."""
+    half: float
+    """Of its 95 % interval, in points."""
+    pairs: int
+    """Folds that both have."""
+
+
+def difference(one: dict, other: dict) -> Difference:
     """Compares two rows in the folds that both have.
 
     Folds share pictures, so the variance of their mean is not a fifth of theirs: it is multiplied
     by 1 / folds + tested / trained (Nadeau and Bengio 2003). Of one fold only the chance of its
     test is known, as if both rows had been tested on pictures of their own.
-
-    Returns:
-      the difference of the accuracies, and half of its 95 % interval, both in points; NaN where no
-      fold has both.
     """
     pairs = [
         (a, b)
@@ -109,14 +116,14 @@ def difference(one: dict, other: dict) -> tuple[float, float]:
         if a is not None and b is not None
     ]
     if not pairs:
-        return math.nan, math.nan
+        return Difference(math.nan, math.nan, 0)
     apart, count = [a - b for a, b in pairs], len(pairs)
     if count > 1:
         share = 1 / count + one["tested"] / one["trained"]
         half = quantile(count - 1) * statistics.stdev(apart) * math.sqrt(share)
     else:
         half = NORMAL_QUANTILE * math.sqrt(sum(x * (1 - x) for x in pairs[0]) / one["tested"])
-    return 100 * statistics.mean(apart), 100 * half
+    return Difference(100 * statistics.mean(apart), 100 * half, count)
 
 
 def verdict(rows: list[dict]) -> str:
@@ -139,12 +146,11 @@ def verdict(rows: list[dict]) -> str:
 
 
 def _sentence(one: dict, other: dict, published: float | None) -> str:
-    points, half = difference(one, other)
-    if math.isnan(points):
+    points, half, pairs = difference(one, other)
+    if not pairs:
         return f"{one['name']} and {other['name']} have no fold in common."
-    names = {one["name"], other["name"]}
-    is_trained, is_one = names & {SCRATCH, TUNED}, min(len(one["folds"]), len(other["folds"])) == 1
-    if is_one:
+    is_trained = {one["name"], other["name"]} & {SCRATCH, TUNED}
+    if pairs == 1:
         of = "chance of training" if is_trained else "choice of training pictures"
         word = f"not resolved: one fold tells nothing about the {of}"
     elif abs(points) <= half:
@@ -224,8 +230,8 @@ def markdown(result: dict) -> str:
   to 50 pictures that do not train are tested.
 - Rows of layers: the layers stay as they are. Larger maps become 6 x 6 by maxima. Ridge regression,
   one class against all, decides, its penalty chosen by leaving out one training picture at a time.
-- {SCRATCH.capitalize()}, {TUNED}: {result["epochs"]} epochs, the weights of the last step. Layers
-  that are taken over learn at a tenth of the rate.
+- {SCRATCH.capitalize()}, {TUNED}: {result["epochs"]} epochs, the weights of the last step, or their
+  averages where the settings keep some. Layers that are taken over learn at a tenth of their rate.
 - alexnet_tf {result["version"]}; `{result["command"]}`
 - Published: {SOURCE}. SVMs or a softmax decide there, on the layer with as many kernels below.
 

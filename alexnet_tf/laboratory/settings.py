@@ -81,6 +81,7 @@ class Calibration(Common):
         """Refuses less than one."""
         super().__post_init__()
         self.at_least(1, "bins")
+        self.at_most(10_000, "bins")
 
 
 class Method(enum.StrEnum):

@@ -74,9 +74,12 @@ def run_dir(pictures, tmp_path):
 def test_a_test_takes_the_settings_of_a_run_and_touches_nothing_there(run_dir, tmp_path, capsys):
     before, output = files(run_dir), tmp_path / "out"
     words = [f"--run_dir={run_dir}", f"--output={output}", "--highest=1e4", "--steps=30"]
-    assert command.main(["learning_rate", *words, "--network.width=0.125"]) == 0
+    words += ["--network.width=0.125", "--optimizer.drop_epochs=1,2"]
+    assert command.main(["learning_rate", *words]) == 0
     assert files(run_dir) == before
-    result = json.loads(capsys.readouterr().out)
+    printed, said = capsys.readouterr()
+    result = json.loads(printed)
+    assert "optimizer.drop_epochs=1,2 changes nothing here; --lowest, --highest and --steps" in said
     assert sorted(x.name for x in output.iterdir()) == [
         "lock",
         "range.csv",

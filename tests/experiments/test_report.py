@@ -201,6 +201,8 @@ def test_failed_runs_stand_there_with_their_sentence(tmp_path):
     said = report.write(table, found, tmp_path, "it")
     cells, rows = cells_of(tmp_path), rows_of(tmp_path)
     assert rows["init_text"]["seeds"] == [0]
+    assert rows["init_text"]["difference"] is not None
+    assert rows["init_text"]["low"] is rows["init_text"]["high"] is None  # one may be left of three
     assert said["init_text"].startswith("not resolved: ") and said["init_text"].endswith(
         "points of the runs that ended; 1 of 2 runs of init_text did not: step=5: the loss is NaN "
         "| bad"

@@ -11,7 +11,7 @@ import pytest
 import tiny
 
 from alexnet_tf.errors import RunFailed, UserError
-from alexnet_tf.experiments import results
+from alexnet_tf.experiments import plan_text, results
 from alexnet_tf.experiments.measures import classified
 from alexnet_tf.experiments.runner import Runner
 from alexnet_tf.experiments.table import GRID_SEED, Experiment, Measure, Row
@@ -67,8 +67,7 @@ def test_a_row_whose_loss_is_not_finite_stands_in_the_table_and_the_others_go_on
     output, code, runner = done
     assert code == 1
     broken, base = sorted(runner.results.finished, key=lambda x: x.row != "broken")
-    assert broken.failed.startswith("step=")
-    assert "is not finite" in broken.failed
+    assert broken.failed == "the loss is not finite"  # whoever found it, the loss or a checkpoint
     assert (broken.top1_error, broken.correct) == (None, None)
     assert not base.failed
 
@@ -120,9 +119,19 @@ def test_a_table_that_was_begun_otherwise_is_refused_before_anything_is_trained(
     other = dataclasses.replace(experiment(pictures), name="other")
     with pytest.raises(UserError, match="holds rows of the experiment tiny; expected those of o"):
         Runner(other, ROWS, 1, tmp_path)
+    assert "will be refused" not in plan_text.plan_text(experiment(pictures), ROWS, 1, tmp_path)
+    said = " ".join(plan_text.plan_text(half, ROWS, 1, tmp_path).split())
+    assert "A table was begun there with other settings, so this call will be refused" in said
     (tmp_path / results.BEGUN).write_text('{"experiment": "tiny", "settings": 3}')
     with pytest.raises(RunFailed, match="begun.json' cannot be used: .* remove it"):
         Runner(experiment(pictures), ROWS, 1, tmp_path)
+
+
+def test_a_run_is_no_place_for_a_table(pictures, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(UserError, match="holds a run, where no table can be; expected another"):
+        Runner(experiment(pictures), ROWS, 1, tmp_path)
+    assert [x.name for x in tmp_path.iterdir()] == ["config.json"]
 
 
 @pytest.mark.slow

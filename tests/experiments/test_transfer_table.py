@@ -52,17 +52,29 @@ def test_intervals_know_that_folds_share_pictures():
         common = draw.normal(scale=0.01)  # what five tests on the same pictures have in common
         folds = common + draw.normal(scale=0.01, size=5)
         one = {"folds": 0.8 + folds, "trained": 300, "tested": 500}
-        points, half = difference(one, {"folds": np.full(5, 0.8)})
+        points, half, _ = difference(one, {"folds": np.full(5, 0.8)})
         held += abs(points) <= half
     assert held >= 0.93 * 400
 
 
 def test_one_fold_has_the_chance_of_its_test():
     one = {"folds": [0.8], "trained": 300, "tested": 500}
-    points, half = difference(one, {"folds": [0.3]})
+    points, half, pairs = difference(one, {"folds": [0.3, None]})
+    assert pairs == 1
     assert points == pytest.approx(50)
     assert half == pytest.approx(196 * math.sqrt((0.8 * 0.2 + 0.3 * 0.7) / 500))
-    assert all(map(math.isnan, difference(one, {"folds": [None]})))
+    assert difference(one, {"folds": [None]}).pairs == 0
+
+
+def test_one_fold_that_ended_resolves_nothing():
+    rows = [
+        {"name": name, "layer": layer, "per_class": 30, "mean": 0.8, "trained": 300, "tested": 500}
+        for name, layer in (("pool5", 5), ("from scratch", 0))
+    ]
+    rows[0]["folds"], rows[1]["folds"] = [0.8, 0.81], [0.3, None]
+    said = verdict(rows)
+    assert "+- 5.3 points" in said
+    assert said.count("not resolved: one fold tells nothing about the chance of training") == 1
 
 
 def test_the_verdict_says_what_is_resolved():
