@@ -83,7 +83,7 @@ def _is_newer(place: str, path: str) -> bool:
     """Tells whether an index is there, and was made since its file was last written."""
     try:
         made, written = (tf.io.gfile.stat(x).mtime_nsec for x in (place, path))
-    except tf.errors.NotFoundError:
+    except tf.errors.OpError:  # also where a part of the place is a file
         return False
     return made >= written
 
