@@ -1,6 +1,7 @@
 """The two errors that end a command without a traceback, and how messages list names."""
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterable, Iterator
 
@@ -12,9 +13,13 @@ __all__ = [
     "UserError",
     "expected_one_of",
     "listed",
+    "place_errors",
     "user_errors",
     "writing",
 ]
+
+
+_NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 class UserError(ValueError):
@@ -36,6 +41,20 @@ def user_errors() -> Iterator[None]:
         yield
     except ValueError as error:
         raise UserError(str(error)) from error
+
+
+@contextlib.contextmanager
+def place_errors() -> Iterator[None]:
+    """Turns what the system says of a path where this user may do nothing into a UserError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_PLACE or error.filename is None:
+            raise
+        raise UserError(
+            f"{str(error.filename)!r}: {error.strerror}; expected a place that this user may use. "
+            "Permit it, or name another."
+        ) from error
 
 
 @contextlib.contextmanager

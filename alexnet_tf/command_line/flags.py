@@ -18,11 +18,10 @@ its own arguments, and the settings it shares with a run (`parse`):
 
 import dataclasses
 import difflib
-import errno
 import inspect
 import io
-import itertools
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -42,7 +41,7 @@ from alexnet_tf.config.fields import (
     value_at,
 )
 from alexnet_tf.config.run import Config
-from alexnet_tf.errors import RunFailed, UserError, user_errors
+from alexnet_tf.errors import RunFailed, UserError, place_errors, user_errors
 from alexnet_tf.networks.family.names import network
 from alexnet_tf.recipes import recipe
 from alexnet_tf.training import selection
@@ -50,9 +49,6 @@ from alexnet_tf.training import selection
 EXIT_FAILED = 1
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
-
-NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
-"""Errors of the system about a path that was typed, whatever was to be done there."""
 
 NEVER_TAKEN_OVER = ("strategy", "devices", "towers", "workers", "data.stage")
 """Settings that no command takes from a run: `Config.elsewhere`."""
@@ -184,7 +180,8 @@ def run_command(main: Callable[[Sequence[str]], int]) -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = main(sys.argv[1:])
+        with place_errors():
+            code = main(sys.argv[1:])
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as `head`, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -198,17 +195,6 @@ def run_command(main: Callable[[Sequence[str]], int]) -> NoReturn:
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         code = EXIT_INTERRUPTED
-    except OSError as error:
-        if error.errno not in NO_PLACE or error.filename is None:
-            traceback.print_exc()
-            code = EXIT_FAILED
-        else:
-            print(
-                f"{str(error.filename)!r}: {error.strerror}; expected a place that this user may "
-                "use. Permit it, or name another.",
-                file=sys.stderr,
-            )
-            code = EXIT_MISTAKE
     except Exception:  # a fault of ours; other workers would wait while Python tidies up
         traceback.print_exc()
         code = EXIT_FAILED
@@ -304,12 +290,6 @@ def _own_default(owner: type) -> Callable[[Setting], Any]:
 
 def _default_in(argv: Sequence[str]) -> Callable[[Setting], Any]:
     """Makes the function that finds defaults under the recipe on the command line."""
-    words = [word.lstrip("-") for word in argv if word.startswith("-")]
-    typed = [word.partition("=")[2] for word in words if word.startswith("recipe=")]
-    typed += [
-        after
-        for word, after in itertools.pairwise(argv)
-        if word in ("--recipe", "-recipe") and not after.startswith("-")
-    ]
+    typed = re.findall(r"(?:^|\s)--?recipe[=\s]([^-\s]\S*)", " ".join(argv))
     config = recipe((typed or [Config().recipe])[-1])
     return lambda setting: value_at(config, setting.path)

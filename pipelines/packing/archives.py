@@ -103,8 +103,7 @@ class Archive:
             reason = "it ends without an end mark; if it was cut there, files are missing"
             self.left_out.append((name, reason))
         elif window.has_more():
-            reason = "more follows its end mark; if archives were joined, pack each of them"
-            self.left_out.append((name, reason))
+            self.left_out.append((name, "more follows its end mark; if joined, pack each alone"))
 
     def _enter(self, path: str, number: int) -> None:
         """Puts a file into its folder."""

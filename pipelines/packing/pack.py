@@ -1,5 +1,6 @@
 """Packs a data set: shard by shard into a directory that gets its name when it is whole."""
 
+import contextlib
 import itertools
 import math
 import os
@@ -171,26 +172,15 @@ def _undecoded(packing: Packing, part: Part, split: str, index: int) -> Undecode
     try:
         reason = explain(part.reader, index, packing.max_pixels)
         if part.num_bytes[index]:
-            _check_is_there(part, index)
+            # One that is gone went after files were listed, as with a disk, and marks stay.
+            with contextlib.suppress(PermissionError):
+                part.contents(index)
     except OSError as error:
         raise OSError(
             f"{part.called(index)!r} was not read: {error}. Start the same command once more; what "
             "is packed stays."
         ) from error
     return Undecoded(split=split, index=index, name=part.names[index], reason=reason)
-
-
-def _check_is_there(part: Part, index: int) -> None:
-    """Raises an OSError for a file that was there when files were listed, and is no longer.
-
-    Its mark would stay, and so would those of all others that went with it, as with a disk.
-    """
-    try:
-        part.contents(index)
-    except FileNotFoundError:
-        raise
-    except OSError:
-        return  # what this user may not read is reported
 
 
 def _check_room(

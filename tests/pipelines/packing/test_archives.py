@@ -252,7 +252,7 @@ def test_archives_that_were_joined_are_reported(tmp_path):
     (tmp_path / "x.tar").write_bytes(one + other)
     found = inventory(tmp_path / "x.tar", tmp_path)
     ((name, reason),) = found.left_out
-    assert name.endswith("x.tar") and reason.startswith("more follows its end mark; if archives")
+    assert name.endswith("x.tar") and reason.startswith("more follows its end mark; if joined")
     (tmp_path / "x.tar").write_bytes(one + bytes(3 << 20))
     assert not inventory(tmp_path / "x.tar", tmp_path).left_out
 
