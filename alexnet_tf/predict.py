@@ -81,7 +81,6 @@ class Prediction:
 def main(argv: Sequence[str]) -> int:
     """Runs the command and returns its exit code."""
     arguments = flags.parse(argv, Arguments).arguments
-    sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
     classify, step, max_pixels = open_model(arguments.model)
     predictions = []
     num_failed = 0

@@ -8,10 +8,12 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from alexnet_tf.experiments import named, report, statistics
 from alexnet_tf.experiments.results import Finished, Results, settings_text
 from alexnet_tf.experiments.table import GRID_SEED, Size
+from alexnet_tf.figures import canvas
 
 NUM = 400
 FILES = ("table.md", "table.csv", "table.json", "plot.png")
@@ -243,6 +245,18 @@ def test_a_bound_that_was_published_is_no_value(tmp_path):
     said = report.write(table, results(table), tmp_path, "it")["no_color_noise"]
     assert "(published: over +1.0)" in said  # found were some 20 points
     assert cells_of(tmp_path)["no_color_noise"][6] == "over +1.00"
+
+
+@pytest.mark.parametrize(("row", "is_drawn"), [("no_color_noise", False), ("plain_pooling", True)])
+def test_the_plot_marks_what_was_published_unless_it_is_a_bound(row, is_drawn, tmp_path):
+    pytest.importorskip("matplotlib", reason="draws")
+    table = experiment("ablations")
+    rows = tuple(x for x in table.rows if x.name in ("base", row))
+    table = dataclasses.replace(table, rows=rows)
+    report.write(table, results(table), tmp_path, "it")
+    drawn = tf.io.decode_png((tmp_path / "plot.png").read_bytes(), channels=3).numpy()
+    of_marks = bytes.fromhex(canvas.COLORS[1][1:])
+    assert (drawn == tuple(of_marks)).all(axis=2).any() == is_drawn
 
 
 def test_a_base_that_failed_leaves_nothing_to_compare_with(tmp_path):

@@ -1,7 +1,6 @@
 """What `predict` prints, and its exit codes."""
 
 import json
-import os
 import shutil
 
 import numpy as np
@@ -101,14 +100,6 @@ def test_an_unreadable_picture_gets_its_own_line_and_exit_code_1(
 def test_a_file_without_end_is_not_read_to_its_end(monkeypatch):
     monkeypatch.setattr(predict, "MAX_BYTES", 1000)
     assert predict.read("/dev/zero") == ("/dev/zero", b"", "it is larger than 1000 bytes")
-
-
-def test_a_name_that_is_not_utf8_is_printed(capsys, model, tmp_path):
-    path = os.fsencode(tmp_path) + b"/\xff.jpg"
-    with open(path, "wb") as file:
-        file.write(picture())
-    code, printed = call(capsys, model, os.fsdecode(path))
-    assert code == 0 and printed.out.splitlines()[0].endswith("\\udcff.jpg")
 
 
 def test_a_directory_in_the_place_of_a_picture_is_a_mistake(tmp_path):
