@@ -19,6 +19,7 @@ import tiny
 import tiny_run
 
 from alexnet_tf.command_line.environment import FAST
+from alexnet_tf.training.run import run
 
 LONGEST = ("test_kill.py", "test_service.py", "test_squares.py", "test_going_on.py")
 """Files that come first, together with those of training: otherwise a process is left alone with
@@ -79,10 +80,18 @@ def same_draws():
     random.seed(0), np.random.seed(0)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def pictures(tmp_path_factory):
-    """A folder of tiny.write_pictures for the tests of a file; who changes it writes another."""
+    """A folder of tiny.write_pictures for all tests; who changes it writes another."""
     return tiny.write_pictures(tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture(scope="session")
+def undisturbed(pictures, tmp_path_factory):
+    """The directory of a run of tiny.config that nothing interrupted; who changes it copies it."""
+    run_dir = tmp_path_factory.mktemp("undisturbed")
+    assert run(tiny.config(pictures, run_dir))[0] == 0
+    return run_dir
 
 
 @pytest.fixture(scope="module")

@@ -94,13 +94,13 @@ class Messages:
 
         A value may be any text; behind an equals sign, any without one.
         """
-        never = np.int32(-1000)
+        never = np.int16(-1000)
         apart = self.number * 10_000  # keeps what was found in one message out of the next
-        shared = np.zeros(len(self.is_any), np.int32)  # by the place of the next letter
+        shared = np.zeros(len(self.is_any), np.int16)  # by the place of the next letter
         for letter in quotation:
             shared[1:] = np.maximum(shared[1:], np.where(self.is_any[:-1], shared[:-1], never))
             if letter == ANY:
-                shared = np.maximum.accumulate(shared + apart) - apart
+                shared = (np.maximum.accumulate(shared + apart) - apart).astype(np.int16)
                 continue
             is_any = self.is_any_of_words if letter == "=" else self.is_any
             after = np.where(is_any, shared, never)

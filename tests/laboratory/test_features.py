@@ -22,17 +22,14 @@ from alexnet_tf.laboratory.feature_file import check_room
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.networks.named_weights import assign, named_weights
 from alexnet_tf.training import checkpoint, splits, state
-from alexnet_tf.training.run import run
 from pipelines.decode import decode, to_square
 from pipelines.preprocess import preprocess
 from pipelines.sources import open_source
 
 
 @pytest.fixture(scope="module")
-def run_dir(pictures, tmp_path_factory):
-    path = tmp_path_factory.mktemp("run")
-    run(tiny.config(pictures, path, steps=8))
-    return path
+def run_dir(undisturbed):
+    return undisturbed
 
 
 @pytest.fixture(scope="module")

@@ -60,8 +60,25 @@ def rows(batches) -> Batch:
     return Batch(*map(np.concatenate, zip(*batches, strict=True)))
 
 
-def test_training_goes_on_in_order_over_the_ends_of_epochs(source):
-    batch = rows(take(train_dataset(source, DATA, INPUTS, **TRAIN), 17))
+@pytest.fixture(scope="module")
+def chain(source):
+    return train_dataset(source, DATA, INPUTS, **TRAIN)
+
+
+@pytest.fixture(scope="module")
+def trained(chain):
+    """17 batches of 4 to train on, three epochs and two rows."""
+    return take(chain, 17)
+
+
+@pytest.fixture(scope="module")
+def evaluated(source):
+    """Six batches of 4, two rows of them padding."""
+    return take(eval_dataset(source, INPUTS, 4))
+
+
+def test_training_goes_on_in_order_over_the_ends_of_epochs(trained):
+    batch = rows(trained)
     positions = tf.data.Dataset.range(17 * 4).map(order(NUM_EXAMPLES, 5))
     np.testing.assert_array_equal(batch.index, [int(example) for _, example in positions])
     good = ~np.isin(batch.index, [BAD, GONE])
@@ -69,14 +86,14 @@ def test_training_goes_on_in_order_over_the_ends_of_epochs(source):
     np.testing.assert_array_equal(batch.label, np.where(good, batch.index // 11, 0))
 
 
-def test_a_bad_example_keeps_its_place_as_zeros(source):
-    batch = rows(take(train_dataset(source, DATA, INPUTS, **TRAIN), 6))
+def test_a_bad_example_keeps_its_place_as_zeros(trained):
+    batch = rows(trained[:6])
     np.testing.assert_array_equal(batch.image.any(axis=(1, 2, 3)), batch.mask)
     assert (~batch.mask).sum() == 2
 
 
-def test_batches_are_static_uint8_windows(source):
-    spec = train_dataset(source, DATA, INPUTS, **TRAIN).element_spec
+def test_batches_are_static_uint8_windows(chain):
+    spec = chain.element_spec
     assert spec.image == tf.TensorSpec([4, 24, 24, 3], tf.uint8)
     assert spec.shift == tf.TensorSpec([4, 3], tf.float32)
     assert spec.label == tf.TensorSpec([4], tf.int32)
@@ -84,29 +101,26 @@ def test_batches_are_static_uint8_windows(source):
     assert spec.index == tf.TensorSpec([4], tf.int64)
 
 
-def test_a_run_resumes_anywhere_with_the_same_batches(source):
-    whole = take(train_dataset(source, DATA, INPUTS, **TRAIN), 12)
+def test_a_run_resumes_anywhere_with_the_same_batches(source, trained):
     later = take(train_dataset(source, DATA, INPUTS, **TRAIN | {"first_position": 28}), 5)
-    assert_same(whole[7:], later)
+    assert_same(trained[7:12], later)
 
 
 @pytest.mark.slow
-def test_replicas_share_the_rows_of_one_device(source):
-    alone = take(train_dataset(source, DATA, INPUTS, **TRAIN), 6)
+def test_replicas_share_the_rows_of_one_device(source, trained):
     halves = take(train_dataset(source, DATA, INPUTS, **TRAIN | {"rows_per_replica": 2}), 12)
-    assert_same([rows(alone)], [rows(halves)])
+    assert_same([rows(trained[:6])], [rows(halves)])
 
 
-def test_squares_in_memory_give_the_same_bits(source, memory):
-    from_files = train_dataset(source, DATA, INPUTS, **TRAIN)
+def test_squares_in_memory_give_the_same_bits(source, memory, chain, trained, evaluated):
     from_memory = train_dataset(memory, DATA, INPUTS, **TRAIN)
-    assert from_memory.element_spec == from_files.element_spec
-    assert_same(take(from_files, 12), take(from_memory, 12))
+    assert from_memory.element_spec == chain.element_spec
+    assert_same(trained[:12], take(from_memory, 12))
     assert (memory.num_examples, memory.digest) == (source.num_examples, source.digest)
     assert (memory.classes, memory.name(2)) == (source.classes, source.name(2))
     assert (memory.class_counts, memory.num_pictures) == ((11, 11), NUM_EXAMPLES)
     assert memory.remark == source.remark
-    assert_same(take(eval_dataset(source, INPUTS, 4)), take(eval_dataset(memory, INPUTS, 4)))
+    assert_same(evaluated, take(eval_dataset(memory, INPUTS, 4)))
 
 
 def test_squares_in_memory_are_for_one_size(memory):
@@ -121,16 +135,15 @@ def test_squares_that_do_not_fit_are_refused_before_the_first_is_decoded(source,
         in_memory(source, INPUTS)
 
 
-def test_without_augmentation_training_sees_what_evaluation_sees(source):
+def test_without_augmentation_training_sees_what_evaluation_sees(source, evaluated):
     plain = DataConfig(random_crop=False, mirror=False, color_noise=0)
     seen = rows(take(train_dataset(source, plain, INPUTS, 5, 0, NUM_EXAMPLES), 1))
-    evaluated = rows(take(eval_dataset(source, INPUTS, NUM_EXAMPLES)))
-    np.testing.assert_array_equal(seen.image, evaluated.image[seen.index])
+    np.testing.assert_array_equal(seen.image, rows(evaluated).image[seen.index])
     assert not seen.shift.any()
 
 
-def test_each_augmentation_is_drawn_anew_for_each_epoch(source):
-    batch = rows(take(train_dataset(source, DATA, INPUTS, 5, 0, NUM_EXAMPLES), 2))
+def test_each_augmentation_is_drawn_anew_for_each_epoch(trained):
+    batch = rows(trained)
     first, second = (np.flatnonzero(batch.index == 0)[i] for i in range(2))
     assert (batch.image[first] != batch.image[second]).any()
     assert (batch.shift[first] != batch.shift[second]).all()
@@ -148,9 +161,9 @@ def test_evaluation_sees_every_example_once(source, rows_per_replica, replicas, 
     assert batch.mask.tolist() == [i not in (BAD, GONE, PADDING) for i in expected]
 
 
-def test_ten_views_get_the_whole_square(source):
+def test_ten_views_get_the_whole_square(source, evaluated):
     squares = rows(take(eval_dataset(source, INPUTS, 11, views=Views.TEN))).image
-    windows = rows(take(eval_dataset(source, INPUTS, 11))).image
+    windows = rows(evaluated).image[:NUM_EXAMPLES]
     assert squares.shape == (NUM_EXAMPLES, 32, 32, 3)
     np.testing.assert_array_equal(preprocess.ten_views(squares, 24)[4::10], windows)
 

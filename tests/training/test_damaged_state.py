@@ -33,13 +33,6 @@ def written(tmp_path_factory):
     return place
 
 
-@pytest.fixture(scope="module")
-def trained(pictures, tmp_path_factory):
-    run_dir = tmp_path_factory.mktemp("trained")
-    run(tiny.config(pictures, run_dir, steps=2))
-    return run_dir
-
-
 def places(values, above=()):
     """Yields the path of every value of a JSON object, the inner ones too."""
     for key in values if isinstance(values, dict) else range(len(values)):
@@ -144,15 +137,15 @@ def test_arrays_that_are_not_the_networks_are_named(written, tmp_path):
         ("metrics_bytes", -1),
     ],
 )
-def test_a_run_does_not_go_on_from_damaged_progress(pictures, trained, tmp_path, place, value):
-    shutil.copytree(trained, tmp_path / "run")
-    change(next((tmp_path / "run").rglob("evaluation.json")), (place,), value)
-    with pytest.raises(RunFailed, match="step-000000002' cannot be read"):
-        run(tiny.config(pictures, tmp_path / "run", steps=4))
+def test_a_run_does_not_go_on_from_damaged_progress(pictures, undisturbed, tmp_path, place, value):
+    shutil.copytree(undisturbed, tmp_path / "run")
+    change(max((tmp_path / "run").rglob("evaluation.json")), (place,), value)
+    with pytest.raises(RunFailed, match="step-000000012' cannot be read"):
+        run(tiny.config(pictures, tmp_path / "run", cache="none", steps=16))
 
 
-def test_damaged_settings_of_a_run_are_named_with_their_file(pictures, trained, tmp_path):
-    shutil.copytree(trained, tmp_path / "run")
+def test_damaged_settings_of_a_run_are_named_with_their_file(pictures, undisturbed, tmp_path):
+    shutil.copytree(undisturbed, tmp_path / "run")
     path = tmp_path / "run" / "config.json"
     for place, value in (
         (("network", "layers", 0, "kind"), []),
@@ -162,7 +155,7 @@ def test_damaged_settings_of_a_run_are_named_with_their_file(pictures, trained, 
         text = path.read_text()
         change(path, place, value)
         with pytest.raises(UserError, match="run/config.json': "):
-            run(tiny.config(pictures, tmp_path / "run", steps=4))
+            run(tiny.config(pictures, tmp_path / "run", cache="none", steps=16))
         path.write_text(text)
 
 

@@ -84,7 +84,8 @@ RUNS = {
     "batch normalization": ({"normalization": "batch"}, {}),
     "two towers": ({}, {"towers": 2, "devices": ("cpu:0", "cpu:1")}),
 }
-OFTEN = ("float32", "float16")
+OFTEN = ("float16",)
+"""Its step has the operations of float32, and those of its loss scale."""
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_a_gpu_can_do_every_operation_of_training(name, pictures, tmp_path, two_
     assert without_kernel(launcher._graph) == set()
 
 
-@pytest.mark.parametrize("views", Views)
+@pytest.mark.parametrize("views", [pytest.param(Views.CENTER, marks=pytest.mark.slow), Views.TEN])
 def test_a_gpu_can_do_every_operation_of_evaluation(views, pictures, tmp_path, two_devices):
     config, strategy, source, state = parts_of("", {}, {}, pictures, tmp_path, two_devices)
     evaluator = evaluation.Evaluator(state.model, source, config, strategy, views)

@@ -42,13 +42,6 @@ class KillAt(keras.callbacks.Callback):
             raise MemoryError
 
 
-@pytest.fixture(scope="module")
-def undisturbed(pictures, tmp_path_factory):
-    run_dir = tmp_path_factory.mktemp("undisturbed")
-    run(tiny.config(pictures, run_dir))
-    return run_dir
-
-
 def assert_ends_like(run_dir, undisturbed):
     tiny.assert_equal(last(run_dir).arrays(), last(undisturbed).arrays())
     assert tiny.metrics(run_dir) == tiny.metrics(undisturbed)

@@ -95,37 +95,37 @@ def test_a_run_ends_as_keras_fit_does(unbalanced, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(unbalanced, tmp_path_factory):
+def ended(unbalanced, tmp_path_factory):
     """A run that has to skip a picture as well."""
     (unbalanced / "train" / "red" / "0.jpg").write_bytes(b"no picture")
-    run_dir = tmp_path_factory.mktemp("undisturbed")
+    run_dir = tmp_path_factory.mktemp("ended")
     run(weighted(unbalanced, run_dir))
     return run_dir
 
 
 @pytest.mark.slow
-def test_two_replicas_end_like_one(unbalanced, undisturbed, tmp_path):
+def test_two_replicas_end_like_one(unbalanced, ended, tmp_path):
     place = {"strategy": "mirrored", "devices": ("cpu:0", "cpu:1")}
     run(weighted(unbalanced, tmp_path, **place))
-    one, two = (checkpoint.load(x, "last").weights() for x in (undisturbed, tmp_path))
+    one, two = (checkpoint.load(x, "last").weights() for x in (ended, tmp_path))
     tiny.assert_equal(one, two, atol=1e-5)
-    first, last = (tiny.metrics(x)[-2] for x in (undisturbed, tmp_path))
+    first, last = (tiny.metrics(x)[-2] for x in (ended, tmp_path))
     assert first["train/loss"] == pytest.approx(last["train/loss"], abs=1e-5)
     assert first["train/skipped"] == last["train/skipped"]
 
 
 @pytest.mark.slow
-def test_a_resumed_run_ends_with_the_same_bits(unbalanced, undisturbed, tmp_path):
+def test_a_resumed_run_ends_with_the_same_bits(unbalanced, ended, tmp_path):
     run(weighted(unbalanced, tmp_path, steps=4))
     run(weighted(unbalanced, tmp_path))
-    arrays = [checkpoint.load(x, "last").arrays() for x in (undisturbed, tmp_path)]
+    arrays = [checkpoint.load(x, "last").arrays() for x in (ended, tmp_path)]
     tiny.assert_equal(*arrays)
 
 
-def test_another_weight_or_smoothing_is_another_run(unbalanced, undisturbed):
-    plain = tiny.config(unbalanced, undisturbed, steps=7)
-    with pytest.raises(ValueError, match="data.class_weights: balanced -> none.*smoothing: 0.2"):
-        run(plain)
+def test_another_weight_or_smoothing_is_another_run(pictures, undisturbed):
+    text = "data.class_weights: none -> balanced.*smoothing: 0 -> 0.2"
+    with pytest.raises(ValueError, match=text):
+        run(weighted(pictures, undisturbed))
 
 
 @pytest.mark.parametrize("smoothing", [-0.1, 1.0, float("nan")])

@@ -36,17 +36,9 @@ def sets(pictures, tmp_path_factory):
     return {form: packed_sets.pack(pictures, root / form, inputs) for form, inputs in FORMS.items()}
 
 
-@pytest.fixture(scope="module")
-def from_folder(pictures, tmp_path_factory):
-    """A run on the folder."""
-    path = tmp_path_factory.mktemp("run")
-    run(tiny.config(pictures, path))
-    return path
-
-
 @pytest.mark.parametrize("form", [pytest.param("original", marks=pytest.mark.slow), "raw"])
 def test_a_run_goes_on_from_packed_pictures_bit_for_bit(
-    pictures, sets, from_folder, tmp_path, form
+    pictures, sets, undisturbed, tmp_path, form
 ):
     config = tiny.config(pictures, tmp_path, save_every_seconds=1e-9, steps_per_launch=1)
     here, there = config, reading(config, f"records:{sets[form]}")
@@ -56,10 +48,10 @@ def test_a_run_goes_on_from_packed_pictures_bit_for_bit(
         run(here, [tiny.StopAt(5)])
     assert checkpoint.load(tmp_path, "last").step == 4
     assert run(there)[0] == 0
-    tiny.assert_equal(weights(tmp_path), weights(from_folder))
-    assert tiny.metrics(tmp_path) == tiny.metrics(from_folder)
+    tiny.assert_equal(weights(tmp_path), weights(undisturbed))
+    assert tiny.metrics(tmp_path) == tiny.metrics(undisturbed)
     for name in ("data.json", "classes.txt"):
-        assert (tmp_path / name).read_text() == (from_folder / name).read_text()
+        assert (tmp_path / name).read_text() == (undisturbed / name).read_text()
 
 
 def test_raw_squares_are_refused_by_a_network_of_others(pictures, sets, tmp_path):
@@ -118,12 +110,12 @@ def test_a_damaged_record_is_named_or_skipped(pictures, damaged, tmp_path, capsy
     assert f"skipped: 'train/bright/8.jpg {what}" in capsys.readouterr().err
 
 
-def test_what_could_not_be_packed_says_why(pictures, from_folder, tmp_path, capsys):
+def test_what_could_not_be_packed_says_why(pictures, undisturbed, tmp_path, capsys):
     shutil.copytree(pictures, tmp_path / "pictures")
     (tmp_path / "pictures" / "val" / "red" / "3.jpg").write_bytes(b"text")
     root = packed_sets.pack(tmp_path / "pictures", tmp_path / "packed", INPUTS)
     source = f"--data.source=records:{root}"
-    call = [f"--run_dir={from_folder}", source]
+    call = [f"--run_dir={undisturbed}", source]
     assert evaluate.main([*call, "--data.on_error=skip"]) == 0
     said = capsys.readouterr()
     found = json.loads(said.out.splitlines()[-1])
@@ -134,6 +126,7 @@ def test_what_could_not_be_packed_says_why(pictures, from_folder, tmp_path, caps
         evaluate.main(call)
 
 
+@pytest.mark.slow
 def test_a_run_on_staged_shards_is_evaluated_on_pictures_that_are_not(
     pictures, sets, tmp_path, capsys
 ):
@@ -147,10 +140,10 @@ def test_a_run_on_staged_shards_is_evaluated_on_pictures_that_are_not(
 
 
 @pytest.mark.slow
-def test_any_split_is_evaluated_by_its_name(pictures, sets, from_folder, capsys):
+def test_any_split_is_evaluated_by_its_name(pictures, sets, undisturbed, capsys):
     source = f"--data.source=records:{sets['raw']}"
     for split, seen in (("train", 30), ("val", 15), ("all", 45)):
-        call = [f"--run_dir={from_folder}", f"--split={split}"]
+        call = [f"--run_dir={undisturbed}", f"--split={split}"]
         assert evaluate.main([*call, source]) == 0
         packed_result = json.loads(capsys.readouterr().out.splitlines()[-1])
         assert evaluate.main(call) == 0
@@ -158,4 +151,4 @@ def test_any_split_is_evaluated_by_its_name(pictures, sets, from_folder, capsys)
         assert packed_result["loss"] == result["loss"]
         assert (packed_result["split"], packed_result["seen"]) == (split, seen)
     with pytest.raises(UserError, match="split='tset': expected one that data.source='records:"):
-        evaluate.main([f"--run_dir={from_folder}", "--split=tset", source])
+        evaluate.main([f"--run_dir={undisturbed}", "--split=tset", source])

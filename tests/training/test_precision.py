@@ -112,7 +112,9 @@ def trained(pictures, run_dir, precision):
     return stored.weights(), stored.progress
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16", "tf32"])
+@pytest.mark.parametrize(
+    "precision", ["bfloat16", "float16", pytest.param("tf32", marks=pytest.mark.slow)]
+)
 def test_every_precision_trains_near_float32_and_not_in_it(pictures, tmp_path, exact, precision):
     weights, progress = trained(pictures, tmp_path, precision)
     differ = {name: np.abs(weights[name] - exact[name]).max() for name in exact}

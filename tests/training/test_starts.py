@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -168,21 +169,21 @@ def test_a_class_whose_name_is_not_utf8_is_trained(tmp_path):
     assert b"caf\xe9" in (tmp_path / "run" / "classes.txt").read_bytes()
 
 
-def test_a_run_goes_on_with_its_own_classes_alone(tmp_path):
-    pictures = tiny.write_pictures(tmp_path / "pictures")
-    run(tiny.config(pictures, tmp_path / "run", steps=2))
+def test_a_run_goes_on_with_its_own_classes_alone(undisturbed, pictures, tmp_path):
+    renamed = shutil.copytree(pictures, tmp_path / "pictures")
     for split in ("train", "val"):
-        (pictures / split / "red").rename(pictures / split / "scarlet")
-    (tmp_path / "run" / "data.json").unlink()  # nothing else would tell the two apart
+        (renamed / split / "red").rename(renamed / split / "scarlet")
+    run_dir = shutil.copytree(undisturbed, tmp_path / "run")
+    (run_dir / "data.json").unlink()  # nothing else would tell the two apart
     with pytest.raises(UserError, match=r"other classes: red -> scarlet \(1 of 3 differ\)"):
-        run(tiny.config(pictures, tmp_path / "run", steps=4))
+        run(tiny.config(renamed, run_dir, steps=16))
 
 
-def test_a_damaged_description_of_a_run_is_one_sentence(pictures, tmp_path):
-    run(tiny.config(pictures, tmp_path, steps=2))
-    (tmp_path / "config.json").write_text("{")
+def test_a_damaged_description_of_a_run_is_one_sentence(pictures, undisturbed, tmp_path):
+    run_dir = shutil.copytree(undisturbed, tmp_path / "run")
+    (run_dir / "config.json").write_text("{")
     with pytest.raises(RunFailed, match="config.json' cannot be read"):
-        run(tiny.config(pictures, tmp_path, steps=4))
+        run(tiny.config(pictures, run_dir, steps=16))
 
 
 @pytest.mark.slow

@@ -81,10 +81,9 @@ def test_launches_of_compiled_steps_end_like_those_of_others(pictures, precision
         np.testing.assert_allclose(xla[name], plain[name], rtol=0, atol=most * scale, err_msg=name)
 
 
-@pytest.mark.parametrize("views", ["center", pytest.param("ten", marks=pytest.mark.slow)])
-@pytest.mark.parametrize(
-    "precision, most", [("float32", 1e-5), pytest.param("bfloat16", 2e-2, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("views", ["center", "ten"])
+@pytest.mark.parametrize("precision, most", [("float32", 1e-5), ("bfloat16", 2e-2)])
 def test_a_compiled_evaluation_counts_the_same(pictures, monkeypatch, precision, most, views):
     config = config_of(pictures, Precision(precision))
     source = open_source(config.data, "val", config.run.seed, inputs=config.network.input)

@@ -15,7 +15,9 @@ from pipelines.records import index
 SHARD = "all-00001-of-00004.tfrecord"
 
 
-@pytest.fixture(scope="module", params=["jpeg", "raw", "original"])
+@pytest.fixture(
+    scope="module", params=[pytest.param("jpeg", marks=pytest.mark.slow), "raw", "original"]
+)
 def whole(request, pictures, tmp_path_factory):
     """A set of 30 examples in four shards, one of them not to be decoded."""
     folder = tmp_path_factory.mktemp("verify")
