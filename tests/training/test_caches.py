@@ -13,18 +13,27 @@ from alexnet_tf.training.run import run
 
 def kept_in(config, place):
     """A run whose squares are kept: in memory, or in a directory."""
-    data = {"cache": "memory"} if place == "memory" else {"cache": "disk", "cache_dir": str(place)}
-    return dataclasses.replace(config, data=dataclasses.replace(config.data, **data))
+    cache, place = ("memory", "") if place == "memory" else ("disk", str(place))
+    data = dataclasses.replace(config.data, cache=cache, cache_dir=place)
+    return dataclasses.replace(config, data=data)
 
 
 def arrays(run_dir):
     return checkpoint.load(run_dir, checkpoint.Which.LAST).weights()
 
 
+def test_a_run_that_decodes_its_pictures_ends_like_one_on_kept_squares(
+    pictures, tmp_path, undisturbed
+):
+    assert run(tiny.config(pictures, tmp_path, cache="none"))[0] == 0
+    tiny.assert_equal(arrays(tmp_path), arrays(undisturbed))
+    assert tiny.metrics(tmp_path) == tiny.metrics(undisturbed)
+
+
 @pytest.mark.slow
 def test_a_run_goes_on_from_pictures_on_disk_and_in_memory(pictures, tmp_path):
     def config(name, steps):
-        return tiny.config(pictures, tmp_path / name, steps=steps)
+        return tiny.config(pictures, tmp_path / name, cache="none", steps=steps)
 
     assert run(config("pictures", 12))[0] == 0
     assert run(kept_in(config("disk", 12), tmp_path / "kept"))[0] == 0

@@ -35,6 +35,7 @@ def undisturbed(pictures, tmp_path_factory):
 
 def start(pictures, run_dir, more=(), limits=()):
     flags = [f"--data.source=folder:{pictures}", f"--run_dir={run_dir}", *more]
+    flags += ["--data.cache=disk", f"--data.cache_dir={tiny.squares_of(pictures)}"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     process = subprocess.Popen([*COMMAND, *flags], env=dict(os.environ), **pipes)
     for limit in limits:
