@@ -10,10 +10,11 @@ from pipelines.config import DataConfig, InputConfig, Views
 from pipelines.decode import MAX_PIXELS, explain
 from pipelines.order import ORDER_VERSION, order
 from pipelines.parallelism import Decoding, decoding
+from pipelines.rows import Rows
 from pipelines.service import served
 from pipelines.share import Share
 from pipelines.source import Source
-from pipelines.squares import ENDLESS, Rows, batches, on_threads
+from pipelines.squares import ENDLESS, batches, on_threads, passed_once
 from pipelines.typed import choice
 
 PADDING = -1
@@ -173,11 +174,9 @@ def dataset_mean(
         bad = tf.where(good, tf.constant(PADDING, tf.int64), index)
         return tf.reduce_sum(tf.cast(rows, tf.int64), axis=0), bad
 
-    how = decoding(max_pixels)
-    rows = Rows(source=source, inputs=inputs, decoding=how, finish=color_sum)
-    ds = on_threads(batches(source, rows, 0, source.num_examples, MEAN_EXAMPLES), how)
+    rows = Rows(source=source, inputs=inputs, decoding=decoding(max_pixels), finish=color_sum)
     total, bad = np.zeros(3, np.int64), []
-    for sums, lost in ds.prefetch(1):
+    for sums, lost in passed_once(rows, source.num_examples, MEAN_EXAMPLES):
         total += sums.numpy().sum(axis=0)
         bad += [index for index in lost.numpy().tolist() if index != PADDING]
     for index in bad:

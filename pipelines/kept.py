@@ -11,8 +11,9 @@ from pipelines import host
 from pipelines.config import SQUARE_FIELDS, InputConfig
 from pipelines.derived import Derived
 from pipelines.parallelism import decoding
+from pipelines.rows import Rows
 from pipelines.source import Source
-from pipelines.squares import ENDLESS, Rows, batches, on_threads
+from pipelines.squares import ENDLESS, batches, passed_once
 
 ALIGNED_BYTES = 64
 """What TensorFlow expects of a tensor's memory."""
@@ -114,8 +115,7 @@ def blocks(
       Which examples; squares, labels and good of them, as in GatheredSquares.
     """
     rows = Rows(source=source, inputs=inputs, decoding=decoding(max_pixels))
-    ds = batches(source, rows, first, source.num_examples, _BLOCK_EXAMPLES)
-    for index, *columns in on_threads(ds, rows.decoding).prefetch(1):
+    for index, *columns in passed_once(rows, source.num_examples, _BLOCK_EXAMPLES, first):
         yield slice(int(index[0]), int(index[-1]) + 1), *(column.numpy() for column in columns)
 
 

@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from pipelines.checks import service_address
 from pipelines.parallelism import EXPORTED
-from pipelines.squares import Rows, batches
+from pipelines.rows import Rows
+from pipelines.squares import batches
 
 CHUNK_EXAMPLES = 64
 """Handed to a worker at a time, and sent by it together."""

@@ -10,16 +10,15 @@ that; only such a batch is decoded once more, in a map that loses single picture
 missing is looked at picture by picture.
 """
 
-import dataclasses
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
 
-from pipelines.config import InputConfig
-from pipelines.decode import decode, to_square
 from pipelines.parallelism import Decoding
+from pipelines.rows import Rows
 from pipelines.source import Reader
 
 ENDLESS = tf.int64.max
@@ -31,92 +30,7 @@ _SIGN_BATCHES = 32
 """So often a batch without pictures follows, which cannot fail: it shows what was lost before it.
 Else a set of which every batch loses a picture would never come to an end of its gap."""
 
-_BLOCK_EXAMPLES = 256
-"""Whose keys are made together."""
-
 _one = tf.data.Dataset.range
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Rows:
-    """How a position becomes a row of a batch."""
-
-    source: Reader
-    """Numbered pictures."""
-    inputs: InputConfig
-    """Side and rule of the square."""
-    decoding: Decoding
-    """How many pictures are decoded at once, and how large they may be."""
-    keys: Callable = lambda positions: (positions,)
-    """From positions, int64 [N], to what is known of each beforehand: a tuple of tensors [N, ...],
-    the examples' indices last."""
-    finish: Callable = lambda *row: row
-    """From the keys of one position, the square (uint8 [R, R, 3]), the label (int32) and whether
-    the example is good (bool) to a row. Of a bad one square and label are zeros."""
-
-    kept: Callable | None = None
-    """From an index to what `finish` gets last, where squares are read; None decodes them."""
-
-    def keyed(self, numbers: tf.data.Dataset, placed: Callable = lambda x: (x,)) -> tf.data.Dataset:
-        """Makes the keys of many positions at a time: one by one takes ten times as long.
-
-        Args:
-          numbers: int64 [].
-          placed: from numbers, int64 [N], to a tuple of what goes before the keys; the first are
-            the positions.
-        """
-
-        def block(numbers: tf.Tensor):
-            before = placed(numbers)
-            return *before, self._keys(before[0])
-
-        return numbers.batch(_BLOCK_EXAMPLES).map(block).unbatch()
-
-    def keys_of(self, position: tf.Tensor) -> tuple:
-        """Makes the keys of a single position, int64 []."""
-        return tf.nest.map_structure(lambda column: column[0], self._keys(position[tf.newaxis]))
-
-    def good(self, keys: tuple, max_pixels: int | tf.Tensor) -> Any:
-        """Makes the row of a picture; fails where it cannot be read or decoded."""
-        if self.kept:
-            return self.finish(*keys, *self.kept(keys[-1]))
-        encoded, label = self.source.read(keys[-1])
-        image = decode(encoded, self.inputs.orientation, max_pixels)
-        rule, resize_filter = self.inputs.resize_rule, self.inputs.resize_filter
-        square = to_square(image, self.inputs.resize, rule, resize_filter)
-        return self.finish(*keys, square, label, tf.constant(True))
-
-    def side_by_side(self, keys: tuple) -> Any:
-        """Decodes one picture beside others; fails too where it is too large for that."""
-        return self.good(keys, self._parallel_pixels)
-
-    def side_by_side_again(self, keys: tuple) -> Any:
-        """Does the same for a picture of a batch that was lost."""
-        return self._good(keys, tf.constant(self._parallel_pixels, tf.int64))
-
-    def alone_again(self, keys: tuple) -> Any:
-        """Makes the row of a picture that may be as large as any."""
-        return self._good(keys, tf.constant(self.decoding.max_pixels, tf.int64))
-
-    @property
-    def _parallel_pixels(self) -> int:
-        return min(self.decoding.parallel_pixels, self.decoding.max_pixels)
-
-    # Functions of the graph, which has each once however often it is called: with three copies a
-    # run took a fifth longer to start. What decodes a picture for the first time is no call.
-
-    @functools.cached_property
-    def _keys(self) -> Callable:
-        return tf.function(self.keys, [tf.TensorSpec([None], tf.int64)], autograph=False)
-
-    @functools.cached_property
-    def _good(self) -> Callable:
-        return tf.function(self.good, autograph=False)
-
-    def bad(self, keys: tuple) -> Any:
-        """Makes the row of a picture that cannot be decoded."""
-        square = tf.zeros([self.inputs.resize, self.inputs.resize, 3], tf.uint8)
-        return self.finish(*keys, square, tf.constant(0), tf.constant(False))
 
 
 def _nothing(row: Any) -> Any:
@@ -227,6 +141,42 @@ def decoded(
         ds = ds.concatenate(rest.batch(batch_examples))
     ds = ds.rebatch(batch_examples, drop_remainder=is_even)  # hands on what has the size already
     return ds.flat_map(lambda *batch: _mended(rows, *batch, is_even))
+
+
+def passed_once(rows: Rows, num_rows: int, batch_examples: int, first: int = 0) -> Iterator[Any]:
+    """Makes the batches of `batches` outside of a graph, for who needs each row once.
+
+    It starts in half the time: the graph that decodes again is the larger part, and is made when a
+    picture has failed.
+
+    Args:
+      rows: what to make of each position.
+      num_rows: the position after the last.
+      batch_examples: rows of a batch; the last may be shorter.
+      first: the first position.
+
+    Yields:
+      Rows in order, as tensors.
+    """
+
+    def taken(ds: tf.data.Dataset) -> Iterator[Any]:
+        return iter(on_threads(ds, rows.decoding).prefetch(1))
+
+    if batches.dispatch(type(rows.source)) is batches.dispatch(object):  # it has no squares ready
+        with contextlib.suppress(tf.errors.OpError):  # one that failed is looked at below
+            for batch in taken(_good_batches(rows, first, num_rows, batch_examples)):
+                yield batch
+                first += batch_examples
+    if first < num_rows:
+        yield from taken(batches(rows.source, rows, first, num_rows, batch_examples))
+
+
+@tf.autograph.experimental.do_not_convert
+def _good_batches(rows: Rows, first: int, last: int, batch_examples: int) -> tf.data.Dataset:
+    """Makes batches of rows, and fails with the first that fails."""
+    ds = rows.keyed(_one(first, last))
+    ds = ds.map(lambda position, keys: rows.side_by_side(keys), rows.decoding.threads)
+    return ds.batch(batch_examples)
 
 
 def _without_gaps(ds: tf.data.Dataset, first, last) -> tf.data.Dataset:

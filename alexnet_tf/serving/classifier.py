@@ -17,8 +17,9 @@ from alexnet_tf.networks.alexnet import alexnet
 from pipelines import augment, preprocess
 from pipelines.config import InputConfig
 from pipelines.parallelism import EXPORTED, Decoding
+from pipelines.rows import Rows
 from pipelines.source import Reader
-from pipelines.squares import Rows, decoded
+from pipelines.squares import decoded
 
 TOP = 5
 """Most classes in an answer; fewer where the network knows fewer."""

@@ -14,11 +14,12 @@ from pipelines.mapped import mapped
 from pipelines.records import description, index
 from pipelines.records.description import Description, PackedSplit
 from pipelines.records.shards import fingerprint
+from pipelines.rows import Rows
 from pipelines.sources import indexed, labels
 from pipelines.sources.indexed import IndexedSource, Shard
 from pipelines.sources.layout import first_names
 from pipelines.sources.parts import Part, part, parts
-from pipelines.squares import Rows, batches
+from pipelines.squares import batches
 
 RAW, JPEG = "raw", "jpeg"
 """Formats of a packed set."""

@@ -13,7 +13,8 @@ from PIL import Image
 from pipelines import decode
 from pipelines.config import InputConfig, ResizeRule
 from pipelines.parallelism import EXPORTED
-from pipelines.squares import Rows, decoded
+from pipelines.rows import Rows
+from pipelines.squares import decoded
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
 INPUTS = InputConfig(size=8, resize=16)

@@ -17,7 +17,8 @@ from pipelines.cache import check_memory
 from pipelines.config import DataConfig, InputConfig
 from pipelines.machine import Machine
 from pipelines.parallelism import EXPORTED, Decoding
-from pipelines.squares import Rows, decoded
+from pipelines.rows import Rows
+from pipelines.squares import decoded
 
 ROOT = pathlib.Path(__file__).parents[2]
 SIDE = 5000
@@ -50,7 +51,8 @@ import resource, sys
 import tensorflow as tf
 from pipelines.config import InputConfig
 from pipelines.parallelism import Decoding
-from pipelines.squares import Rows, decoded
+from pipelines.rows import Rows
+from pipelines.squares import decoded
 file, parallel_pixels = sys.argv[1], int(sys.argv[2])
 class Given:
     def read(self, index):

@@ -8,7 +8,8 @@ from tiny_run import picture
 from pipelines import squares
 from pipelines.config import InputConfig
 from pipelines.parallelism import Decoding
-from pipelines.squares import ENDLESS, Rows, batches, decoded
+from pipelines.rows import Rows
+from pipelines.squares import ENDLESS, batches, decoded, passed_once
 
 INPUTS = InputConfig(size=8, resize=12)
 HOW = Decoding(threads=3, parallel_pixels=10**6, max_pixels=10**6)
@@ -36,12 +37,12 @@ PLACES = [(0, 6), (3, 4), (2, 3, 4, 5, 6), tuple(range(7)), (), (0,), (6,), (0, 
 """Which of seven pictures are bad."""
 
 
-def assert_whole(made, num, bad):
+def assert_whole(made, num, bad, first=0):
     """Expects all positions in order, and zeros in place of the bad ones."""
     index, square, label, good = (np.concatenate(parts) for parts in zip(*made, strict=True))
-    assert index.tolist() == list(range(num))
-    assert good.tolist() == [i not in bad for i in range(num)]
-    assert label.tolist() == [0 if i in bad else i for i in range(num)]
+    assert index.tolist() == list(range(first, num))
+    assert good.tolist() == [i not in bad for i in range(first, num)]
+    assert label.tolist() == [0 if i in bad else i for i in range(first, num)]
     assert (square.any(axis=(1, 2, 3)) == good).all()
 
 
@@ -57,6 +58,22 @@ def test_every_position_is_there_once_in_order(make, batch_examples):
     sizes = [batch_examples] * whole + [rest] * (rest > 0)
     assert [len(index) for index, *_ in made] == sizes * len(PLACES)
     assert_whole(made, num, bad)
+
+
+@pytest.mark.parametrize("first, batch_examples", [(0, 1), (0, 10), (3, 3), (3, 70)])
+def test_so_it_is_where_each_is_needed_once(first, batch_examples):
+    num = 7 * len(PLACES)
+    bad = [7 * i + place for i, places in enumerate(PLACES) for place in places]
+    rows = Rows(source=Given(num, bad), inputs=INPUTS, decoding=HOW)
+    made = list(passed_once(rows, num, batch_examples, first))
+    assert max(len(index) for index, *_ in made) <= batch_examples
+    assert_whole(made, num, bad, first)
+
+
+def test_nothing_is_made_that_decodes_again_where_all_are_good(monkeypatch):
+    monkeypatch.setattr(squares, "decoded", None)
+    rows = Rows(source=Given(7, ()), inputs=INPUTS, decoding=HOW)
+    assert [len(index) for index, *_ in passed_once(rows, 7, 3)] == [3, 3, 1]
 
 
 @pytest.mark.parametrize("make, batch_examples", [(decoded, 3), (in_whole_batches, 3)])

@@ -14,8 +14,9 @@ from pipelines.decode import decode
 from pipelines.packing.settings import Packing
 from pipelines.packing.unfinished import Unfinished
 from pipelines.parallelism import decoding
+from pipelines.rows import Rows
 from pipelines.sources.folder import folder
-from pipelines.squares import Rows, decoded
+from pipelines.squares import decoded
 
 INPUTS = InputConfig(size=64, resize=64)
 

@@ -13,9 +13,10 @@ from pipelines import decode
 from pipelines.config import DataConfig, InputConfig, ResizeRule
 from pipelines.dataset import dataset_mean
 from pipelines.parallelism import EXPORTED
+from pipelines.rows import Rows
 from pipelines.sources import open_source
 from pipelines.sources.folder import folder
-from pipelines.squares import Rows, decoded
+from pipelines.squares import decoded
 
 
 def write(root, *files: str) -> str:
