@@ -99,7 +99,8 @@ def damaged(pictures, tmp_path):
 @pytest.mark.parametrize("form", [pytest.param("original", marks=pytest.mark.slow), "raw"])
 def test_a_damaged_record_is_named_or_skipped(pictures, damaged, tmp_path, capsys, form):
     path = damaged(form)
-    config = reading(tiny.config(pictures, tmp_path / "run", steps=4), f"records:{path.parent}")
+    config = tiny.config(pictures, tmp_path / "run", cache="none", steps=4)
+    config = reading(config, f"records:{path.parent}")
     what = f"(record 1 of {path})' cannot be decoded: its record is damaged, as its checksum says"
     with pytest.raises(UserError) as caught:
         run(config)
