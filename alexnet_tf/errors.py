@@ -20,6 +20,7 @@ __all__ = [
 
 
 _NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
+"""Errors of the system about a path that was typed, whatever was to be done there."""
 
 
 class UserError(ValueError):

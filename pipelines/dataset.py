@@ -176,7 +176,7 @@ def dataset_mean(
 
     rows = Rows(source=source, inputs=inputs, decoding=decoding(max_pixels), finish=color_sum)
     total, bad = np.zeros(3, np.int64), []
-    for sums, lost in passed_once(rows, source.num_examples, MEAN_EXAMPLES):
+    for sums, lost in passed_once(rows, 0, source.num_examples, MEAN_EXAMPLES):
         total += sums.numpy().sum(axis=0)
         bad += [index for index in lost.numpy().tolist() if index != PADDING]
     for index in bad:

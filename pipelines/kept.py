@@ -115,13 +115,13 @@ def blocks(
       Which examples; squares, labels and good of them, as in GatheredSquares.
     """
     rows = Rows(source=source, inputs=inputs, decoding=decoding(max_pixels))
-    for index, *columns in passed_once(rows, source.num_examples, _BLOCK_EXAMPLES, first):
+    for index, *columns in passed_once(rows, first, source.num_examples, _BLOCK_EXAMPLES):
         yield slice(int(index[0]), int(index[-1]) + 1), *(column.numpy() for column in columns)
 
 
 @batches.register
 @tf.autograph.experimental.do_not_convert
-def _kept(source: KeptSquares, rows: Rows, first, last, batch_examples, padding=None):
+def _kept(source: KeptSquares, rows: Rows, first, last, batch_examples, padding=None, mends=True):
     """Makes the batches that decoding would make."""
     source.check_fits(rows.inputs)
 

@@ -40,14 +40,19 @@ def _nothing(row: Any) -> Any:
 
 @functools.singledispatch
 @tf.autograph.experimental.do_not_convert
-def batches(source: Reader, rows: Rows, first, last, batch_examples, padding=None):
+def batches(source: Reader, rows: Rows, first, last, batch_examples, padding=None, mends=True):
     """Makes batches of rows, from squares that are decoded now or that the source has kept.
 
-    Batches without a picture that fails are made at the speed of one plain map.
+    Batches without a picture that fails are made at the speed of one plain map. Without `mends`
+    that is all, and the first that loses a picture is an error; there is no padding then.
 
     `kept.py` registers a function for sources that keep theirs; for all others they are decoded
     now. `source` is `rows.source`; the other arguments are those of `decoded`.
     """
+    if not mends:
+        ds = rows.keyed(_one(first, last))
+        ds = ds.map(lambda position, keys: rows.side_by_side(keys), rows.decoding.threads)
+        return ds.batch(batch_examples)
     last_of_all = _ENDLESS_ROWS if last is ENDLESS else last
     cycle = _SIGN_BATCHES * batch_examples
     count = last_of_all - first
@@ -143,7 +148,7 @@ def decoded(
     return ds.flat_map(lambda *batch: _mended(rows, *batch, is_even))
 
 
-def passed_once(rows: Rows, num_rows: int, batch_examples: int, first: int = 0) -> Iterator[Any]:
+def passed_once(rows: Rows, first: int, last: int, batch_examples: int) -> Iterator[Any]:
     """Makes the batches of `batches` outside of a graph, for who needs each row once.
 
     It starts in half the time: the graph that decodes again is the larger part, and is made when a
@@ -151,32 +156,24 @@ def passed_once(rows: Rows, num_rows: int, batch_examples: int, first: int = 0) 
 
     Args:
       rows: what to make of each position.
-      num_rows: the position after the last.
-      batch_examples: rows of a batch; the last may be shorter.
       first: the first position.
+      last: the one after the last.
+      batch_examples: rows of a batch; the last may be shorter.
 
     Yields:
       Rows in order, as tensors.
     """
 
-    def taken(ds: tf.data.Dataset) -> Iterator[Any]:
-        return iter(on_threads(ds, rows.decoding).prefetch(1))
+    def left(**how: bool) -> tf.data.Dataset:
+        ds = batches(rows.source, rows, first, last, batch_examples, **how)
+        return on_threads(ds, rows.decoding).prefetch(1)
 
-    if batches.dispatch(type(rows.source)) is batches.dispatch(object):  # it has no squares ready
-        with contextlib.suppress(tf.errors.OpError):  # one that failed is looked at below
-            for batch in taken(_good_batches(rows, first, num_rows, batch_examples)):
-                yield batch
-                first += batch_examples
-    if first < num_rows:
-        yield from taken(batches(rows.source, rows, first, num_rows, batch_examples))
-
-
-@tf.autograph.experimental.do_not_convert
-def _good_batches(rows: Rows, first: int, last: int, batch_examples: int) -> tf.data.Dataset:
-    """Makes batches of rows, and fails with the first that fails."""
-    ds = rows.keyed(_one(first, last))
-    ds = ds.map(lambda position, keys: rows.side_by_side(keys), rows.decoding.threads)
-    return ds.batch(batch_examples)
+    with contextlib.suppress(tf.errors.OpError):  # what failed is looked at below
+        for batch in left(mends=False):
+            yield batch
+            first += batch_examples
+    if first < last:
+        yield from left()
 
 
 def _without_gaps(ds: tf.data.Dataset, first, last) -> tf.data.Dataset:

@@ -77,14 +77,15 @@ def _square(levels: tf.Tensor, side: int) -> tf.Tensor:
 
 
 @batches.register
-def _read(source: RawSource, rows: Rows, first, last, batch_examples, padding=None):
+def _read(source: RawSource, rows: Rows, *args, **how):
     """Makes the batches that decoding would make; a damaged record keeps its place."""
-    args = (first, last, batch_examples, padding)
     if source.memory is not None:  # where nothing fails
-        return batches.dispatch(KeptSquares)(source, rows, *args)
+        return batches.dispatch(KeptSquares)(source, rows, *args, **how)
     source.check_fits(rows.inputs)
     # What is done for all other sources: a record may be damaged.
-    return batches.dispatch(object)(source, dataclasses.replace(rows, kept=source.square), *args)
+    return batches.dispatch(object)(
+        source, dataclasses.replace(rows, kept=source.square), *args, **how
+    )
 
 
 def packed(

@@ -65,7 +65,7 @@ def test_so_it_is_where_each_is_needed_once(first, batch_examples):
     num = 7 * len(PLACES)
     bad = [7 * i + place for i, places in enumerate(PLACES) for place in places]
     rows = Rows(source=Given(num, bad), inputs=INPUTS, decoding=HOW)
-    made = list(passed_once(rows, num, batch_examples, first))
+    made = list(passed_once(rows, first, num, batch_examples))
     assert max(len(index) for index, *_ in made) <= batch_examples
     assert_whole(made, num, bad, first)
 
@@ -73,7 +73,7 @@ def test_so_it_is_where_each_is_needed_once(first, batch_examples):
 def test_nothing_is_made_that_decodes_again_where_all_are_good(monkeypatch):
     monkeypatch.setattr(squares, "decoded", None)
     rows = Rows(source=Given(7, ()), inputs=INPUTS, decoding=HOW)
-    assert [len(index) for index, *_ in passed_once(rows, 7, 3)] == [3, 3, 1]
+    assert [len(index) for index, *_ in passed_once(rows, 0, 7, 3)] == [3, 3, 1]
 
 
 @pytest.mark.parametrize("make, batch_examples", [(decoded, 3), (in_whole_batches, 3)])

@@ -17,7 +17,7 @@ from event_records import records
 from alexnet_tf.training import checkpoint
 
 COMMAND = [sys.executable, "-m", "alexnet_tf.train", *tiny.FLAGS, "--deterministic", "--steps=60"]
-COMMAND += ["--save_every_seconds=0.5", "--steps_per_launch=2", "--evaluate_every_epochs=4"]
+COMMAND += ["--save_every_seconds=0.5", "--steps_per_launch=2", "--evaluate_every_epochs=2"]
 """Checkpoints as often as possible, so that kills land in the writing of them too."""
 KEPT = [1, 4, 9, 16]
 """Epochs that a killed run keeps, evaluated or not; to keep them changes no weight."""
