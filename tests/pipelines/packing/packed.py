@@ -7,10 +7,15 @@ import tarfile
 
 import tensorflow as tf
 
+from pipelines.packing.inventory import Inventory, take_inventory
 from pipelines.packing.pack import pack
 from pipelines.packing.settings import Packing
 from pipelines.records import description, index
 from pipelines.records.description import Description
+
+JPEG = b"\xff\xd8\xff\xe0 a picture"
+TWO = (("a/1.jpg", JPEG + b"1"), ("b/1.jpg", JPEG + b"2"))
+"""A member of each of two classes."""
 
 
 def packed(source, output, **settings) -> Description:
@@ -62,3 +67,13 @@ def tar_with(path: pathlib.Path, *members: tuple[str, bytes], **fields):
                 setattr(member, field, value)
             tar.addfile(member, io.BytesIO(contents))
     return path
+
+
+def inventory(typed, tmp_path, **settings) -> Inventory:
+    """Looks into an input without packing it."""
+    packing = Packing(input=str(typed), output=str(tmp_path / "output"), **settings)
+    return take_inventory(packing, tmp_path, lambda text: None)
+
+
+def names(found: Inventory, split="all") -> list[str]:
+    return list(found.parts[split].names)

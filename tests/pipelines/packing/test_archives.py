@@ -10,21 +10,8 @@ import packed as p
 import pytest
 
 from pipelines.packing.archives import Archive
-from pipelines.packing.inventory import open_tar, take_inventory
-from pipelines.packing.settings import Packing
+from pipelines.packing.inventory import open_tar
 from pipelines.sources.folder import folder
-
-JPEG = b"\xff\xd8\xff\xe0 a picture"
-TWO = (("a/1.jpg", JPEG + b"1"), ("b/1.jpg", JPEG + b"2"))
-
-
-def inventory(typed, tmp_path, **settings):
-    packing = Packing(input=str(typed), output=str(tmp_path / "output"), **settings)
-    return take_inventory(packing, tmp_path, lambda text: None)
-
-
-def names(found, split="all"):
-    return list(found.parts[split].names)
 
 
 def test_a_tar_file_is_packed_to_the_same_bytes_as_its_folder(pictures, tmp_path):
@@ -46,7 +33,7 @@ def test_order_and_contents_are_those_of_the_folder_whatever_the_order_of_the_ar
     with tarfile.open(tmp_path / "x.tar", mode) as tar:
         for file in sorted(pictures.rglob("*.jpg"), reverse=True):
             tar.add(file, f"./set/{file.relative_to(pictures)}")
-    found = inventory(tmp_path / "x.tar", tmp_path)
+    found = p.inventory(tmp_path / "x.tar", tmp_path)
     for split in ("train", "val"):
         source, part = folder(str(pictures), split, 0.1), found.parts[split]
         assert list(part.names) == list(source.files)
@@ -60,37 +47,37 @@ def test_order_and_contents_are_those_of_the_folder_whatever_the_order_of_the_ar
 
 
 def test_bytes_of_zero_at_the_end_of_a_file_are_read(tmp_path):
-    tar = p.tar_with(tmp_path / "x.tar", ("a/1.jpg", JPEG + b"\0\0\0"), ("b/1.jpg", JPEG))
-    encoded, _ = inventory(tar, tmp_path).parts["all"].reader.read(0)
-    assert encoded.numpy() == JPEG + b"\0\0\0"
+    tar = p.tar_with(tmp_path / "x.tar", ("a/1.jpg", p.JPEG + b"\0\0\0"), ("b/1.jpg", p.JPEG))
+    encoded, _ = p.inventory(tar, tmp_path).parts["all"].reader.read(0)
+    assert encoded.numpy() == p.JPEG + b"\0\0\0"
 
 
 def test_tar_files_in_a_tar_file_are_the_folders_of_their_classes(tmp_path):
     inner = {}
     for name in ("n01440764", "n01443537"):
-        p.tar_with(tmp_path / name, *((f"{name}_{i}.JPEG", JPEG + b"%d" % i) for i in range(3)))
+        p.tar_with(tmp_path / name, *((f"{name}_{i}.JPEG", p.JPEG + b"%d" % i) for i in range(3)))
         inner[name] = (tmp_path / name).read_bytes()
     tar = p.tar_with(tmp_path / "x.tar", *((f"{name}.tar", x) for name, x in inner.items()))
-    found = inventory(tar, tmp_path)
+    found = p.inventory(tar, tmp_path)
     assert found.classes == ("n01440764", "n01443537")
-    assert names(found)[:2] == ["n01440764/n01440764_0.JPEG", "n01440764/n01440764_1.JPEG"]
-    assert found.parts["all"].contents(4) == JPEG + b"1"
+    assert p.names(found)[:2] == ["n01440764/n01440764_0.JPEG", "n01440764/n01440764_1.JPEG"]
+    assert found.parts["all"].contents(4) == p.JPEG + b"1"
 
 
 def test_hidden_tar_files_are_no_folders(tmp_path):
-    inner = p.tar_with(tmp_path / "n01.tar", ("1.JPEG", JPEG)).read_bytes()
+    inner = p.tar_with(tmp_path / "n01.tar", ("1.JPEG", p.JPEG)).read_bytes()
     members = [
         ("n01.tar", inner),
         ("._n01.tar", b"of macOS"),
         ("n02/.tar", b"x"),
-        ("n02/1.jpg", JPEG),
+        ("n02/1.jpg", p.JPEG),
     ]
-    found = inventory(p.tar_with(tmp_path / "x.tar", *members), tmp_path)
+    found = p.inventory(p.tar_with(tmp_path / "x.tar", *members), tmp_path)
     assert (found.classes, len(found.parts["all"].names)) == (("n01", "n02"), 2)
 
 
 def test_a_size_that_no_file_has_is_damage(tmp_path):
-    path = p.tar_with(tmp_path / "x.tar", *TWO)
+    path = p.tar_with(tmp_path / "x.tar", *p.TWO)
     contents = bytearray(path.read_bytes())
     contents[124:136] = b"\x80" + b"\x7f" * 11  # in base 256
     contents[156:157] = b"Z"  # of no kind that is known
@@ -98,98 +85,18 @@ def test_a_size_that_no_file_has_is_damage(tmp_path):
     contents[148:156] = b"%06o\0 " % sum(contents[:512])
     path.write_bytes(contents)
     with pytest.raises(ValueError, match="is damaged, cut short or no tar file"):
-        inventory(path, tmp_path)
+        p.inventory(path, tmp_path)
 
 
 def test_a_split_that_is_named_twice_is_refused(tmp_path):
     with pytest.raises(ValueError, match="each of train and val once, but train is named twice"):
-        inventory("train=a.tar,train=b.tar", tmp_path)
-
-
-def imagenet(tmp_path) -> str:
-    """ILSVRC2012's archives, very small: classes as tar files for train, a flat one for val."""
-    for name in ("n02", "n01"):
-        p.tar_with(tmp_path / f"{name}.tar", (f"{name}_1.JPEG", JPEG), (f"{name}_2.JPEG", JPEG))
-    members = [(f"{name}.tar", (tmp_path / f"{name}.tar").read_bytes()) for name in ("n02", "n01")]
-    p.tar_with(tmp_path / "train.tar", *members)
-    p.tar_with(tmp_path / "val.tar", *((f"val_{i}.JPEG", JPEG + b"%d" % i) for i in range(1, 4)))
-    return f"train={tmp_path}/train.tar,val={tmp_path}/val.tar"
-
-
-@pytest.mark.parametrize(
-    "labels, classes",
-    [
-        ("val_1.JPEG 1\nval_2.JPEG 0\nval_3.JPEG 1\n", "n01 tench\nn02 goldfish\n"),
-        ("1\n0\n1\n", "n01\nn02"),
-        ("7\n9\n7", "n01 9 tench\nn02 7 goldfish"),  # as in the development kit
-        ("val_1.JPEG n02\nval_2.JPEG n01\nval_3.JPEG n02", ""),
-        ("\ufeff1\n0\n1\n", "\ufeffn01\nn02"),  # as some editors begin a file
-        ("val_1.JPEG 1\nval_2.JPEG n01\nval_3.JPEG 1\nval_3.JPEG n02", "n01\nn02"),
-    ],
-)
-def test_a_flat_archive_is_sorted_by_a_list(tmp_path, labels, classes):
-    (tmp_path / "labels").write_text(labels)
-    (tmp_path / "classes").write_text(classes)
-    settings = {"classes": str(tmp_path / "classes")} if classes else {}
-    found = inventory(imagenet(tmp_path), tmp_path, labels=str(tmp_path / "labels"), **settings)
-    assert names(found, "train")[::3] == ["train/n01/n01_1.JPEG", "train/n02/n02_2.JPEG"]
-    expected = ["val/n01/val_2.JPEG", "val/n02/val_1.JPEG", "val/n02/val_3.JPEG"]
-    assert names(found, "val") == expected
-    assert found.parts["val"].contents(2) == JPEG + b"3"
-
-
-def test_names_that_begin_with_a_wnid_say_their_class(tmp_path):
-    files = ("n01440764_tench.JPEG", "n01443537_goldfish.JPEG", "readme.JPEG")
-    tar = p.tar_with(tmp_path / "x.tar", *((f"flat/{name}", JPEG) for name in files))
-    found = inventory(tar, tmp_path, labels="wnid")
-    assert names(found) == [f"{name[:9]}/{name}" for name in files[:2]]
-    assert found.left_out == (("readme.JPEG", "labels=wnid has no label for it"),)
-
-
-def test_files_without_a_label_and_labels_without_a_file_are_reported(tmp_path):
-    (tmp_path / "labels").write_text("val_1.JPEG n01\nval_2.JPEG n02\nval_9.JPEG n02\n")
-    found = inventory(imagenet(tmp_path), tmp_path, labels=f"{tmp_path}/labels")
-    assert found.left_out == (
-        ("val/val_3.JPEG", f"labels={tmp_path}/labels has no label for it"),
-        ("val_9.JPEG", f"labels={tmp_path}/labels has a label for it, but it is not there"),
-    )
-
-
-@pytest.mark.parametrize(
-    "labels, classes, message",
-    [
-        ("1\n2\n", "", "has 2 labels for 3 files; expected one for each, or lines with the name"),
-        ("a b c", "", "'a b c' is no name of a file and its label; expected two words a line"),
-        ("val_1.JPEG 1", "", "1 is no name of a class. Expected --classes=FILE, whose lines begin"),
-        ("val_1.JPEG 2", "n01\nn02", "2 is no name of a class. Expected --classes=FILE"),
-        (None, "", "labels=.* cannot be read: No such file or directory. Expected a text file."),
-        ("val_1.JPEG a\nval_1.JPEG b", "", "'val_1.JPEG' is of the classes 'a' and 'b'; expected"),
-        ("0\n1\n2", "tiger shark\ntiger cat\ntiger", "'tiger' stands for two classes; expected a"),
-        ("0\n1\n0", "cat 0\ndog 0", "'0' stands for two classes; expected another word at the"),
-        ("1\n2\n1", "1\n2\n3", "'1' stands for two classes"),
-    ],
-)
-def test_lists_that_do_not_fit_are_refused(tmp_path, labels, classes, message):
-    if labels is not None:
-        (tmp_path / "labels").write_text(labels)
-    (tmp_path / "classes").write_text(classes)
-    settings = {"classes": str(tmp_path / "classes")} if classes else {}
-    with pytest.raises(ValueError, match=message):
-        inventory(imagenet(tmp_path), tmp_path, labels=str(tmp_path / "labels"), **settings)
-
-
-def test_a_list_is_refused_where_folders_say_what_is_in_them(pictures, tmp_path):
-    tar = p.tar_with(tmp_path / "x.tar", *TWO)
-    with pytest.raises(ValueError, match="expected an archive whose files lie side by side; in"):
-        inventory(tar, tmp_path, labels="wnid")
-    with pytest.raises(ValueError, match="expected nothing with a folder or a TFDS set, which say"):
-        inventory(pictures, tmp_path, labels="wnid")
+        p.inventory("train=a.tar,train=b.tar", tmp_path)
 
 
 def strange_members(path: pathlib.Path) -> pathlib.Path:
     with tarfile.open(path, "w", encoding="utf-8", errors="surrogateescape") as tar:
 
-        def add(name, contents=JPEG, **fields):
+        def add(name, contents=p.JPEG, **fields):
             member = tarfile.TarInfo(name)
             member.size = len(contents)
             for field, value in fields.items():
@@ -202,17 +109,17 @@ def strange_members(path: pathlib.Path) -> pathlib.Path:
         add("a/4.jpg", b"", type=tarfile.LNKTYPE, linkname="b/1.jpg")
         add("a/5.jpg", b"", type=tarfile.CHRTYPE)
         add("a/6.jpg", b"", type=tarfile.FIFOTYPE)
-        add("b/1.jpg", JPEG + b"again")
+        add("b/1.jpg", p.JPEG + b"again")
         add("b/1.jpg/deeper.jpg")
-        add("a", JPEG)
+        add("a", p.JPEG)
         add("b/1.jpg", b"", type=tarfile.DIRTYPE)
     return path
 
 
 def test_members_that_are_no_plain_files_are_left_out_and_reported(tmp_path):
-    found = inventory(strange_members(tmp_path / "x.tar"), tmp_path)
-    assert names(found) == ["a/1.jpg", "a/\udcff.jpg", "b/1.jpg"]
-    assert found.parts["all"].contents(2) == JPEG + b"again"
+    found = p.inventory(strange_members(tmp_path / "x.tar"), tmp_path)
+    assert p.names(found) == ["a/1.jpg", "a/\udcff.jpg", "b/1.jpg"]
+    assert found.parts["all"].contents(2) == p.JPEG + b"again"
     assert found.left_out == (
         ("/etc/a/2.jpg", "an absolute path"),
         ("a/../../2.jpg", "a path that leads out of the archive"),
@@ -229,52 +136,52 @@ def test_members_that_are_no_plain_files_are_left_out_and_reported(tmp_path):
 
 @pytest.mark.parametrize("cut", [1, 100, 600, 1030, 1600])
 def test_a_tar_file_that_is_cut_short_is_refused(tmp_path, cut):
-    contents = p.tar_with(tmp_path / "x.tar", ("a/1.jpg", JPEG * 90), *TWO).read_bytes()
+    contents = p.tar_with(tmp_path / "x.tar", ("a/1.jpg", p.JPEG * 90), *p.TWO).read_bytes()
     (tmp_path / "x.tar").write_bytes(contents[:cut])
     with pytest.raises(ValueError, match="is damaged, cut short or no tar file: .*. Expected one"):
-        inventory(tmp_path / "x.tar", tmp_path)
+        p.inventory(tmp_path / "x.tar", tmp_path)
 
 
 @pytest.mark.parametrize("cut", [2048, 2560])
 def test_a_tar_file_that_is_cut_between_two_members_is_reported(tmp_path, cut):
-    contents = p.tar_with(tmp_path / "x.tar", *TWO).read_bytes()
+    contents = p.tar_with(tmp_path / "x.tar", *p.TWO).read_bytes()
     assert not any(contents[2048:])  # two members of two blocks, and the end mark
     (tmp_path / "x.tar").write_bytes(contents[:cut])
-    found = inventory(tmp_path / "x.tar", tmp_path)
-    assert len(names(found)) == 2
+    found = p.inventory(tmp_path / "x.tar", tmp_path)
+    assert len(p.names(found)) == 2
     ((name, reason),) = found.left_out
     assert name.endswith("x.tar") and reason.startswith("it ends without an end mark; if it was")
 
 
 def test_archives_that_were_joined_are_reported(tmp_path):
-    one = p.tar_with(tmp_path / "1.tar", *TWO).read_bytes()
-    other = p.tar_with(tmp_path / "2.tar", ("c/1.jpg", JPEG)).read_bytes()
+    one = p.tar_with(tmp_path / "1.tar", *p.TWO).read_bytes()
+    other = p.tar_with(tmp_path / "2.tar", ("c/1.jpg", p.JPEG)).read_bytes()
     (tmp_path / "x.tar").write_bytes(one + other)
-    found = inventory(tmp_path / "x.tar", tmp_path)
+    found = p.inventory(tmp_path / "x.tar", tmp_path)
     ((name, reason),) = found.left_out
     assert name.endswith("x.tar") and reason.startswith("more follows its end mark; if joined")
     (tmp_path / "x.tar").write_bytes(one + bytes(3 << 20))
-    assert not inventory(tmp_path / "x.tar", tmp_path).left_out
+    assert not p.inventory(tmp_path / "x.tar", tmp_path).left_out
 
 
 def test_a_damaged_header_in_the_middle_is_no_end(tmp_path):
-    contents = bytearray(p.tar_with(tmp_path / "x.tar", *TWO, ("b/2.jpg", JPEG)).read_bytes())
+    contents = bytearray(p.tar_with(tmp_path / "x.tar", *p.TWO, ("b/2.jpg", p.JPEG)).read_bytes())
     contents[1024 + 5] ^= 1
     (tmp_path / "x.tar").write_bytes(contents)
     with pytest.raises(ValueError, match="x.tar' is damaged.* no header where one is expected"):
-        inventory(tmp_path / "x.tar", tmp_path)
+        p.inventory(tmp_path / "x.tar", tmp_path)
 
 
 def test_what_is_no_archive_is_refused(tmp_path):
     (tmp_path / "x").write_bytes(b"text" * 1000)
     with pytest.raises(ValueError, match="is damaged, cut short or no tar file"):
-        inventory(tmp_path / "x", tmp_path)
+        p.inventory(tmp_path / "x", tmp_path)
     with pytest.raises(ValueError, match="cannot be read: No such file or directory. Expected a f"):
-        inventory(tmp_path / "nothing", tmp_path)
+        p.inventory(tmp_path / "nothing", tmp_path)
     contents = p.tar_of(tmp_path / "x", tmp_path / "x.tar.gz", mode="w:gz").read_bytes()
     (tmp_path / "x.tar.gz").write_bytes(contents[:-20])
     with pytest.raises(ValueError, match="cannot be decompressed: .*. Expected it whole; fetch it"):
-        inventory(tmp_path / "x.tar.gz", tmp_path)
+        p.inventory(tmp_path / "x.tar.gz", tmp_path)
 
 
 def test_a_disk_that_is_full_while_an_archive_is_decompressed_is_told(tmp_path, monkeypatch):
@@ -282,22 +189,22 @@ def test_a_disk_that_is_full_while_an_archive_is_decompressed_is_told(tmp_path, 
     if not full.exists():
         pytest.skip("this system has no /dev/full")
     path = tmp_path / "x.tar.gz"
-    path.write_bytes(gzip.compress(p.tar_with(tmp_path / "x.tar", *TWO).read_bytes()))
+    path.write_bytes(gzip.compress(p.tar_with(tmp_path / "x.tar", *p.TWO).read_bytes()))
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda dir: open(full, "wb"))
     text = "x.tar.gz' is decompressed into .* takes no more: No space left on device. Make room"
     with pytest.raises(OSError, match=text):
-        inventory(path, tmp_path)
+        p.inventory(path, tmp_path)
 
 
 def test_an_archive_without_classes_is_refused_as_a_folder_is(tmp_path):
-    tar = p.tar_with(tmp_path / "x.tar", ("flat/1.jpg", JPEG))
+    tar = p.tar_with(tmp_path / "x.tar", ("flat/1.jpg", p.JPEG))
     with pytest.raises(ValueError, match="input='.*x.tar': no picture in it; expected .*Sort '1.j"):
-        inventory(tar, tmp_path)
+        p.inventory(tar, tmp_path)
 
 
 def test_an_archive_that_becomes_shorter_is_an_error(tmp_path):
-    tar = p.tar_with(tmp_path / "x.tar", *TWO)
-    part = inventory(tar, tmp_path).parts["all"]
+    tar = p.tar_with(tmp_path / "x.tar", *p.TWO)
+    part = p.inventory(tar, tmp_path).parts["all"]
     tar.write_bytes(tar.read_bytes()[:1540])
     with pytest.raises(OSError, match="the archive ends at byte 1540"):
         part.contents(1)
@@ -316,7 +223,7 @@ def test_a_member_takes_little_memory(tmp_path):
     archive.add("x.tar", tar)
     assert tracemalloc.get_traced_memory()[0] / 20_000 < 75  # the list; 15 are the name
     del archive
-    found = inventory(tmp_path / "x.tar", tmp_path)
+    found = p.inventory(tmp_path / "x.tar", tmp_path)
     assert tracemalloc.get_traced_memory()[0] / 20_000 < 60  # what is known while packing
     tracemalloc.stop()
     assert len(found.parts["train"].names) == 20_000
