@@ -16,6 +16,7 @@ import keras
 from alexnet_tf.config import json_form
 from alexnet_tf.config.optimizer import Schedule
 from alexnet_tf.config.run import Config
+from alexnet_tf.directory_lock import Lock
 from alexnet_tf.errors import NotFinite, UserError, user_errors
 from alexnet_tf.experiments import curves
 from alexnet_tf.figures import canvas
@@ -180,7 +181,7 @@ def run_range(
     _check_ours(place)
     with user_errors():
         config = rising(config, place, lowest, highest, steps)
-    lock = run_directory.Lock(output, "output")
+    lock = Lock(output, "output")
     try:
         _remove(place)
         try:

@@ -18,12 +18,12 @@ from collections.abc import Iterator
 
 import alexnet_tf
 from alexnet_tf.config.run import Config
+from alexnet_tf.directory_lock import InUse, Lock
 from alexnet_tf.errors import NotFinite, UserError, listed
 from alexnet_tf.experiments import measures, report, results
 from alexnet_tf.experiments.results import Finished
 from alexnet_tf.experiments.table import GRID_SEED, Experiment, Measure, Row
 from alexnet_tf.training.run import identity, open_sources
-from alexnet_tf.training.run_directory import InUse, Lock
 
 
 class Runner:

@@ -14,6 +14,7 @@ import numpy as np
 
 import alexnet_tf
 from alexnet_tf.config.run import Config
+from alexnet_tf.directory_lock import Lock
 from alexnet_tf.errors import NotFinite, user_errors
 from alexnet_tf.experiments import (
     linear,
@@ -28,7 +29,6 @@ from alexnet_tf.experiments.transfer_pictures import Pictures
 from alexnet_tf.experiments.transfer_settings import Arguments
 from alexnet_tf.experiments.transfer_table import part_name
 from alexnet_tf.training import start
-from alexnet_tf.training.run_directory import Lock
 
 UNDECODED = "undecoded"
 """The part that lists pictures which cannot be decoded, by their numbers in the source."""

@@ -10,6 +10,7 @@ import time
 import pytest
 import tiny
 
+from alexnet_tf.directory_lock import Lock
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.experiments import plan_text, results
 from alexnet_tf.experiments.measures import classified
@@ -17,7 +18,6 @@ from alexnet_tf.experiments.runner import Runner
 from alexnet_tf.experiments.table import GRID_SEED, Experiment, Measure, Row
 from alexnet_tf.networks.family.names import network
 from alexnet_tf.training import checkpoint
-from alexnet_tf.training.run_directory import Lock
 
 ROWS = (
     Row(name="broken", changes={"optimizer.learning_rate": 1e6}),

@@ -1,7 +1,5 @@
 """What happens to a run from outside."""
 
-import errno
-import fcntl
 import json
 import os
 import pathlib
@@ -31,31 +29,6 @@ def test_a_second_ctrl_c_interrupts_at_once():
     with Signals(), pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
-
-
-def test_a_lock_keeps_others_out_until_it_is_released(tmp_path):
-    lock = run_directory.Lock(tmp_path / "run")
-    with pytest.raises(UserError, match="is in use by another process"):
-        run_directory.Lock(tmp_path / "run")
-    lock.release()
-    run_directory.Lock(tmp_path / "run").release()
-
-
-def test_a_lock_in_a_place_that_is_no_directory_is_one_sentence(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="run_dir=.* cannot be written: Not a directory. Expected"):
-        run_directory.Lock(tmp_path / "file" / "run")
-
-
-def test_a_file_system_without_locks_is_one_sentence(tmp_path, monkeypatch):
-    def flock(file, operation):
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-
-    monkeypatch.setattr(fcntl, "flock", flock)
-    with pytest.raises(
-        UserError, match="run_dir=.* cannot be locked: No locks available. Expected"
-    ):
-        run_directory.Lock(tmp_path)
 
 
 def test_a_directory_that_cannot_be_read_is_not_left_locked(tmp_path):
