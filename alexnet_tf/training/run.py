@@ -26,7 +26,6 @@ from alexnet_tf.training.trainer import Trainer
 from alexnet_tf.training.workers import Workers
 from pipelines import service
 from pipelines.cache import kept
-from pipelines.checks import is_color
 from pipelines.dataset import dataset_mean
 from pipelines.source import Source
 from pipelines.sources import advice, open_source
@@ -67,9 +66,7 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
             is_new = directory.last is None  # a run that has begun needs nothing of its start
             takes = config.run.start_from and is_new and workers.is_chief
             first = start.load(config, classes) if takes else None
-        config, sources, data = _prepare(config, sources, directory, workers)
-        with workers.together():
-            directory.claim(config, data, classes)
+        config, sources = _prepare(config, sources, directory, workers)
         trainer = _trainer(config, strategy, sources, directory.path, workers, callbacks, first)
         return _train(trainer, signals, first)
 
@@ -154,33 +151,44 @@ def _with_classes(config: Config, classes: tuple[str, ...]) -> Config:
 
 def _prepare(
     config: Config, sources: tuple[Source, Source], directory: RunDirectory, workers: Workers
-) -> tuple[Config, tuple[Source, Source], dict]:
-    """Fills the cache, and measures the mean color if the settings leave it to the data.
+) -> tuple[Config, tuple[Source, Source]]:
+    """Fills the cache, measures the mean color if it is the data's, and claims the directory.
 
-    A resumed run uses the mean that was measured at its start. A damaged one is measured again,
-    and the comparison with the stored settings then tells.
+    A resumed run is compared with what is stored before pictures are decoded, with the mean that
+    was measured at its start. One that was damaged is measured again, and claiming then tells.
 
     Returns:
-      the settings and sources to use, and what data.json stores of them.
+      the settings and sources to use.
     """
-    data = identity(*sources)
+    classes, data = sources[0].classes, identity(*sources)
     check_same_data(workers, data)
-    inputs = config.network.input
+    is_measured = config.network.input.mean == "dataset"
+    mean = workers.from_chief(lambda: directory.measured_mean) if is_measured else None
+    if mean or not is_measured:
+        with workers.together():
+            directory.compare(*_with_mean(config, data, mean), classes)
     with workers.together(), _reading():
-        train, val = kept([*sources], config.data, inputs)
+        sources = train, _ = kept([*sources], config.data, config.network.input)
 
-    def mean() -> tuple[float, ...]:
-        measured = directory.data.get("measured_mean")
-        if isinstance(measured, list) and is_color(measured):
-            return tuple(measured)
+    def measure() -> tuple[float, ...]:
         with _reading():
-            return dataset_mean(train, inputs, config.data.max_pixels)
+            return dataset_mean(train, config.network.input, config.data.max_pixels)
 
-    if inputs.mean == "dataset":
-        inputs = dataclasses.replace(inputs, mean=tuple(workers.from_chief(mean)))
-        data["measured_mean"] = list(inputs.mean)
+    if is_measured and not mean:
+        mean = workers.from_chief(measure)
+    config, data = _with_mean(config, data, mean)
+    with workers.together():
+        directory.claim(config, data, classes)
+    return config, sources
+
+
+def _with_mean(config: Config, data: dict, mean) -> tuple[Config, dict]:
+    """Puts a mean color that was measured into the settings and data.json, if there is one."""
+    if not mean:
+        return config, data
+    inputs = dataclasses.replace(config.network.input, mean=tuple(mean))
     network = dataclasses.replace(config.network, input=inputs)
-    return dataclasses.replace(config, network=network), (train, val), data
+    return dataclasses.replace(config, network=network), data | {"measured_mean": list(mean)}
 
 
 @contextlib.contextmanager

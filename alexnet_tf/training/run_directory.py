@@ -17,6 +17,7 @@ from alexnet_tf.errors import RunFailed, UserError, listed, writing
 from alexnet_tf.training import checkpoint, schedules
 from alexnet_tf.training.stored import Checkpoint
 from pipelines import files
+from pipelines.checks import is_color
 
 LISTED = 3
 """Differences that a message names, at most."""
@@ -33,11 +34,14 @@ class RunDirectory:
     data: dict
     """The stored description of its data, data.json; {} for a new run."""
 
-    def claim(self, config: Config, data: dict, classes: tuple[str, ...]) -> None:
-        """Compares a run to resume with what is stored, and stores its description.
+    @property
+    def measured_mean(self) -> tuple[float, ...] | None:
+        """The mean color that was measured at the run's start; None if none is stored unhurt."""
+        stored = self.data.get("measured_mean")
+        return tuple(stored) if isinstance(stored, list) and is_color(stored) else None
 
-        A run without a checkpoint is not compared: a new one begins, and what the other wrote is
-        moved away.
+    def compare(self, config: Config, data: dict, classes: tuple[str, ...]) -> None:
+        """Compares a run to resume with what is stored; a new one with nothing.
 
         Args:
           config: resolved settings.
@@ -46,13 +50,23 @@ class RunDirectory:
 
         Raises:
           UserError: settings, data, classes or length differ from those stored.
-          RunFailed: a file cannot be read or written.
+          RunFailed: a file cannot be read.
         """
         if self.last:
             _check_length(self.path, config, self.last.config, data["train_num_examples"])
             check_same_classes(self.path, self.last.classes, classes)
             check_same_run(self.path, config, data, self.data)
-        elif aside := set_aside(self.path):
+
+    def claim(self, config: Config, data: dict, classes: tuple[str, ...]) -> None:
+        """Compares a run to resume, as `compare` does, and stores the description of any.
+
+        What a run without a checkpoint wrote is moved away: a new one begins.
+
+        Raises:
+          RunFailed: a file cannot be written.
+        """
+        self.compare(config, data, classes)
+        if not self.last and (aside := set_aside(self.path)):
             print(
                 f"run_dir={str(self.path)!r} holds no checkpoint, so a new run begins; what an "
                 f"earlier one wrote there was moved to {str(aside)!r}.",
@@ -81,6 +95,9 @@ def opened(path: pathlib.Path) -> Iterator[RunDirectory]:
 
 class Elsewhere(RunDirectory):
     """What a worker has that is not the chief: the directory is the chief's, and not looked at."""
+
+    def compare(self, config: Config, data: dict, classes: tuple[str, ...]) -> None:
+        """Leaves it to the chief."""
 
     def claim(self, config: Config, data: dict, classes: tuple[str, ...]) -> None:
         """Leaves it to the chief."""

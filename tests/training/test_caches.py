@@ -78,3 +78,10 @@ def test_what_is_wrong_with_a_cache_is_one_sentence(tmp_path):
     lost.unlink()
     shutil.copy(tmp_path / "3.jpg", lost)
     assert run(kept_in(config, tmp_path / "kept"))[0] == 0
+
+
+def test_what_cannot_go_on_is_refused_before_pictures_are_decoded(pictures, tmp_path, undisturbed):
+    kept = tmp_path / "kept"
+    with pytest.raises(UserError, match="seed: 0 -> 1"):
+        run(kept_in(tiny.config(pictures, undisturbed, seed=1), kept))
+    assert not kept.exists()
