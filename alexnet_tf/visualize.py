@@ -38,10 +38,12 @@ def main(argv: Sequence[str]) -> int:
             f"network.name={call.typed['network.name']}: expected nothing with --run_dir, whose "
             "network is known. Leave it out."
         )
-    if settings.start_from and not {"network.name", "data.source"} <= call.typed.keys():
+    needed = {"network.name": "NAME", "data.source": "folder:DIR"}
+    missing = [f"--{name}={value}" for name, value in needed.items() if name not in call.typed]
+    if settings.start_from and missing:
         raise UserError(
             f"start_from={settings.start_from!r}: expected the network and pictures to show it "
-            "as well. Add --network.name=NAME and --data.source=folder:DIR."
+            f"as well. Add {' and '.join(missing)}."
         )
     if what != "filters":
         canvas.need_matplotlib()

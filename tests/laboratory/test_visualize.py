@@ -204,6 +204,9 @@ def test_mistakes_are_one_sentence(run_dir, tmp_path, what, flags, sentence):
 def test_a_file_alone_is_not_enough(tmp_path):
     with pytest.raises(UserError, match="start_from='x.npz': expected the network and pictures"):
         visualize.main(["filters", "--start_from=x.npz", f"--output={tmp_path}"])
+    named = ["--start_from=x.npz", "--network.name=caffe", f"--output={tmp_path}"]
+    with pytest.raises(UserError, match=r"well\. Add --data\.source=folder:DIR\.$"):
+        visualize.main(["filters", *named])
 
 
 def test_maps_are_asked_of_layers_that_have_them(run_dir, animals):
