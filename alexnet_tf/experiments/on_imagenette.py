@@ -119,12 +119,14 @@ def ablations(size: Size, source: str) -> Experiment:
             Row(
                 name="no_normalization",
                 changes={"network.normalization": "none"},
-                claim=_higher("Response normalization lowers the error by 1.4 %.", "3.3", 0.014),
+                claim=_higher(
+                    "Response normalization lowers the error by 1.4 points.", "3.3", 0.014
+                ),
             ),
             Row(
                 name="plain_pooling",
                 changes={"network.pooling": "plain"},
-                claim=_higher("Overlapping pooling lowers the error by 0.4 %.", "3.4", 0.004),
+                claim=_higher("Overlapping pooling lowers the error by 0.4 points.", "3.4", 0.004),
             ),
             Row(
                 name="no_dropout",
@@ -142,15 +144,15 @@ def ablations(size: Size, source: str) -> Experiment:
             Row(
                 name="no_color_noise",
                 changes={"data.color_noise": 0.0},
-                claim=_higher("Color noise lowers the error by over 1 %.", "4.1", 0.01, True),
+                claim=_higher("Color noise lowers the error by over 1 point.", "4.1", 0.01, True),
             ),
             Row(
                 name="one_group",
                 changes={"network.groups": 1},
                 claim=Claim(
                     sentence="The paper compares two GPUs with one that holds half the kernels, "
-                    "and finds 1.7 % less. This row is another comparison: all kernels, each of "
-                    "which sees all channels.",
+                    "and finds 1.7 points less. This row is another comparison: all kernels, each "
+                    "of which sees all channels.",
                     source="Krizhevsky, Sutskever, Hinton 2012, section 3.2",
                 ),
             ),
@@ -166,8 +168,8 @@ def ablations(size: Size, source: str) -> Experiment:
 def _removed(validation: float, train: float) -> Claim:
     """Quotes a line of their table 3: errors in percent less those of the whole network."""
     return Claim(
-        sentence=f"The validation error changes by {validation:+.1f} %, the training error by "
-        f"{train:+.1f} %.",
+        sentence=f"The validation error changes by {validation:+.1f} points, the training error "
+        f"by {train:+.1f}.",
         source="Zeiler and Fergus 2013, table 3",
         direction=Direction.HIGHER if validation > 0 else Direction.LOWER,
         published=validation / 100,

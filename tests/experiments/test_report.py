@@ -127,7 +127,7 @@ def test_all_files_have_the_same_numbers(tmp_path):
         "95 %",
     ):
         assert part in text
-    assert "- plain_pooling: Overlapping pooling lowers the error by 0.4 %. (Krizhevsky" in text
+    assert "- plain_pooling: Overlapping pooling lowers the error by 0.4 points. (Kri" in text
 
 
 def test_training_errors_stand_beside_the_published_differences(tmp_path):

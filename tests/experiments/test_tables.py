@@ -141,7 +141,7 @@ def test_the_list_has_every_experiment_with_rows_claims_and_cost(capsys):
     said = capsys.readouterr().out
     assert set(command.KINDS) <= {line.partition(":")[0] for line in said.splitlines()}
     assert "9 rows, 3 seeds, 27 runs of about 11 minutes at --size=bench on 2 cores: 5.0" in said
-    assert "plain_pooling: Overlapping pooling lowers the error by 0.4 %." in said
+    assert "plain_pooling: Overlapping pooling lowers the error by 0.4 points." in said
 
 
 def test_a_dry_run_says_what_differs_and_how_long_it_takes(capsys, tmp_path):
