@@ -143,7 +143,8 @@ IMAGENET = (
             "conv6",
             changed(PROGRAM_LAYERS, after={"relu5": CONV6}),
         ),
-        source="#146 of the 2012 program: a sixth convolution over the last pooling",
+        source="#146 of the 2012 program: a sixth convolution over the last pooling; its error is "
+        "after pre-training on ImageNet Fall 2011 (1 CNN* of the paper)",
         published=(
             Published(
                 top1_error=0.38990,
