@@ -32,8 +32,8 @@ threads), and
   loop_in_memory the step's speed; to loop_encoded what the decoder's own CPU time leaves of it),
   loss_percent (against that); both are null of the others;
 - of input (alexnet_tf, floats, not_augmented, squares (the limit: read, decode and resize in one
-  plain map), packed, checked, decoded, read, pytorch, dali; of a packed set of raw squares only
-  those that need no decoding): ours_times, share_of_limit (a fraction);
+  plain map), packed, checked, decoded, read, pytorch, pytorch_bicubic, dali; of a packed set of
+  raw squares only those that need no decoding): ours_times, share_of_limit (a fraction);
 - of strategy (single, mirrored, multi_worker): step_seconds (the median), of_single (a fraction of
   its images per second);
 - of scaling (one_worker, one_worker_half, one_worker_smallest, two_workers, small_sum, large_sum):
@@ -99,10 +99,11 @@ class Arguments:
     rounds: int = 5
     """How often each contender is measured."""
     round_seconds: float = 1.0
-    """Least duration of one measurement, about."""
+    """Least duration of one measurement in seconds, roughly."""
     beside: tuple[str, ...] = ()
-    """Contenders to measure besides alexnet_tf and the matrix product: plain_keras, pytorch (all
-    its forms, or one by its name in --json); all by default."""
+    """Contenders to measure besides alexnet_tf and the limit, all by default: of step and inference
+    plain_keras, paper, one_device, pytorch (all its forms, or one by its name in --json); of input
+    pytorch, pytorch_bicubic, dali."""
     workers: tuple[int, ...] = ()
     """Of scaling: numbers of workers to predict; by default 2,4,8."""
     gbit_per_second: float = 0.0

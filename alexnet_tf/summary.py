@@ -55,7 +55,7 @@ class Arguments:
     json: bool = False
     """Print one JSON object after the text."""
     global_batch_size: int = 128
-    """Examples whose activations are in memory."""
+    """Batch size that the column memory is for."""
 
     def __post_init__(self):
         """Refuses names without --compare, and a comparison of fewer than two."""

@@ -92,7 +92,7 @@ def _rotate(image: tf.Tensor, part: float, sign: tf.Tensor) -> tf.Tensor:
 
 
 def _blended(image: tf.Tensor, other: tf.Tensor, part: float, sign: tf.Tensor) -> tf.Tensor:
-    """Moves a picture away from another, or towards it, and cuts what is after the point."""
+    """Moves a picture away from another, or toward it, and cuts what is after the point."""
     ratio = 1 + 0.9 * part * sign
     mixed = ratio * tf.cast(image, tf.float32) + (1 - ratio) * other
     return tf.cast(tf.clip_by_value(mixed, 0.0, 255.0), tf.uint8)

@@ -64,7 +64,8 @@ class NetworkConfig(Typed, section="network"):
     """A network: its input, its layers, and their options. The defaults are the paper's."""
 
     name: str = "paper"
-    """Which network of the family; it brings its own values for all of network.*."""
+    """Which network of the family; it brings its own values for all of network.* but
+    num_classes."""
     num_classes: int = 0
     """Number of classes; 0 takes the number from the data."""
     input: InputConfig = InputConfig()
@@ -73,11 +74,12 @@ class NetworkConfig(Typed, section="network"):
     width: float = 1.0
     """Multiplies the number of filters of every convolution."""
     fc_width: int = 0
-    """Units of the hidden fully connected layers; 0 takes the table's (4096)."""
+    """Units of the hidden fully connected layers; 0 takes the table's (4096 in the paper)."""
     groups: int = 2
     """Towers of the paper's figure 2, as connectivity: 2, or 1 for dense convolutions."""
     lrn_across_towers: bool = False
-    """Normalize across all channels, the letter of section 3.3; the program's towers were apart."""
+    """Normalize across all channels, as section 3.3 reads; in the 2012 program each tower
+    normalized its own."""
     activation: Activations = Activations.TABLE
     """relu, tanh or sigmoid in every hidden layer; table takes the network's own."""
     normalization: Normalization = Normalization.TABLE

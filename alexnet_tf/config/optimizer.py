@@ -57,10 +57,10 @@ class OptimizerConfig(Typed, section="optimizer"):
     rule: Rule = Rule.PAPER
     """paper is that of section 5, whose velocity holds the weight decay; sgdw decays weights beside
     it (Loshchilov and Hutter 2017; by rate * weight_decay a step, as PyTorch's AdamW, so that it
-    needs about ten times the paper rule's weight_decay at momentum 0.9); lamb is Adam with each
-    layer's length of step (You et al. 2019, for large batches)."""
+    needs about ten times the paper rule's weight_decay at momentum 0.9); lamb is Adam with a
+    trust ratio for each layer (You et al. 2019, for large batches)."""
     learning_rate: float = 0.01
-    """Before the first drop."""
+    """Learning rate before any drop; of range, at the end."""
     momentum: float = 0.9
     """Fraction of the last update that is added to the next; of lamb, of the mean gradient."""
     second_momentum: float = 0.999
@@ -75,11 +75,13 @@ class OptimizerConfig(Typed, section="optimizer"):
     schedule: Schedule = Schedule.STEP
     """step divides at `drop_epochs`; plateau divides when the validation error stalls (the
     paper's); auto2012 divides by 6.3 at 25, 50 and 75 % of the run; cosine falls to 0; constant;
-    range, a test of rates (Smith 2015), rises exponentially from a `drop_factor`th of it."""
+    range, a learning-rate range test (Smith 2015), rises exponentially from learning_rate /
+    drop_factor to learning_rate."""
     drop_epochs: tuple[float, ...] = (25, 50, 80)
     """Epochs after which the step schedule divides the learning rate."""
     drop_factor: float = 10.0
-    """What step and plateau divide the learning rate by; where range begins, below its end."""
+    """What step and plateau divide the learning rate by; range begins at learning_rate divided by
+    it."""
     max_drops: int = dataclasses.field(default=3)
     """How often plateau divides at most; the paper's run divided three times."""
     patience_epochs: int = 5

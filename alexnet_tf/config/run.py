@@ -48,9 +48,9 @@ class RunConfig(Typed):
     """How long and where a run trains, and what it writes. Its flags have no section name."""
 
     strategy: StrategyName = dataclasses.field(default=StrategyName.SINGLE, metadata=FREE)
-    """single trains on one device; mirrored shares each batch among several devices; multi_worker
-    among processes on one or many machines, each with all its GPUs or a CPU; tpu among the cores of
-    a TPU (not run on one)."""
+    """single takes one device; mirrored shares each batch among several devices; multi_worker, of
+    training alone, among processes on one or many machines, each with all its GPUs or a CPU; tpu
+    among the cores of a TPU (not run on one)."""
     devices: tuple[str, ...] = dataclasses.field(default=(), metadata=FREE)
     """Devices to use, such as gpu:0,gpu:1 or cpu:0,cpu:1 (logical ones are made); by default the
     first GPU (single) or all GPUs (mirrored), and the CPU where there is none."""

@@ -48,7 +48,7 @@ class Curve:
 
     @property
     def smoothed(self) -> tuple[float, ...]:
-        """Running means of the losses, without the pull towards 0 of a mean that begins there."""
+        """Running means of the losses, without the pull toward 0 of a mean that begins there."""
         found, mean = [], 0.0
         for place, loss in enumerate(self.losses, 1):
             mean = SMOOTHED * mean + (1 - SMOOTHED) * loss

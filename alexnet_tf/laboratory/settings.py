@@ -212,7 +212,7 @@ class Invariance(Common):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Correspondence(Common):
-    """Tests whether equal parts mean the same (Zeiler and Fergus 2013, table 1); needs --parts.
+    """Tests whether hiding a part changes features alike (Zeiler, Fergus, table 1); needs --parts.
 
     A part, such as the left eye, is hidden in each of several pictures: do features change alike?
     """
@@ -220,7 +220,7 @@ class Correspondence(Common):
     parts: str = ""
     """Table of marked parts, FILE.csv: a line for each picture, with its path (from the folder of
     the table) under path, and for each part such as nose the pixel of its center under nose_x and
-    nose_y, counted from 0 at the left upper corner of the file's picture."""
+    nose_y, counted from 0 at the upper left corner of the file's picture."""
     square: int = 0
     """Side of the gray square in pixels of what the network sees; 0 takes a seventh of its side
     (32 of 224)."""

@@ -92,7 +92,7 @@ def kept_at(kept: float, done: tf.Tensor) -> tf.Tensor:
 
 @tf.function(jit_compile=True, autograph=False)
 def average(variable, mean, kept, done, is_held):
-    """Moves a weight's average towards the weight: a <- kept * a + (1 - kept) * w.
+    """Moves a weight's average toward the weight: a <- kept * a + (1 - kept) * w.
 
     Args:
       variable: handle of w.

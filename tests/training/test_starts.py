@@ -68,7 +68,7 @@ def test_the_result_is_that_of_the_last_checkpoint(pictures, tmp_path):
     assert json.loads((tmp_path / "result.json").read_text())["step"] == 8
 
 
-def test_what_an_early_stop_has_learnt_is_saved(pictures, tmp_path):
+def test_what_an_early_stop_has_learned_is_saved(pictures, tmp_path):
     class Stop(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             assert logs["loss"] > 0

@@ -30,7 +30,7 @@ class Marked(NamedTuple):
     image: np.ndarray
     """uint8 [N, size, size, 3]."""
     center: np.ndarray
-    """float64 [N, parts, 2], x and y in pixels of `image`, from its left upper corner; the middle
+    """float64 [N, parts, 2], x and y in pixels of `image`, from its upper left corner; the middle
     of the first pixel is at 0.5."""
 
 

@@ -110,7 +110,7 @@ def test_the_digest_knows_names_and_sizes_but_not_the_place(tmp_path):
         (("cat/1.jpg", "dog/1.jpg"), "no picture for val; expected some in"),
     ],
 )
-def test_what_nothing_can_be_learnt_from_is_refused(tmp_path, files, message):
+def test_what_nothing_can_be_learned_from_is_refused(tmp_path, files, message):
     with pytest.raises(ValueError, match=message):
         folder(write(tmp_path, *files), "val", 0.01)
 
