@@ -19,8 +19,8 @@ NAME_PIXELS, LABEL_PIXELS = 260, 200
 TITLE_ROWS_PIXELS = 110
 """Room above and below such a plot."""
 MOST_TIMES = 6
-"""An interval that reaches further than so many times as far as the middle one would make dots of
-all others: it stands at the edge, with its number."""
+"""What lies further out than so many times the middle one's reach would make dots of all
+others: a value or a mark stands at the edge, with its number, and an interval is cut there."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -142,8 +142,8 @@ def intervals(
 ) -> np.ndarray:
     """Draws values with intervals, and open marks beside them; zero is a line.
 
-    The first name stands at the top. An arrow at the edge and a number stand for a value that lies
-    far outside of the others (MOST_TIMES).
+    The first name stands at the top. An arrow at the edge and a number stand for a value or a mark
+    that lies far outside of the others (MOST_TIMES); an interval that ends there is cut.
 
     Args:
       names: at the left; cut where they are too long.
@@ -166,84 +166,45 @@ def intervals(
         places, marks = np.arange(len(names)), np.asarray(marks, float)
         centers, halves = np.asarray(centers, float), np.broadcast_to(halves, (2, len(names)))
         axes.axvline(0, color=GRAY, linewidth=1)
-        far = _far(centers, halves, marks)
-        near = np.where(far, np.nan, centers)
+        limit = _limit(centers, halves, marks)
+        near, near_marks = (np.where(np.abs(x) > limit, np.nan, x) for x in (centers, marks))
         style = {"color": COLORS[0], "linestyle": "", "marker": "o"}
         axes.errorbar(near, places, xerr=halves, capsize=4, label=labels[0], **style)
         if np.isfinite(marks).any():
             style = {"color": COLORS[1], "linestyle": "", "marker": "D", "fillstyle": "none"}
-            axes.plot(marks, places, label=labels[1], **style)
-        for place in np.flatnonzero(far):
+            axes.plot(near_marks, places, label=labels[1], **style)
+        ends = np.concatenate([near, near - halves[0], near + halves[1], near_marks, [0]])
+        if (np.abs(ends) > limit).any():
+            shown = ends[np.abs(ends) <= limit]
+            room = 0.05 * np.ptp(shown)
+            axes.set_xlim(shown.min() - room, shown.max() + room)
+        for place in np.flatnonzero(np.abs(centers) > limit):
             _at_the_edge(axes, place, centers[place])
+        for place in np.flatnonzero(np.abs(marks) > limit):
+            _at_the_edge(axes, place, marks[place], True, np.abs(centers[place]) > limit)
         _names(axes, names)
         _legend(page, axes)
         return pixels(page)
 
 
-def _far(centers: np.ndarray, halves: np.ndarray, marks: np.ndarray) -> np.ndarray:
-    """Tells which values would make dots of the others: bool [N]."""
+def _limit(centers: np.ndarray, halves: np.ndarray, marks: np.ndarray) -> float:
+    """Tells how far from 0 an end may lie that does not make dots of the others."""
     halves = np.nan_to_num(halves)
-    ends = np.abs([centers - halves[0], centers + halves[1], marks])
-    reaches = np.nan_to_num(ends).max(axis=0, initial=0)
-    drawn = reaches[np.isfinite(centers) & (reaches > 0)]
-    return np.isfinite(centers) & (reaches > MOST_TIMES * np.median(drawn) if len(drawn) else False)
+    reaches = np.maximum(np.abs(centers - halves[0]), np.abs(centers + halves[1]))
+    drawn = [one[one > 0] for one in (reaches, np.abs(marks))]  # NaN is not
+    return MOST_TIMES * max((float(np.median(one)) for one in drawn if len(one)), default=np.inf)
 
 
-def _at_the_edge(axes: "Axes", place: int, value: float) -> None:
-    """Draws an arrow that points to where a value lies, and the value."""
+def _at_the_edge(
+    axes: "Axes", place: int, value: float, is_mark: bool = False, is_second: bool = False
+) -> None:
+    """Draws an arrow that points to where a value or a mark lies, and its number."""
     edge, arrow, side = (1, ">", "right") if value > 0 else (0, "<", "left")
     at = axes.get_yaxis_transform()  # x as a part of the width
-    style = {"color": COLORS[0], "marker": arrow, "clip_on": False, "in_layout": False}
-    axes.plot([edge], [place], transform=at, **style)
-    inside = abs(edge - 0.015)
+    style = {"color": COLORS[is_mark], "marker": arrow, "clip_on": False, "in_layout": False}
+    axes.plot([edge], [place], transform=at, fillstyle="none" if is_mark else "full", **style)
+    inside = abs(edge - (0.1 if is_second else 0.015))
     axes.text(inside, place, f"{value:.3g}", transform=at, va="center", ha=side)
-
-
-def heat_map(
-    values: np.ndarray,
-    title: str,
-    label: str,
-    picture: np.ndarray | None = None,
-    ranges: tuple[float | None, float | None] = (None, None),
-    colors: str = "viridis",
-    opacity: float = 0.6,
-) -> np.ndarray:
-    """Draws a map with its scale of colors, over a picture if there is one.
-
-    Args:
-      values: float [h, w]; NaN stays clear. It is stretched over the picture, cell for cell.
-      title: above; cut where it does not fit.
-      label: of the scale.
-      picture: uint8 [H, W, 3] or None.
-      ranges: the values at both ends of the scale; None takes those that occur.
-      colors: a color map of matplotlib; "coolwarm" for signed values.
-      opacity: of the map over a picture, 0 to 1.
-
-    Returns:
-      uint8 [360, 400, 3].
-
-    Raises:
-      UserError: matplotlib is not installed.
-    """
-    height, width = values.shape if picture is None else picture.shape[:2]
-    with figure(400, 360) as page:
-        axes = page.add_subplot()
-        axes.set_title(fitted(title, 380), loc="left")
-        axes.set_axis_off()
-        extent = (0, width, height, 0)
-        if picture is not None:
-            axes.imshow(picture, extent=extent)
-        drawn = axes.imshow(
-            values,
-            extent=extent,
-            cmap=colors,
-            vmin=ranges[0],
-            vmax=ranges[1],
-            interpolation="nearest",
-            alpha=None if picture is None else opacity,
-        )
-        page.colorbar(drawn, ax=axes, shrink=0.8).set_label(fitted(label, 260))
-        return pixels(page)
 
 
 def _axes(page: "Figure", title: str, x_label: str) -> "Axes":

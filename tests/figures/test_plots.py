@@ -52,10 +52,6 @@ def some_intervals() -> np.ndarray:
     )
 
 
-def some_heat_map() -> np.ndarray:
-    return plots.heat_map(np.eye(4), LONG, LONG, noise(224, 160))
-
-
 def some_grid() -> np.ndarray:
     cells = [grids.Picture(image=noise(40, 60), title=f"{LONG}\n97 %", frame=grids.RIGHT), None]
     return grids.image_grid([cells, cells[:1]], [LONG, "query"], [LONG, "none"], LONG)
@@ -65,7 +61,6 @@ ALL = {
     "curves": (some_curves, (480, 860)),
     "bars": (some_bars, (172, 860)),
     "intervals": (some_intervals, (188, 860)),
-    "heat_map": (some_heat_map, (360, 400)),
     "grid": (some_grid, None),
 }
 
@@ -166,6 +161,23 @@ def test_a_value_far_outside_stands_at_the_edge_and_leaves_the_others_their_room
     assert np.ptp(columns) < 60  # an arrow and four characters
     rows, _ = np.nonzero((near != others).any(axis=2))
     assert np.ptp(rows) > 2 * plots.LINE_PIXELS  # the axis is another
+
+
+def test_a_long_interval_is_cut_and_its_value_stays_in_its_place(matplotlib):
+    def drawn(half, mark):
+        labels, marks = ("measured", "published"), [1.1, 1.2, mark]
+        halves = [0.5, 0.4, half]
+        return plots.intervals(["a", "b", "c"], [1.0, -1.0, 0.5], halves, marks, "", "x", labels)
+
+    longest, cut, far = drawn(1.0, 1.4), drawn(30.0, 1.4), drawn(30.0, 60.0)
+    half = len(cut) // 2  # the first two rows
+    assert (longest[:half, :740] == cut[:half, :740]).all()  # the axis is that of the others
+    assert (cut[:half, :740] == far[:half, :740]).all()
+    blue = [
+        np.flatnonzero(has(page[:, :740], BLUE).sum(axis=1) > 80)[-1:] for page in (longest, cut)
+    ]
+    assert has(cut[:, :740], BLUE)[blue[1]].sum() > has(longest[:, :740], BLUE)[blue[0]].sum()
+    assert has(far, VERMILION).any()
 
 
 @pytest.mark.parametrize("centers", [[], [NAN, NAN], [0.0, 0.0]])
