@@ -28,13 +28,16 @@ SMOOTHED = 0.9
 """Part of itself that the running mean of the loss keeps at each step."""
 RUNS_AWAY = 4.0
 """The test ends where the smoothed loss is so many times the lowest before."""
+LAST_PART = 0.1
+"""Of the steps: a minimum there may be noise on a loss that still falls."""
 LEAST_FALL = 0.05
 """Part of the first smoothed loss by which it has to fall somewhere, else nothing is suggested."""
 DIVISOR = 10.0
 RULE = (
     f"a {DIVISOR:g}th of the rate at which the loss, smoothed by a running mean that keeps "
     f"{SMOOTHED:g} of itself at each step, is lowest; none where it falls by less than "
-    f"{LEAST_FALL:.0%} of what it begins with, or is lowest at the last rate tried"
+    f"{LEAST_FALL:.0%} of what it begins with, or never runs away and is lowest in the last "
+    f"{LAST_PART:.0%} of the steps"
 )
 
 
@@ -75,7 +78,7 @@ class Curve:
         lowest = min(range(len(smoothed)), key=smoothed.__getitem__)
         if smoothed[lowest] > (1 - LEAST_FALL) * smoothed[0]:
             return None, f"The loss never fell by {LEAST_FALL:.0%}: give it more steps."
-        if is_whole and lowest == len(smoothed) - 1:
+        if is_whole and lowest >= min(len(smoothed) - 1, (1 - LAST_PART) * len(smoothed)):
             return None, "The loss still falls at the highest rate: raise it."
         return self.rates[lowest] / DIVISOR, f"The loss is lowest at {self.rates[lowest]:.3g}."
 

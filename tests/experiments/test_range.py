@@ -42,6 +42,11 @@ def test_a_tenth_of_the_rate_of_the_lowest_loss_is_suggested():
         ([], False, "No step ended with a finite loss."),
         ([2.3] * 50, True, "The loss never fell by 5%: give it more steps."),
         ([2.3 - 0.02 * i for i in range(50)], True, "The loss still falls at the highest rate"),
+        (
+            [2.3 - 0.02 * i + 0.1 * (i > 44) for i in range(50)],
+            True,
+            "The loss still falls at the highest rate",
+        ),
     ],
 )
 def test_it_says_when_nothing_can_be_suggested(losses, is_whole, why):
