@@ -125,12 +125,14 @@ def _compared(experiment: Experiment, row: Row, results: Results) -> tuple[Estim
 
 def _train_difference(experiment: Experiment, row: Row, results: Results) -> Estimate | None:
     """Compares the training errors of a row with those of the first one, where both are there."""
-    pair = [
-        [x.train_error for x in results.of(each.name) if x.train_error is not None]
-        for each in (row, experiment.rows[0])
-    ]
-    is_compared = all(pair) and row is not experiment.rows[0]
-    return statistics.difference_of_means(*pair) if is_compared else None
+    both = [results.of(each.name) for each in (row, experiment.rows[0])]
+    pair = [[x.train_error for x in ended if x.train_error is not None] for ended in both]
+    if not all(pair) or row is experiment.rows[0]:
+        return None
+    found = statistics.difference_of_means(*pair)
+    if pair != [[x.train_error for x in ended] for ended in both]:  # as in `_compared`
+        found = Estimate(found.value, None, None)
+    return found
 
 
 def _measured(
