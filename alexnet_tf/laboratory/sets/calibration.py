@@ -61,7 +61,8 @@ def show(subject: Subject, settings: Calibration) -> Exhibit:
         f"{100 * before.chance:.1f} here by chance. A temperature of {heat:.2f}"
         f"{', the end of what was tried,' if is_end else ','} fitted on the "
         f"other {total - len(label)} pictures, makes it {100 * after.width.error:.1f} "
-        f"({100 * after.count.error:.1f}; by chance {100 * after.chance:.1f}), and the log loss "
+        f"(by chance {100 * after.chance:.1f}; bins of equal count: "
+        f"{100 * after.count.error:.1f}), and the log loss "
         f"{after.log_loss:.3f} instead of {before.log_loss:.3f}. No answer changes."
     )
     arrays = {

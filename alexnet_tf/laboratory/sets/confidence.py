@@ -48,7 +48,13 @@ def of_equal_width(confidence: np.ndarray, is_right: np.ndarray, num_bins: int) 
 
 
 def of_equal_count(confidence: np.ndarray, is_right: np.ndarray, num_bins: int) -> Bins:
-    """Sorts answers into bins of equally many, as far as their number allows."""
+    """Sorts answers into bins of equally many, as far as their number allows.
+
+    Of equal confidences each counts as right as often as they are on average, since nothing but the
+    order of the set would tell which of them a bin takes.
+    """
+    _, same, counts = np.unique(confidence, return_inverse=True, return_counts=True)
+    is_right = (np.bincount(same, is_right) / counts)[same]
     places = np.empty(len(confidence), np.int64)
     order = np.argsort(confidence, kind="stable")
     for place, part in enumerate(np.array_split(order, num_bins)):

@@ -91,6 +91,16 @@ def test_calibration_errors_are_those_of_loops():
     assert confidence.of_equal_width(np.array([0.0, 1.0]), np.array([0, 1]), 4).error == 0
 
 
+def test_equal_confidences_have_no_order():
+    sure, right = np.full(400, 0.25), np.arange(400) < 100
+    assert confidence.of_equal_count(sure, right, 15).error == pytest.approx(0, abs=1e-12)
+    sure = np.repeat([0.2, 0.3, 0.7], [100, 50, 30])
+    right = np.random.default_rng(0).random(180) < 0.5
+    mixed = np.random.default_rng(1).permutation(180)
+    one, other = (confidence.of_equal_count(sure[x], right[x], 7) for x in (slice(None), mixed))
+    np.testing.assert_allclose(one.accuracy, other.accuracy)
+
+
 def test_true_probabilities_have_a_calibration_error_near_that_by_chance():
     sure = np.random.default_rng(0).uniform(0.2, 1, 4000)
     right = np.random.default_rng(1).random(4000) < sure
