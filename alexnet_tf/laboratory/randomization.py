@@ -38,6 +38,17 @@ class Check(NamedTuple):
     correlation: dict[str, list[float]]
     """By method and layer, -1 to 1: with the trained network's map, on average over the maps."""
 
+    def of(self, method: str, rows: Sequence[str] | None = None) -> "Check":
+        """Takes one method out.
+
+        Args:
+          method: its name.
+          rows: those that its maps depend on, where that is not all: what is drawn above them
+            leaves the maps as they are, which tells nothing about the method.
+        """
+        first = 0 if rows is None else sum(layer not in rows for layer in self.layers)
+        return Check(self.layers[first:], {method: self.correlation[method][first:]})
+
 
 def check(subject: Subject, top: str, maps: Maps) -> Check:
     """Draws layers anew from the top downwards, and compares maps with those of before.

@@ -57,15 +57,13 @@ def show(subject: Subject, settings: GradCam) -> Exhibit:
         for picture, values, title in zip(pictures.image, wide, titles, strict=True)
     ]
     page = grids.image_grid([cells[n : n + COLUMNS] for n in range(0, len(cells), COLUMNS)])
-    share = _share(found)
     asked = f"the class {settings.class_}" if settings.class_ else "the most likely class"
     exhibit = Exhibit(
         name="gradcam",
         about=ABOUT,
         seen=(
             f"{subject.told(pictures)}, shown to {subject.what}; {maps.named(layer, row)}, "
-            f"{asked}, which stands below each picture with its probability. On average "
-            f"{share:.0%} of the places have half of a map."
+            f"{asked}, which stands below each picture with its probability. {_told(found)}"
         ),
         picture=page,
         numbers={
@@ -73,7 +71,7 @@ def show(subject: Subject, settings: GradCam) -> Exhibit:
             "row": row.name,
             "classes": [subject.classes[n] for n in numbers],
             "probability": likely.tolist(),
-            "share_of_places_with_half": share,
+            "share_of_places_with_half": _share(found),
             "pictures": list(pictures.name),
         },
         arrays={"map": found, "class": numbers},
@@ -86,11 +84,20 @@ def show(subject: Subject, settings: GradCam) -> Exhibit:
     return randomization.added(exhibit, {exhibit.name: check}, f"of {len(x)} pictures")
 
 
-def _share(found: np.ndarray) -> float:
+def _told(found: np.ndarray) -> str:
+    """Says on how few places the maps lie, and how many of them are empty."""
+    share, empty = _share(found), sum(not values.any() for values in found)
+    if share is None:
+        return "All maps are 0: nothing in them speaks for the class."
+    left_out = f" {empty} of the {len(found)} maps are 0 and not counted." if empty else ""
+    return f"On average {share:.0%} of the places have half of a map.{left_out}"
+
+
+def _share(found: np.ndarray) -> float | None:
     """Computes which share of the places has half of a map's sum, on average over maps."""
     shares = []
     for values in found:
         sums = np.cumsum(np.sort(values.ravel())[::-1])
         if sums[-1] > 0:
             shares.append((np.searchsorted(sums, sums[-1] / 2) + 1) / values.size)
-    return float(np.mean(shares)) if shares else 0.0
+    return float(np.mean(shares)) if shares else None

@@ -33,6 +33,7 @@ ABOUT = About(
 MOST_PICTURES = 3
 SIDE_PART, STRIDE_PART = 5 / 16, 1 / 32
 """Of the picture's side: 70 and 7 of 224, which are 23 by 23 places."""
+STRENGTH = "sum over the map"
 CHECK_STRIDES = 2
 """The check's squares take larger steps."""
 
@@ -81,13 +82,16 @@ def show(subject: Subject, settings: Occlusion) -> Exhibit:
 
     def compared():
         now = _seen(watch, x, strongest, asked, square, steps)
-        names = {"strength": "sum over the map", "probability": "probability"}
+        names = {"strength": STRENGTH, "probability": "probability"}
         return {title: now[name] for name, title in names.items() if name in now}
 
     top = subject.rows[-1] if subject.is_whole else row
-    check = randomization.check(subject, top.name, compared)
+    found = randomization.check(subject, top.name, compared)
+    checks = {name: found.of(name) for name in found.correlation}
+    names = [one.name for one in subject.rows]
+    checks[STRENGTH] = found.of(STRENGTH, names[: names.index(row.name) + 1])
     how = f"of {len(x)} pictures, with steps of {steps} pixels"
-    return randomization.added(exhibit, {exhibit.name: check}, how)
+    return randomization.added(exhibit, checks, how)
 
 
 def sizes(settings: Occlusion, size: int) -> tuple[int, int]:
@@ -162,7 +166,8 @@ def _told(subject: Subject, layer: str, before, arrays) -> tuple[dict, str]:
     """Makes the numbers, and a sentence of them."""
     each = np.arange(len(arrays["map"]))
     sums = before[0][each, arrays["map"]]
-    falls = 1 - arrays["strength"].min(axis=(1, 2)) / np.where(sums, sums, 1)
+    least = np.where(sums, arrays["strength"].min(axis=(1, 2)), 1)  # a silent map loses nothing
+    falls = 1 - least / np.where(sums, sums, 1)
     numbers = {"map": arrays["map"].tolist(), "largest_loss_of_sum": falls.tolist()}
     text = f"The strongest map of {layer} loses at most {_percents(falls)} of its sum"
     if "class" not in arrays:

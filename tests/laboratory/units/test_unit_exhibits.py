@@ -15,6 +15,7 @@ from alexnet_tf.laboratory.attribution import gradcam, occlusion, saliency
 from alexnet_tf.laboratory.opening import open_subject
 from alexnet_tf.laboratory.units import deconvnet, deconvnet_page
 from alexnet_tf.laboratory.units.winners import winners
+from alexnet_tf.networks.named_weights import named_weights
 
 pytest.importorskip("matplotlib", reason="the extra lab is not installed")
 GIVEN = {"run_dir": "runs/some", "output": "none"}
@@ -118,10 +119,11 @@ def test_occlusion_shows_what_each_place_does(given):
     made = occlusion.show(given, settings.Occlusion(**GIVEN, square=20, stride=11, check=True))
     assert "2 pictures given (1 left out that cannot be decoded)" in made.seen
     assert made.numbers["places"] == [5, 5] and made.arrays["probability"].max() <= 1
-    assert list(made.numbers["check"]["occlusion"]["correlation"]) == [
-        "sum over the map",
-        "probability",
-    ]
+    checks = made.numbers["check"]
+    assert [*checks] == ["sum over the map", "probability"]
+    assert checks["probability"]["layers"][0] == "fc8"
+    assert checks["sum over the map"]["layers"][0] == "conv5"  # on which alone the map depends
+    assert checks["sum over the map"]["correlation"]["sum over the map"][0] < 0.99
     x = given.preprocessed(given.given[0].image).numpy()
     x[1, 11:31, 22:42] = 0
     said = classes.probabilities(given, x)[1]
@@ -131,6 +133,26 @@ def test_occlusion_shows_what_each_place_does(given):
     total = tiny_run.part_of(given, "conv5")(tf.constant(x)).numpy()[1, :, :, strongest].sum()
     assert made.arrays["strength"][1, 1, 2] == pytest.approx(total, rel=1e-4)
     json.dumps(made.numbers, allow_nan=False)
+
+
+def test_a_silent_map_loses_nothing_and_speaks_for_nothing(given):
+    kernel = named_weights(given.model)["conv5/kernel"]
+    before = kernel.numpy()
+    bias = named_weights(given.model)["conv5/bias"]
+    try:
+        kernel.assign(np.zeros_like(before))
+        old, _ = bias.numpy(), bias.assign(np.full(bias.shape, -1.0))
+        some = settings.Occlusion(**GIVEN, square=20, stride=22)
+        made = occlusion.show(given, some)
+        assert "strongest map of conv5 loses at most 0%, 0% of its sum" in made.seen
+        made = gradcam.show(given, settings.GradCam(**GIVEN))
+        assert "All maps are 0: nothing in them speaks for the class." in made.seen
+        assert made.numbers["share_of_places_with_half"] is None
+        assert "On average 50% of the places have half of a map. 1 of the 2" in gradcam._told(
+            np.stack([np.zeros((2, 2)), np.ones((2, 2))])
+        )
+    finally:
+        kernel.assign(before), bias.assign(old)
 
 
 @pytest.mark.slow
