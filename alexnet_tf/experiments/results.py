@@ -240,7 +240,7 @@ def write(output: pathlib.Path, name: str, results: Results) -> None:
         "experiment": name,
         "rows": [_stored(found) for found in results.finished],
     }
-    run_directory.write_text(output / FILE, json.dumps(whole, indent=1))
+    run_directory.write_text(output / FILE, json.dumps(whole, indent=1, allow_nan=False))
 
 
 def _stored(found: Finished) -> dict:

@@ -14,7 +14,7 @@ from alexnet_tf.networks.named_weights import assign, compute_dtype, named_weigh
 from alexnet_tf.networks.tables.resolved import table
 from alexnet_tf.networks.tables.shapes import activated
 from alexnet_tf.training import checkpoint
-from alexnet_tf.training.evaluation import report
+from alexnet_tf.training.evaluation import nothing_decoded, report
 from alexnet_tf.training.strategy import make_strategy
 from pipelines.dataset import eval_dataset
 from pipelines.preprocess import preprocess
@@ -90,11 +90,15 @@ class Extractor:
         """Yields the activations of every picture of a source, batch by batch.
 
         Raises:
-          UserError: a picture cannot be decoded and `data.on_error` is fail.
+          UserError: a picture cannot be decoded and `data.on_error` is fail; or none can be.
           RunFailed: a picture could not be read.
         """
+        count = 0
         for index, label, values in of_every_picture(self._values, source, self._config):
+            count += len(index)
             yield Activations(index, label, values)
+        if not count:
+            raise nothing_decoded(source, self._config.data.source)
 
 
 def of_every_picture(

@@ -94,7 +94,7 @@ class Evaluator:
           `counts.ratios` of all examples; None if it was stopped. Also sets `confusion`.
 
         Raises:
-          UserError: a picture cannot be decoded and `data.on_error` is fail.
+          UserError: a picture cannot be decoded and `data.on_error` is fail; or none can be.
         """
         total = counts.Counts(*np.zeros(len(counts.Counts._fields)))
         data, num_classes = self._config.data, len(self._source.classes)
@@ -108,6 +108,8 @@ class Evaluator:
             with noting():
                 report(undecoded.numpy(), self._source, data.on_error, data.max_pixels)
             total = counts.Counts(*[a + float(b) for a, b in zip(total, sums, strict=True)])
+        if not total.seen:
+            raise nothing_decoded(self._source, data.source)
         result = counts.ratios(total, num_classes)
         if result["seen"] + result["skipped"] != self._source.num_examples:
             raise RuntimeError(
@@ -174,6 +176,15 @@ def find_undecoded(strategy: tf.distribute.Strategy, batch) -> tf.Tensor:
         strict=True,
     )
     return tf.concat([tf.boolean_mask(i, ~mask & (i >= 0)) for mask, i in parts], axis=0)
+
+
+def nothing_decoded(source: Source, where: str) -> UserError:
+    """Makes the error that no picture of a set could be decoded: there is nothing to measure."""
+    return UserError(
+        f"data.source={where!r}: expected pictures that can be decoded, but none of "
+        f"{source.num_examples:,} can be, such as {source.name(0)!r}. Mend them, or name another "
+        "set."
+    )
 
 
 def report(

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import importlib
 import io
 import json
 import shutil
@@ -115,6 +116,20 @@ def test_other_classes_are_refused(run_dir, pictures, tmp_path):
     (tmp_path / "val" / "red").rename(tmp_path / "val" / "blue")
     with pytest.raises(UserError, match="does not know, or knows twice: 'blue'; expected some"):
         evaluate.main([f"--run_dir={run_dir}", f"--data.source=folder:{tmp_path}"])
+
+
+@pytest.mark.parametrize("command", ["evaluate", "features"])
+def test_a_set_of_which_nothing_can_be_decoded_has_no_errors(run_dir, tmp_path, command):
+    for name in tiny.CLASSES:
+        (tmp_path / "val" / name).mkdir(parents=True)
+        (tmp_path / "val" / name / "0.jpg").write_bytes(b"no picture")
+    flags = [f"--data.source=folder:{tmp_path}", "--data.on_error=skip", f"--run_dir={run_dir}"]
+    more = {"evaluate": [], "features": ["--layer=fc7", f"--output={tmp_path / 'x.npz'}"]}
+    with pytest.raises(
+        UserError, match="but none of 3 can be, such as .*bright/0.jpg'. Mend them,"
+    ):
+        importlib.import_module(f"alexnet_tf.{command}").main([*flags, *more[command]])
+    assert not (tmp_path / "x.npz").exists()
 
 
 def test_a_place_that_takes_no_files_is_refused_before_the_work(run_dir, tmp_path):
