@@ -5,6 +5,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
+from alexnet_tf.errors import UserError
 from alexnet_tf.figures.grids import RIGHT, WRONG, Picture, image_grid
 from alexnet_tf.laboratory.exhibit import About, Exhibit
 from alexnet_tf.laboratory.picking import equally_apart
@@ -105,9 +106,18 @@ def _queries(
     if subject.files:
         queries = subject.some(len(subject.files))
         features = network(subject, found.layer)(tf.constant(queries.image))["features"].numpy()
-        count = settings.neighbors
-        near, lengths = neighbors.nearest(features, found.features, count + 1, settings.metric)
-        kept = [_others(subject, found, *pair) for pair in zip(queries.name, near, strict=True)]
+        count, most = settings.neighbors, settings.neighbors + 1
+        while True:  # until enough are left besides the query's own file, under whatever names
+            near, lengths = neighbors.nearest(features, found.features, most, settings.metric)
+            kept = [_others(subject, found, *pair) for pair in zip(queries.name, near, strict=True)]
+            if min(map(len, kept)) >= count:
+                break
+            if most == len(found.label):
+                raise UserError(
+                    f"neighbors={count}: expected as many pictures besides the query, but the set "
+                    f"has {min(map(len, kept))}, the rest are its own file. Ask for fewer."
+                )
+            most = min(2 * most, len(found.label))
         rows = np.arange(len(near))[:, None], np.array([places[:count] for places in kept])
         return queries, near[rows], lengths[rows]
     order = np.argsort(found.label, kind="stable")

@@ -88,6 +88,22 @@ def test_pictures_of_ones_own_are_queries(seen, pictures, tmp_path):
     assert f"nearest of 15 pictures of {seen.named_set}, by" in exhibit.seen
 
 
+def test_a_query_that_the_set_has_several_times_is_no_neighbor_of_its_own(pictures, tmp_path):
+    shutil.copytree(pictures / "val", tmp_path / "val")
+    own = tmp_path / "val/red/0.jpg"
+    for n in range(9, 13):
+        (tmp_path / f"val/dark/{n}.jpg").symlink_to(own)
+    other = str(tmp_path / "val/bright/0.jpg")
+    subject = dataclasses.replace(subject_of(tmp_path), files=(str(own), other))
+    exhibit = show(subject, "nearest", neighbors=3)
+    assert [len(query["neighbors"]) for query in exhibit.numbers["queries"]] == [3, 3]
+    assert not any("red/0" in x for x in exhibit.numbers["queries"][0]["neighbors"])
+    with pytest.raises(
+        UserError, match="neighbors=15: expected as many .* the set has 14, the rest"
+    ):
+        show(subject, "nearest", neighbors=15)
+
+
 def test_a_bad_picture_is_named_left_out_and_counted(run_dir, pictures, tmp_path, capsys):
     shutil.copytree(pictures, tmp_path / "set")
     (tmp_path / "set/val/red/0.jpg").write_bytes(b"no picture")
