@@ -5,12 +5,12 @@ No TensorFlow.
 
 import dataclasses
 import enum
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from alexnet_tf.config.fields import replaced, settings_of
 from alexnet_tf.config.run import Config
+from alexnet_tf.errors import UserError
 
 GRID_SEED = 1000
 """Seed of the runs that only choose a learning rate; the seeds proper begin with 0."""
@@ -122,9 +122,17 @@ class Experiment:
             values |= {("run", "steps"): num_steps, ("run", "epochs"): 0.0}
         return replaced(self.base, values)
 
-    def num_steps(self, num_examples: int, most_epochs: float = math.inf) -> int:
-        """Computes the steps of every row, from the number of examples that the base trains on."""
-        run = self.base.run
-        if most_epochs < run.epochs:
-            run = dataclasses.replace(run, epochs=most_epochs)
-        return dataclasses.replace(self.base, run=run).num_steps(num_examples)
+    def num_steps(self, num_examples: int) -> int:
+        """Computes the steps of every row, from the number of examples that the base trains on.
+
+        Raises:
+          UserError: they are too few for what is measured.
+        """
+        steps, window = self.base.num_steps(num_examples), self.base.run.log_every_steps
+        if self.measure == Measure.EPOCHS_TO and steps < 2 * window:
+            raise UserError(
+                f"epochs={self.base.run.epochs:g}: expected 2 windows of {window} steps or more, "
+                f"between which an error is reached, but {num_examples:,} training pictures make "
+                f"{steps} steps. Take more epochs, or a larger set."
+            )
+        return steps

@@ -185,6 +185,12 @@ def test_epochs_to_an_error_are_measured_at_the_best_rate(pictures, tmp_path):
     assert contents(tmp_path) == before
 
 
+def test_a_run_of_fewer_windows_than_two_measures_no_epochs(pictures, tmp_path):
+    table, rows = with_rates(pictures, 0.5, 0.005)
+    with pytest.raises(UserError, match="epochs=0.5: expected 2 windows of 2 steps or more, betwe"):
+        Runner(table, rows, 1, tmp_path).run()
+
+
 def test_what_depends_on_tries_of_another_process_is_left_to_it(pictures, tmp_path, capsys):
     table, rows = with_rates(pictures, 2, 0.005, 1e-5)
     run_dir = tmp_path / "runs" / rows[0].tries[0].name
