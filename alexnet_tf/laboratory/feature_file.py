@@ -57,7 +57,8 @@ class FeatureFile:
 
     def finish(self, **arrays: np.ndarray) -> None:
         """Writes the file, with these arrays beside `features`."""
-        unfinished = _beside(self._path, "unfinished")
+        # The next file of the name replaces what a kill leaves behind.
+        unfinished = self._path.with_name(f".{self._path.name}.unfinished")
         with writing(self._path), contextlib.ExitStack() as stack:
             self._rows.seek(0)
             stack.callback(unfinished.unlink, missing_ok=True)
@@ -87,7 +88,7 @@ def check_place(path: str) -> None:
         if place.is_dir():
             raise UserError(f"output={path!r} is a directory; expected a file. Change --output.")
         place.parent.mkdir(parents=True, exist_ok=True)
-        probe = _beside(place, "probe")
+        probe = place.with_name(f".{place.name}.{os.getpid()}.probe")
         probe.touch()
         probe.unlink()
     except OSError as error:
@@ -111,11 +112,6 @@ def check_room(path: str, shape: tuple[int, ...], num_examples: int) -> None:
             f"{needed / 1e9:.1f} GB while they are written; {free / 1e9:.1f} are free. Expected "
             "more room; make some, name another --output, or --pool the places of maps."
         )
-
-
-def _beside(place: pathlib.Path, what: str) -> pathlib.Path:
-    """Names a file of this process beside another."""
-    return place.with_name(f".{place.name}.{os.getpid()}.{what}")
 
 
 def _write_header(file, shape: tuple[int, ...]) -> None:
