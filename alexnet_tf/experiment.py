@@ -75,8 +75,8 @@ class TableArguments(Figure1Arguments):
     """
 
     size: Size = Size.BENCH
-    """bench: a smaller network and fewer epochs. full: the whole one, as its recipe says; on a
-    packed set (records:DIR) the paper's own settings."""
+    """bench: a smaller network and fewer epochs. full: the whole one, as its recipe says; of
+    ablations, depth and data on a packed set (records:DIR) with the paper's own settings."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -50,7 +50,8 @@ def main(argv: Sequence[str]) -> int:
     output = pathlib.Path(settings.output)
     _make(output)
     if settings.images and what in OF_THE_SET:
-        print(f"images: {what} is about the set of pictures, so they play no part", file=sys.stderr)
+        about = "the network's weights" if what == "filters" else "the set of pictures"
+        print(f"images: {what} is about {about}, so they play no part", file=sys.stderr)
     from alexnet_tf.laboratory.opening import open_subject  # TensorFlow starts here
 
     typed = {"data.on_error": OnError.SKIP} | call.typed  # whatever training had to do

@@ -53,8 +53,8 @@ def lrn_cifar(size: Size, source: str) -> Experiment:
         note="The pair is cuda-convnet's: layers-conv-local-13pct and the first version of "
         "11pct, which differ in nothing but the normalization. Ours: one weight decay for all "
         "layers (.004; theirs was 0 in conv1 and conv2), the mean color instead of the mean "
-        "picture, the center window instead of nine; and fewer epochs than their 470, with the "
-        "rate divided twice near the end as theirs.",
+        f"picture, the center window instead of nine. Of {epochs:g} epochs (theirs: 470) the rate "
+        "is divided twice near the end, as theirs.",
         rows=(
             Row(name="base"),
             Row(
@@ -103,10 +103,11 @@ def figure1(size: Size, source: str) -> Experiment:
         "logits are so large that the first steps of some seeds leave most ReLUs dead. No weight "
         "decay, dropout, augmentation; batches of 128, momentum 0.9, a constant rate. The "
         "training error is that of the examples just before each update, averaged over windows of "
-        "a quarter of an epoch (98 steps); the crossing is interpolated between the centers of "
-        f"two windows. The rate is the best of {', '.join(f'{x:g}' for x in sorted(RATES))} for "
-        "each activation, by one run each with a seed of its own, which ends once it is slower "
-        "than the best before it by a window and a half.",
+        "98 steps (of CIFAR-10 a quarter of an epoch); the crossing is interpolated between the "
+        "centers of two windows. The rate is the best of "
+        f"{', '.join(f'{x:g}' for x in sorted(RATES))} for each activation, by one run each with a "
+        "seed of its own, which ends once it is slower than the best before it by a window and a "
+        "half.",
         rows=(
             Row(name="relu", changes={"network.activation": "relu"}, rates=RATES),
             Row(

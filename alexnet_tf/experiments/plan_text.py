@@ -68,7 +68,7 @@ def transfer_text(
       num_pictures: that take part.
       num_classes: of them.
     """
-    per_class, folds = arguments.per_class, arguments.tune_folds
+    per_class, folds = sorted({*arguments.per_class}), arguments.tune_folds
     lines = [
         f"transfer: {num_pictures:,} pictures of {num_classes} classes of {source}, in "
         f"{arguments.output!r}",

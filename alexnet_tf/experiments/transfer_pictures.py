@@ -60,8 +60,8 @@ def of_classes(names: Sequence[str], labels: np.ndarray) -> Pictures:
     classes = [name for name in names if name not in CLUTTER]
     if len(classes) < 2:
         raise UserError(
-            f"data.source: clutter beside a single class, {classes[0]!r}; expected a folder for "
-            "each of two classes or more. Add some."
+            f"data.source: expected a folder for each of two classes or more beside clutter, got "
+            f"{listed(classes)}. Add some."
         )
     is_class = np.isin(names, classes)
     index = np.flatnonzero(is_class[labels])

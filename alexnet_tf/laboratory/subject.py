@@ -258,10 +258,12 @@ class Subject:
         """
         found = self.given[0] if self.files else self._tried(spread_over_classes(self.source, most))
         if len(found.index) < minimum:
+            where = f"data.source={self.config.data.source!r}"
+            if self.files:
+                where = f"images={','.join(self.files)}"
             raise UserError(
-                f"images={','.join(self.files)}, data.source={self.config.data.source!r}: expected "
-                f"at least {minimum} pictures that can be decoded, got {len(found.index)}. Name "
-                "others."
+                f"{where}: expected {minimum} pictures or more that can be decoded, got "
+                f"{len(found.index)}. Name others."
             )
         return found
 

@@ -185,7 +185,8 @@ def test_a_file_that_lacks_a_layer_is_refused_for_what_stands_on_it(run_dir, col
 
 
 def test_a_dry_run_says_on_how_many_pictures(run_dir, colors, tmp_path, capsys):
-    found = call(colors, tmp_path / "out", run_dir=str(run_dir), dry_run=True, tune_folds=1)
+    about = {"dry_run": True, "tune_folds": 1, "per_class": (9, 2, 2)}
+    found = call(colors, tmp_path / "out", run_dir=str(run_dir), **about)
     assert found == (0, {}) and not (tmp_path / "out").exists()
     said = capsys.readouterr().out
     assert "of 3 classes of folder:" in said
@@ -201,7 +202,10 @@ def test_too_few_pictures_are_refused(run_dir, colors, tmp_path):
         call(tmp_path / "few", tmp_path / "out", run_dir=str(run_dir))
     for name in ("dark", "red"):
         shutil.rmtree(tmp_path / "few" / name)
-    with pytest.raises(UserError, match="clutter beside a single class, 'bright'"):
+    with pytest.raises(UserError, match="or more beside clutter, got bright. Add some."):
+        call(tmp_path / "few", tmp_path / "out", run_dir=str(run_dir))
+    (tmp_path / "few/bright").rename(tmp_path / "few/257.clutter")
+    with pytest.raises(UserError, match="beside clutter, got nothing. Add some."):
         call(tmp_path / "few", tmp_path / "out", run_dir=str(run_dir))
 
 

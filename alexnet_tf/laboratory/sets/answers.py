@@ -123,8 +123,8 @@ def _computed(subject: Subject, layer: str) -> Answers:
     if num_bytes > MOST_BYTES:
         raise UserError(
             f"layer={layer}: expected at most {MOST_BYTES / 2**30:.0f} GiB, but what is kept of "
-            f"{total:,} pictures takes {num_bytes / 2**30:.1f}. Name a smaller set or another "
-            "layer."
+            f"{total:,} pictures takes {num_bytes / 2**30:.1f}. Name a smaller set, or where there "
+            "is a --layer one of fewer units."
         )
     whole = {
         name: np.empty([total, *x.shape[1:]], x.dtype.as_numpy_dtype)

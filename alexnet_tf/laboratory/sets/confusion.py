@@ -57,7 +57,6 @@ def show(subject: Subject, settings: Confusion) -> Exhibit:
             f"{measures[true]['examples']} times."
         )
     lowest = sorted(measures, key=lambda x: (x["recall"] is None, x["recall"]))
-    lowest = lowest[: per_class.NUM_SHOWN]
     parts = [heat_map(confusion, names), _bars(lowest)]
     if pairs:
         rows = [_row(subject, found, true, taken) for true, taken, _ in pairs]
@@ -81,7 +80,7 @@ def show(subject: Subject, settings: Confusion) -> Exhibit:
             "pairs": [
                 {"class": names[a], "taken_for": names[b], "count": count} for a, b, count in pairs
             ],
-            "lowest_recall": lowest,
+            "lowest_recall": lowest[: per_class.NUM_SHOWN],
         },
         arrays=arrays | {"confusion": confusion},
     )
@@ -115,12 +114,13 @@ def _row(subject: Subject, found: Answers, true: int, taken: int) -> list[Pictur
 
 
 def _bars(measures: list[dict]) -> np.ndarray:
-    """Draws recall and precision in percent, lowest recall first."""
+    """Draws recall and precision in percent, lowest recall first; of many classes the first."""
+    shown = measures[: per_class.NUM_SHOWN]
     values = {
-        name: [np.nan if x[name] is None else 100 * x[name] for x in measures]
+        name: [np.nan if x[name] is None else 100 * x[name] for x in shown]
         for name in ("recall", "precision")
     }
     title = "Recall and precision by class" + (
-        f", the {len(measures)} of lowest recall" if len(measures) == per_class.NUM_SHOWN else ""
+        f", the {len(shown)} of lowest recall" if len(shown) < len(measures) else ""
     )
-    return bars([x["class"] for x in measures], values, title, "percent")
+    return bars([x["class"] for x in shown], values, title, "percent")

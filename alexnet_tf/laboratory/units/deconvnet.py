@@ -207,7 +207,7 @@ def _told(subject: Subject, num_seen: int, numbers: dict[str, dict]) -> str:
         where = "" if of["row"] == name else f" (as {of['row']} gives them)"
         silent = of["num_maps"] - of["respond_to_nine_pictures"]
         fact = f"{name}{where}: {len(of['maps'])} of {of['num_maps']} maps"
-        fact += f", {silent} of which do not respond to nine pictures" if silent else ""
+        fact += f" ({silent} of all do not respond to nine pictures)" if silent else ""
         if of["of_one_class"] is not None:
             has_labels = True
             fact += f"; of a map's nine pictures {of['of_one_class']:.1f} are of one class"

@@ -108,7 +108,9 @@ def _over_time(
     Returns:
       What is shown of each layer, and how many pictures were seen.
     """
-    then = dataclasses.replace(subject, model=alexnet(subject.config.network))
+    opened = subject.source, subject.split  # once for all checkpoints
+    model = alexnet(subject.config.network)
+    then = dataclasses.replace(subject, model=model, opened=lambda: opened)
     projects = {name: deconvnet.projector(then, row.name, False) for name, row in rows.items()}
     all_responding, at_the_end, found = {}, {}, {name: [] for name in rows}
     for stored in reversed(kept):  # the last one says which maps respond

@@ -68,7 +68,7 @@ def _table(path: str) -> tuple[tuple[str, ...], list[tuple[str, list[float]]]]:
         lines = filter(None, text_lines(pathlib.Path(path).read_bytes()))
         header, *rows = [*csv.reader(lines, strict=True)] or [[]]
     except (OSError, ValueError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
+        reason = error.strerror if isinstance(error, OSError) else str(error).rstrip(".")
         raise UserError(
             f"parts={path!r} cannot be read: {reason}. Expected a CSV file with a header, such as "
             "path,nose_x,nose_y."
