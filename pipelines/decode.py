@@ -234,6 +234,8 @@ def explain(source: Source, index: int, max_pixels: int = MAX_PIXELS) -> str:
         return "its record is damaged, as its checksum says"
     except tf.errors.OpError as error:
         raise OSError(last_words(error)) from error
+    except UnicodeDecodeError:  # its name is not UTF-8, so TensorFlow cannot say what it met
+        return _unread(source.name(index))
     known = known_reason(source, index)
     if known:
         return known
@@ -258,6 +260,17 @@ def explain(source: Source, index: int, max_pixels: int = MAX_PIXELS) -> str:
     except UNDECODABLE:
         return damaged
     raise OSError("reading it failed for a moment; it can be decoded now")
+
+
+def _unread(path: str) -> str:
+    """Asks the system why a file cannot be read, as `explain` says it."""
+    try:
+        open(path, "rb").close()
+    except FileNotFoundError:
+        return "the file is gone"
+    except PermissionError:
+        return "this user may not read it"
+    raise OSError("reading it failed for a moment; it can be read now")
 
 
 def last_words(error: tf.errors.OpError) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from pipelines.decode import UNDECODABLE
 from pipelines.parallelism import Decoding
 from pipelines.rows import Rows
 from pipelines.source import Reader
@@ -168,7 +169,7 @@ def passed_once(rows: Rows, first: int, last: int, batch_examples: int) -> Itera
         ds = batches(rows.source, rows, first, last, batch_examples, **how)
         return on_threads(ds, rows.decoding).prefetch(1)
 
-    with contextlib.suppress(tf.errors.OpError):  # what failed is looked at below
+    with contextlib.suppress(*UNDECODABLE):  # what failed is looked at below
         for batch in left(mends=False):
             yield batch
             first += batch_examples

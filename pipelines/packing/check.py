@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import tensorflow as tf
 
-from pipelines.decode import decode
+from pipelines.decode import UNDECODABLE, decode
 from pipelines.packing.settings import Format
 from pipelines.parallelism import Decoding
 from pipelines.records import index, shards
@@ -130,7 +130,7 @@ class Check:
         good = {int(place): facts for place, *facts in ds.as_numpy_iterator()}
         for place in sorted({*range(len(offsets))} - {*good}):
             row = [tf.constant(column[place]) for column in columns]
-            with contextlib.suppress(tf.errors.OpError):
+            with contextlib.suppress(*UNDECODABLE):
                 _, *facts = self._checked(name, *row, tf.constant(how.max_pixels, tf.int64))
                 good[place] = tf.nest.map_structure(lambda x: x.numpy(), facts)
         return good

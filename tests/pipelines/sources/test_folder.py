@@ -2,6 +2,7 @@
 
 import io
 import os
+import pathlib
 import tarfile
 
 import numpy as np
@@ -68,6 +69,21 @@ def test_names_need_not_be_unicode(tmp_path):
     source = folder(write(tmp_path, odd, "dog/2.jpg", "dog/3.jpg"), "train", 0.01)
     contents, _ = source.read(tf.constant(0, tf.int64))
     assert contents.numpy() == os.fsencode(odd)
+
+
+def test_of_names_that_are_not_unicode_the_system_says_what_is_wrong(tmp_path):
+    odd = os.fsdecode(b"cat/\xff\xe9 1.jpg")
+    source = folder(write(tmp_path, odd, "dog/2.jpg", "dog/3.jpg"), "train", 0.01)
+    path = pathlib.Path(source.name(0))
+    path.unlink()
+    path.symlink_to("nowhere")
+    assert decode.explain(source, 0) == "the file is gone"
+    with pytest.raises(ValueError, match="none of the 3 training pictures can be decoded"):
+        dataset_mean(source, InputConfig(size=16, resize=16))
+    path.unlink()
+    path.symlink_to("/proc/self/mem")
+    with pytest.raises(OSError, match="reading it failed for a moment; it can be read now"):
+        decode.explain(source, 0)
 
 
 def test_hidden_files_and_other_kinds_do_not_count(tmp_path):
