@@ -181,7 +181,7 @@ class DataConfig(Typed, section="data"):
     this run and later ones; none decodes each time."""
     cache_dir: str = dataclasses.field(default="", metadata=FREE)
     """Directory on a fast local disk for the files of cache=disk. Runs with the same pictures and
-    the same squares share a file."""
+    squares share a file; of other pictures of the same names and sizes it is refused."""
     stage: str = dataclasses.field(default="", metadata=FREE)
     """Local directory that the shards of a packed set are copied to ahead of training, and checked;
     by default they are read where they are."""

@@ -13,11 +13,15 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.config import SQUARE_FIELDS, InputConfig
-from pipelines.decode import explain
+from pipelines.decode import UNDECODABLE, decode, explain, to_square
 from pipelines.kept import GatheredSquares, blocks, lent
 from pipelines.source import Source
 from pipelines.squares_file import Filling, SquaresFile, say
 
+_SAMPLES, _SAMPLE_PIXELS = 8, 1 << 24
+"""Pictures that are compared with their squares, and the size that is not too large for that."""
+_MOST_APART = 1.0
+"""Levels by which they differ on average, where another machine rounds otherwise."""
 VERSION = 1
 """Raised when squares come out otherwise, or their file does: no older file is found then."""
 
@@ -41,7 +45,7 @@ def on_disk(source: Source, inputs: InputConfig, max_pixels: int, place: str) ->
       place: directory of such files; made where it is missing.
 
     Raises:
-      ValueError: the directory cannot be used.
+      ValueError: the directory cannot be used, or the file holds squares of other pictures.
       OSError: a picture could not be read, though nothing is wrong with it.
     """
     file = _file(source, inputs, max_pixels, place)
@@ -53,7 +57,9 @@ def on_disk(source: Source, inputs: InputConfig, max_pixels: int, place: str) ->
                     filling.abandon()
                 else:
                     _fill(filling, file, source, inputs, max_pixels)
-        return DiskSource(source, inputs, *lent(*file.read()))
+        found = file.read()
+    _check_same(file, source, inputs, max_pixels, found)
+    return DiskSource(source, inputs, *lent(*found))
 
 
 def check_space(
@@ -93,6 +99,34 @@ def _file(source: Source, inputs: InputConfig, max_pixels: int, place: str) -> S
     return SquaresFile(path, key, source.num_examples, inputs.resize)
 
 
+def _check_same(file: SquaresFile, source: Source, inputs, max_pixels: int, found) -> None:
+    """Refuses squares of other pictures that have the same names and sizes.
+
+    Two folders of bitmaps may, in color and in gray. Some pictures are decoded and compared; those
+    that are gone by now, or cannot be read, say nothing.
+
+    Raises:
+      ValueError: one differs.
+    """
+    squares, _, good = found
+    most = min(max_pixels, _SAMPLE_PIXELS)
+    for index in np.linspace(0, len(good) - 1, min(_SAMPLES, len(good)), dtype=np.int64).tolist():
+        if not good[index]:
+            continue
+        try:
+            encoded, _ = source.read(tf.constant(index, tf.int64))
+            image = decode(encoded, inputs.orientation, most)
+        except UNDECODABLE:
+            continue
+        own = to_square(image, inputs.resize, inputs.resize_rule, inputs.resize_filter).numpy()
+        if np.abs(own.astype(np.int16) - squares[index]).mean() > _MOST_APART:
+            raise ValueError(
+                f"data.cache_dir: {file.path!r} holds squares of other pictures of the same names "
+                f"and sizes; expected those of data.source, such as {source.name(index)!r}. Name "
+                "another directory with --data.cache_dir, or remove the file."
+            )
+
+
 def _fill(filling: Filling, file: SquaresFile, source, inputs, max_pixels) -> None:
     """Decodes what is missing."""
     if os.path.exists(file.path):
@@ -122,7 +156,7 @@ def _check_bad(source: Source, index: int, max_pixels: int) -> None:
     try:
         reason = explain(source, index, max_pixels)
         source.read(tf.constant(index, tf.int64))
-    except tf.errors.OpError:
+    except UNDECODABLE:
         raise OSError(f"{source.name(index)!r} could not be read: {reason}") from None
     except OSError as error:
         raise OSError(f"{source.name(index)!r} could not be read: {error}") from error

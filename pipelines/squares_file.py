@@ -69,7 +69,9 @@ class SquaresFile:
         with contextlib.suppress(OSError):
             if os.path.getsize(self.path) == self.bounds[-1]:
                 return 0
-        taken = os.stat(self.unfinished).st_blocks * 512 if os.path.exists(self.unfinished) else 0
+        taken = 0
+        with contextlib.suppress(FileNotFoundError):  # none yet, or it has just become whole
+            taken = os.stat(self.unfinished).st_blocks * 512
         return max(0, self.bounds[-1] - taken)
 
     def read(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ import shutil
 import threading
 
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 from packed_sets import pack
@@ -138,6 +139,24 @@ def test_other_squares_get_another_file(root, place, tmp_path):
 
 
 @pytest.mark.slow
+def test_squares_of_other_pictures_of_the_same_names_and_sizes_are_refused(tmp_path):
+    draw, roots = np.random.default_rng(0), [tmp_path / "color", tmp_path / "gray"]
+    for number in range(12):
+        color = draw.integers(0, 256, (9, 12, 3), np.uint8)
+        gray = np.repeat(color.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
+        for root, image in zip(roots, (color, gray), strict=True):
+            path = root / f"class{number % 2}/{number}.bmp"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            PIL.Image.fromarray(image).save(path)
+    sources = [opened(root) for root in roots]
+    assert sources[0].digest == sources[1].digest
+    on(tmp_path / "kept", sources[0])
+    on(tmp_path / "kept", sources[0])
+    text = "holds squares of other pictures of the same names and sizes; expected those of data.sou"
+    with pytest.raises(ValueError, match=text):
+        on(tmp_path / "kept", sources[1])
+
+
 def test_a_fill_that_stopped_goes_on_and_ends_with_the_same_bytes(tmp_path, capsys):
     root = write(tmp_path / "pictures")
     expected = in_memory(opened(root), INPUTS)
