@@ -10,7 +10,8 @@ from pipelines.machine import Machine, this_machine
 
 PIXEL_BYTES = 12
 """What decoding takes for each pixel at most: 3 of the picture, and either 3 of the square cut from
-it or 8 of the coefficients that a progressive JPEG (4 channels) is collected in."""
+it or 8 of the coefficients that a progressive JPEG (4 channels) is collected in. Bitmaps of
+16 bits or of odd masks, which are rare, take up to 24."""
 
 MEMORY_SHARE = 1 / 8
 """Of the memory, for the pictures that are decoded side by side."""

@@ -147,6 +147,13 @@ def packed(
     )
     if found.format != RAW:
         return source
+    if columns.square is not None:
+        ends = columns.square + 3 * _inputs(found).resize ** 2
+        if (ends > np.array([shard.num_bytes for shard in shards])[columns.shard]).any():
+            raise ValueError(
+                f"{where}: an index is damaged: it has squares that end outside of their file. "
+                f"{advice}"
+            )
     return RawSource(source, _inputs(found), *(() if is_served else _mapped(source)))
 
 
@@ -253,11 +260,18 @@ def _staged(root: str, stage: str, split: PackedSplit) -> str:
 
 
 def _num_bytes(path: str) -> int:
-    """Asks for the size of a file; 0 where it cannot be looked at: it will not be read either."""
+    """Asks for the size of a file.
+
+    Raises:
+      ValueError: it cannot be looked at.
+    """
     try:
         return storage.num_bytes(path)
-    except OSError:
-        return 0
+    except OSError as error:
+        raise ValueError(
+            f"{path!r} cannot be read: {error.strerror or error}. Expected the index of a shard; "
+            "start again, or pack the pictures again where it is gone."
+        ) from error
 
 
 def _shards(root: str, split: str, found: Description) -> list[Shard]:

@@ -1,5 +1,6 @@
 """Raw squares, mapped into memory where they can be, and read record by record elsewhere."""
 
+import dataclasses
 import hashlib
 
 import numpy as np
@@ -107,6 +108,16 @@ def test_squares_are_mapped_only_where_all_indexes_have_their_places(root):
     about.write_text(about.read_text().replace(*sums))
     assert raw(root).memory is None
     assert_same(batches(raw(root)), before)
+
+
+def test_squares_outside_of_their_file_are_refused(root):
+    path = sorted(root.glob("train-*.index"))[-1]
+    found = index.from_bytes(path.read_bytes())
+    rows = found.rows.copy()
+    rows["square"][-1] += 1000
+    path.write_bytes(index.to_bytes(dataclasses.replace(found, rows=rows)))
+    with pytest.raises(ValueError, match="it has squares that end outside of their file. Copy it"):
+        raw(root)
 
 
 @pytest.mark.slow
