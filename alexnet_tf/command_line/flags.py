@@ -17,7 +17,6 @@ its own arguments, and the settings it shares with a run (`parse`):
 """
 
 import dataclasses
-import difflib
 import inspect
 import io
 import os
@@ -29,7 +28,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 from absl import flags as absl_flags
 
-from alexnet_tf.command_line import environment, older_names, unused
+from alexnet_tf.command_line import environment, mistakes, older_names, unused
 from alexnet_tf.command_line.absl_flags import Flags
 from alexnet_tf.command_line.help import help_text
 from alexnet_tf.command_line.keras_backend import check_keras
@@ -98,7 +97,7 @@ def parse(
     typed = _scan(argv, [*own, *others])
     for setting in own:
         if setting.default is dataclasses.MISSING and typed.get(setting.name, "") in ("", ()):
-            raise UserError(_missing(setting))
+            raise UserError(mistakes.missing(setting))
     with user_errors():
         values = {x.path[-1]: typed[x.name] for x in own if x.name in typed}
         arguments = owner(**values)
@@ -195,6 +194,16 @@ def run_command(main: Callable[[Sequence[str]], int]) -> NoReturn:
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         code = EXIT_INTERRUPTED
+    except OSError as error:
+        code = EXIT_FAILED
+        if environment.is_of_output(error):
+            print(
+                f"Standard output could not be written: {error.strerror}. Make room where it "
+                "leads, and run the same command again.",
+                file=sys.stderr,
+            )
+        else:
+            traceback.print_exc()
     except Exception:  # a fault of ours; other workers would wait while Python tidies up
         traceback.print_exc()
         code = EXIT_FAILED
@@ -208,11 +217,11 @@ def _scan(argv: Sequence[str], settings: Sequence[Setting]) -> dict[str, Any]:
     known = Flags([*named, *older_names.settings(named, CONFIG_FLAGS)])
     for word in argv:
         if word.lstrip("-").partition("=")[0] == "undefok":
-            raise UserError(_unknown(word, names))
+            raise UserError(mistakes.unknown(word, names))
     try:
         _, *rest = known(["", *argv])
     except absl_flags.UnrecognizedFlagError as error:
-        raise UserError(_unknown(error.flagvalue, names)) from error
+        raise UserError(mistakes.unknown(error.flagvalue, names)) from error
     except (absl_flags.Error, ValueError) as error:
         if isinstance(error, UserError):
             raise
@@ -223,32 +232,11 @@ def _scan(argv: Sequence[str], settings: Sequence[Setting]) -> dict[str, Any]:
     if place and rest:
         typed[place.name] = tuple(rest)
     elif rest:
-        raise UserError(_leftover(rest[0], names))
+        raise UserError(mistakes.leftover(rest[0], names))
+    for name, value in typed.items():
+        mistakes.check_home(name, value)
     check_keras()
     return typed
-
-
-def _unknown(word: str, names: Sequence[str]) -> str:
-    """Says that there is no such flag, and which ones are similar."""
-    name = word.lstrip("-").partition("=")[0]
-    last = name.rpartition(".")[2]
-    close = [known for known in names if known.rpartition(".")[2] == last]
-    close = close or difflib.get_close_matches(name, names, n=1)
-    hint = f"Did you mean --{' or --'.join(close)}?" if close else "--help lists all of them."
-    return f"{word}: expected one of this command's flags. {hint}"
-
-
-def _leftover(word: str, names: Sequence[str]) -> str:
-    """Says that no word without dashes is expected."""
-    name = word.partition("=")[0]
-    hint = f"Write --{word}." if name in names and name != word else "Write --name=value."
-    return f"{word}: expected nothing but flags. {hint}"
-
-
-def _missing(setting: Setting) -> str:
-    if setting.is_positional:
-        return f"{setting.name}: expected at least one. Give them after the flags; see --help."
-    return f"{setting.name}: expected a value. Add --{setting.name}=VALUE; see --help."
 
 
 def _is_within(setting: Setting, part: str) -> bool:

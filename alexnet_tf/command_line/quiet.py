@@ -102,6 +102,14 @@ def is_noise(line: bytes, hidden_below: int) -> bool:
     return hidden_below > 0 and line.startswith(_PLAIN)
 
 
+def hide_retracing() -> None:
+    """Hides TensorFlow's advice on functions that are traced again, as those of a table are."""
+    import logging
+
+    log = logging.getLogger("tensorflow")
+    log.addFilter(lambda record: "tf.function retracing" not in record.getMessage())
+
+
 @contextlib.contextmanager
 def filtered(hidden_below: int) -> Iterator[None]:
     """Sends descriptor 2 through the filter, and restores it at the end."""

@@ -138,10 +138,9 @@ class RunConfig(Typed):
             raise ValueError(
                 f"stop_after_stalled_epochs={self.stop_after_stalled_epochs}: expected 0 or more."
             )
-        if self.steps < 0 or self.steps_per_launch < 0:
-            raise ValueError(
-                f"steps={self.steps}, steps_per_launch={self.steps_per_launch}: expected 0 or more."
-            )
+        for name in ("steps", "steps_per_launch"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}={getattr(self, name)}: expected 0 or more.")
         if not (self.steps or self.epochs > 0):
             raise ValueError(f"epochs={self.epochs}: expected a positive number, or --steps=N.")
         if self.save_every_seconds <= 0:

@@ -203,6 +203,34 @@ def test_a_wrong_flag_answers_with_exit_code_2_before_tensorflow_is_loaded():
     assert done.stderr.count("\n") == 1 and "Did you mean --steps?" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "redirected, code, said",
+    [
+        ("2>&-", 0, ""),
+        (">&-", 0, "layers of paper"),
+        ("<&- >&- 2>&-", 0, ""),
+        (">/dev/full", 1, "Standard output could not be written: No space left on device. Make ro"),
+    ],
+)
+def test_files_that_the_shell_has_closed_or_filled_end_in_no_traceback(redirected, code, said):
+    words = f"{sys.executable} -m alexnet_tf.summary --json {redirected}"
+    done = subprocess.run(["sh", "-c", words], capture_output=True, text=True, timeout=100)
+    assert done.returncode == code
+    assert "Traceback" not in done.stdout + done.stderr
+    if code:
+        assert done.stderr.splitlines()[-1].startswith(said)
+
+
+@pytest.mark.parametrize(
+    "word", ["--run_dir=~/x", "--data.source=folder:~/x", "--start_from=~", "--workers=a:1,~/b"]
+)
+def test_a_home_that_the_shell_has_not_written_out_is_refused(word):
+    text = "expected a path, but the shell leaves ~ as it is behind an equals sign. Write"
+    with pytest.raises(UserError, match=text):
+        flags.parse_config([word], "Trains.")
+    flags.parse_config(["--run_dir=a~/x~", "--data.source=folder:/x/~y"], "Trains.")
+
+
 def test_a_command_starts_once_more_with_huge_pages_and_only_once():
     without = {name: x for name, x in os.environ.items() if name != "GLIBC_TUNABLES"}
     command = [sys.executable, "-X", "importtime", "-m", "alexnet_tf.train", "--nowhere=1"]
