@@ -113,6 +113,13 @@ def _train(trainer: Trainer, signals: Signals, first) -> tuple[int, dict]:
     if not workers.is_chief:
         return exit_code, {}
     result = _result(trainer, run_dir)
+    if exit_code:
+        progress = trainer.state.progress
+        print(
+            f"stopped at step {progress.step:,} of {trainer.cadence.num_steps:,}, which is saved. "
+            "The same command goes on from there.",
+            file=sys.stderr,
+        )
     if exit_code == 0:
         if trainer.cadence.has_stalled(trainer.state.progress):
             print(_end(trainer, run_dir), file=sys.stderr)

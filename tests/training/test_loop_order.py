@@ -56,10 +56,12 @@ def assert_ends_like(run_dir, undisturbed):
     ],
 )
 def test_a_signal_is_heard_during_an_evaluation_and_costs_nothing(
-    pictures, tmp_path, undisturbed, number, code, which, step
+    pictures, tmp_path, undisturbed, number, code, which, step, capsys
 ):
     config = tiny.config(pictures, tmp_path)
     assert run(config, [KillAt(number, which)])[0] == code
+    said = f"stopped at step {step} of 12, which is saved. The same command goes on from there."
+    assert capsys.readouterr().err.splitlines()[-1] == said
     assert last(tmp_path).step == step
     assert last(tmp_path).progress["evaluated_step"] == step - 4
     assert not (tmp_path / "result.json").exists()
