@@ -156,7 +156,7 @@ def _train(row: dict[str, Any]) -> str:
     published = _number(row["published_train"], False, "+")
     beside = [found, published and f"published: {published}"]
     beside = "; ".join(filter(None, beside))
-    return _number(row["train_mean"], False) + (f" ({beside})" if beside else "")
+    return f"{_number(row['train_mean'], False)}{f' ({beside})' if beside else ''}".strip()
 
 
 def _tried(row: dict[str, Any]) -> str:

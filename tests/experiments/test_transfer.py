@@ -11,6 +11,7 @@ import tensorflow as tf
 import tiny
 import tiny_run
 
+from alexnet_tf import experiment
 from alexnet_tf.command_line import flags
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.experiments.transfer import transfer
@@ -192,6 +193,14 @@ def test_a_dry_run_says_on_how_many_pictures(run_dir, colors, tmp_path, capsys):
     assert "of 3 classes of folder:" in said
     assert "frozen layers: pool1, pool2, conv3, conv4, pool5, fc6, fc7; 2 and 9 pictures" in said
     assert "From scratch and fine-tuned, in 1 of the folds" in said
+
+
+def test_the_command_that_is_stored_has_what_was_switched_off(run_dir, colors, tmp_path):
+    words = ["--tune_folds=0", "--folds=1", "--layers=fc7", "--per_class=2", f"--run_dir={run_dir}"]
+    words += [f"--data.source=folder:{colors}", f"--output={tmp_path / 'out'}"]
+    assert experiment.main(["transfer", *words]) == 0
+    stored = json.loads((tmp_path / "out/transfer.json").read_text())["command"]
+    assert " --tune_folds=0 " in stored and "--dry_run" not in stored
 
 
 def test_too_few_pictures_are_refused(run_dir, colors, tmp_path):
