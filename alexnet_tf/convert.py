@@ -214,7 +214,7 @@ def write_weights(
             f"output={str(directory)!r} cannot be made: {error.strerror}. Expected a place where "
             "this user may write; name another."
         ) from error
-    run_directory.check_space(directory, sum(array.nbytes for array in arrays.values()))
+    run_directory.check_space(directory, sum(x.nbytes for x in arrays.values()), "output")
     run_directory.write_text(directory / "classes.txt", "\n".join(classes))
     converted.write(directory, arrays, network, classes, source, versions.versions())
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from pipelines.config import SQUARE_FIELDS, InputConfig
 from pipelines.decode import UNDECODABLE, decode, explain, to_square
+from pipelines.files import size_text
 from pipelines.kept import GatheredSquares, blocks, lent
 from pipelines.source import Source
 from pipelines.squares_file import Filling, SquaresFile, say
@@ -77,9 +78,9 @@ def check_space(
     if needed > free:
         num_examples = " + ".join(f"{source.num_examples:,}" for source in sources)
         raise ValueError(
-            f"data.cache_dir={place!r} has {free / 1e9:.1f} GB free, expected {needed / 1e9:.1f} "
-            f"for the decoded pictures ({num_examples}). Make room, name another with "
-            "--data.cache_dir, or use --data.cache=none."
+            f"data.cache_dir={place!r} has {size_text(free)} free, expected "
+            f"{size_text(needed)} for the decoded pictures ({num_examples}). Make room, name "
+            "another with --data.cache_dir, or use --data.cache=none."
         )
 
 
@@ -134,7 +135,7 @@ def _fill(filling: Filling, file: SquaresFile, source, inputs, max_pixels) -> No
     begun = f" ({filling.done:,} are there)" if filling.done else ""
     say(
         f"decoding {source.num_examples:,} pictures{begun} into {file.path!r}, "
-        f"{file.bounds[-1] / 1e9:.1f} GB."
+        f"{size_text(file.bounds[-1])}."
     )
     try:
         for which, squares, labels, good in blocks(source, inputs, max_pixels, filling.done):

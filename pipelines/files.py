@@ -3,6 +3,7 @@
 No TensorFlow here. Errors are the system's own; the caller knows what the file is for.
 """
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -14,6 +15,16 @@ OLD = ".alexnet_tf-old"
 
 _EXCHANGE = 2  # RENAME_EXCHANGE of linux/fs.h
 _HERE = -100  # AT_FDCWD: paths are relative to the working directory
+
+
+def size_text(num_bytes: float) -> str:
+    """Writes a number of bytes in the unit in which it has one to three digits: 3.2 GB, 44 kB."""
+    size, units = float(num_bytes), ["bytes", "kB", "MB", "GB"]
+    while size >= 999.5 and len(units) > 1:
+        size, units = size / 1000, units[1:]
+    return (
+        f"{size:,.0f} {units[0]}" if size >= 9.95 or size == int(size) else f"{size:.1f} {units[0]}"
+    )
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
@@ -35,10 +46,15 @@ def write_bytes(path: pathlib.Path, contents: bytes, writer: str = "") -> None:
     Several processes that write the same name at the same time have to be told apart by `writer`.
     """
     unfinished = path.with_name(f".{path.name}{writer}.unfinished")
-    with open(unfinished, "wb") as file:
-        file.write(contents)
-        sync(file)
-    unfinished.replace(path)
+    try:
+        with open(unfinished, "wb") as file:
+            file.write(contents)
+            sync(file)
+        unfinished.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+        raise
     sync_directory(path.parent)
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 
 from pipelines import storage
-from pipelines.files import sync_directory
+from pipelines.files import size_text, sync_directory
 
 _PIECE_BYTES = 1 << 22
 _THREADS = 4
@@ -94,12 +94,12 @@ class _Work:
         needed, free = sum(self._files[x][0] for x in names), shutil.disk_usage(self._target).free
         if needed > free:
             raise ValueError(
-                f"data.stage: {self._target!r} has {free / 1e9:.1f} GB free, expected "
-                f"{needed / 1e9:.1f} for {len(names)} files of {self._origin!r}. Make room, name "
+                f"data.stage: {self._target!r} has {size_text(free)} free, expected "
+                f"{size_text(needed)} for {len(names)} files of {self._origin!r}. Make room, name "
                 "another directory with --data.stage, or read them where they are, without it."
             )
         _say(
-            f"copying {len(names):,} of {len(self._files):,} files, {needed / 1e9:.1f} GB, from "
+            f"copying {len(names):,} of {len(self._files):,} files, {size_text(needed)}, from "
             f"{self._origin!r} to {self._target!r}."
         )
         self._num_bytes = 0
@@ -165,7 +165,7 @@ class _Work:
                 self._num_bytes += len(piece)
                 if time.monotonic() - self._said_at >= _SAY_SECONDS:
                     self._said_at = time.monotonic()
-                    _say(f"{self._num_bytes / 1e9:.1f} GB {done}.")
+                    _say(f"{size_text(self._num_bytes)} {done}.")
 
 
 @contextlib.contextmanager

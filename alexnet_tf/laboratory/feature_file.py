@@ -109,8 +109,8 @@ def check_room(path: str, shape: tuple[int, ...], num_examples: int) -> None:
     if needed > free:
         raise UserError(
             f"output={path!r}: {num_examples:,} pictures of {math.prod(shape):,} numbers take "
-            f"{needed / 1e9:.1f} GB while they are written; {free / 1e9:.1f} are free. Expected "
-            "more room; make some, name another --output, or --pool the places of maps."
+            f"{files.size_text(needed)} while they are written; {files.size_text(free)} are free. "
+            "Expected more room; make some, name another --output, or --pool the places of maps."
         )
 
 

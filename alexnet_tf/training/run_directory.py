@@ -212,17 +212,22 @@ def set_aside(run_dir: pathlib.Path) -> pathlib.Path | None:
     return aside
 
 
-def check_space(run_dir: pathlib.Path, needed: int) -> None:
-    """Refuses a run whose checkpoints would not fit on the disk.
+def check_space(directory: pathlib.Path, needed: int, name: str = "run_dir") -> None:
+    """Refuses a directory whose disk has no room for the weights that are to be stored.
+
+    Args:
+      directory: that is there.
+      needed: bytes.
+      name: the setting that names it.
 
     Raises:
       UserError: the space needed is more than the space left; the message has both.
     """
-    free = shutil.disk_usage(run_dir).free
+    free = shutil.disk_usage(directory).free
     if free < needed:
         raise UserError(
-            f"run_dir={str(run_dir)!r} has {free / 1e6:.0f} MB free, expected {needed / 1e6:.0f} "
-            "MB for the checkpoints. Make room, or name a --run_dir on another disk."
+            f"{name}={str(directory)!r} has {files.size_text(free)} free, expected "
+            f"{files.size_text(needed)} for weights. Make room, or name another disk with --{name}."
         )
 
 

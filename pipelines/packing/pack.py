@@ -12,6 +12,7 @@ import numpy as np
 from pipelines import kinds
 from pipelines.config import SQUARE_FIELDS
 from pipelines.decode import explain
+from pipelines.files import size_text
 from pipelines.packing import examples
 from pipelines.packing.examples import Rows
 from pipelines.packing.inventory import Inventory, Part, check_apart, take_inventory
@@ -198,8 +199,8 @@ def _check_room(
     free = shutil.disk_usage(unfinished.path).free
     if free < needed:
         raise ValueError(
-            f"output={packing.output!r} has {free / 1e9:.1f} GB free, expected about "
-            f"{needed / 1e9:.1f} GB for the records. Make room, or name an --output on another "
+            f"output={packing.output!r} has {size_text(free)} free, expected about "
+            f"{size_text(needed)} for the records. Make room, or name an --output on another "
             "disk."
         )
 

@@ -240,8 +240,8 @@ def _check_fits(where: str, found: Description, inputs: InputConfig) -> None:
         return
     raise ValueError(
         f"{where} was packed with {has}, which cannot be undone; expected the network's {wants}. "
-        f"Set {' '.join(f'--network.input.{x}={getattr(packed, x)}' for x in names)}, or pack the "
-        "pictures again with what the network expects."
+        "Pack the pictures again with what the network expects, or train a new one with "
+        f"{' '.join(f'--network.input.{x}={getattr(packed, x)}' for x in names)}."
     )
 
 

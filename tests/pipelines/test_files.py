@@ -75,6 +75,29 @@ def test_a_link_finds_what_a_kill_left_where_it_leads(tmp_path):
     assert (tmp_path / "link" / "file").read_text() == "1"
 
 
+@pytest.mark.parametrize(
+    "num_bytes, text",
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1 kB"),
+        (1450, "1.4 kB"),
+        (21_400_000, "21 MB"),
+        (999_600_000, "1.0 GB"),
+        (3.2e12, "3,200 GB"),
+    ],
+)
+def test_bytes_are_written_in_the_unit_that_suits_them(num_bytes, text):
+    assert files.size_text(num_bytes) == text
+
+
+def test_what_could_not_be_written_leaves_nothing(tmp_path):
+    (tmp_path / "place").mkdir()
+    with pytest.raises(IsADirectoryError):
+        files.write_bytes(tmp_path / "place", b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["place"]
+
+
 def test_a_small_file_is_replaced_whole(tmp_path):
     files.write_text(tmp_path / "small", "1")
     files.write_text(tmp_path / "small", "2")

@@ -55,7 +55,7 @@ def test_all_files_are_copied_and_then_kept(origin, tmp_path, capsys):
     there = stage(origin, place, files)
     assert os.path.dirname(there) == place
     assert_is_copy(there, origin)
-    assert "data.stage: copying 6 of 6 files, 0.0 GB, from" in capsys.readouterr().err
+    assert "data.stage: copying 6 of 6 files, " in capsys.readouterr().err
     before = {name: os.stat(os.path.join(there, name)).st_ino for name in files}
     tf.io.gfile.rmtree(origin)  # nothing is read there any more
     assert stage(origin, place, files) == there
@@ -106,7 +106,7 @@ def test_a_missing_original_is_named(origin, tmp_path):
 def test_what_does_not_fit_is_refused_before_anything_is_copied(origin, tmp_path, monkeypatch):
     full = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
-    text = "data.stage: '.*' has 0.0 GB free, expected 0.0 for 6 files of '.*'. Make room, name"
+    text = "data.stage: '.*' has .*B free, expected .*B for 6 files of '.*'. Make room, name"
     with pytest.raises(ValueError, match=text):
         stage(origin, str(tmp_path / "stage"), described(origin))
     assert not list((tmp_path / "stage").glob("*/train*"))
@@ -150,6 +150,6 @@ def test_what_takes_long_is_said(origin, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(staging, "_SAY_SECONDS", 0)
     files, place = described(origin), str(tmp_path / "stage")
     stage(origin, place, files)
-    assert "data.stage: 0.0 GB copied." in capsys.readouterr().err
+    assert "B copied." in capsys.readouterr().err
     stage(origin, place, files)
-    assert "data.stage: 0.0 GB checked." in capsys.readouterr().err
+    assert "B checked." in capsys.readouterr().err

@@ -61,8 +61,9 @@ def test_raw_squares_are_refused_by_a_network_of_others(pictures, sets, tmp_path
     inputs = dataclasses.replace(config.network.input, resize=80, resize_rule="warp")
     text = (
         "was packed with resize=72, resize_rule=shorter_side, which cannot be undone; expected the "
-        "network's resize=80, resize_rule=warp. Set --network.input.resize=72 --network.input."
-        "resize_rule=shorter_side, or pack the pictures again with what the network expects."
+        "network's resize=80, resize_rule=warp. Pack the pictures again with what the network "
+        "expects, or train a new one with --network.input.resize=72 --network.input.resize_rule="
+        "shorter_side."
     )
     with pytest.raises(UserError, match=text):
         run(tiny.with_network(config, input=inputs))

@@ -57,7 +57,9 @@ def test_a_small_file_of_another_shape_is_named(tmp_path):
 
 def test_too_little_space_is_refused_with_both_figures(tmp_path):
     run_directory.check_space(tmp_path, 1)
-    with pytest.raises(UserError, match="MB free, expected 1000000000000 MB"):
+    with pytest.raises(
+        UserError, match="^run_dir=.*B free, expected 1,000,000,000 GB for weights. Make"
+    ):
         run_directory.check_space(tmp_path, 10**18)
 
 
