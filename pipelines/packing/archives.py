@@ -3,9 +3,7 @@
 Tar files inside are folders of their own names, as in ILSVRC2012_img_train.tar. No TensorFlow.
 """
 
-import io
 import os
-import tarfile
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
@@ -13,11 +11,10 @@ from typing import BinaryIO
 import numpy as np
 
 from pipelines.packing.entries import Entries
+from pipelines.packing.members import Window, members_of, objection
 from pipelines.sources.layout import SPLITS
 
 _TAR = ".tar"
-_BLOCK_BYTES = 512
-_PIECE_BYTES = 1 << 20
 
 
 class Tars:
@@ -84,9 +81,9 @@ class Archive:
 
     def _scan(self, name: str, tar: int, window: "Window", mount: str) -> None:
         """Lists the members of a tar file, and of those inside it."""
-        for member in _members(name, window):
+        for member in members_of(name, window):
             parts = [part for part in member.name.split("/") if part not in ("", ".")]
-            path, reason = _join(mount, *parts), _objection(member, parts)
+            path, reason = _join(mount, *parts), objection(member, parts)
             offset = window.begin + member.offset_data
             if reason is not None:
                 self.left_out.append((member.name, reason))
@@ -213,87 +210,6 @@ class Archive:
     def _number(self, path: str) -> int:
         above, _, last = path.rpartition("/")
         return self._files.find(self._folders[above], last)
-
-
-class Window(io.RawIOBase):
-    """A part of a file, as a file for `tarfile`."""
-
-    def __init__(self, tar: BinaryIO, begin: int, end: int):
-        """Opens the bytes from `begin` to before `end`."""
-        self.tar, self.begin, self.end, self._at = tar, begin, end, 0
-
-    def readable(self) -> bool:
-        """Tells that it can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Tells that it can be read at any place."""
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Goes to an offset from the beginning."""
-        self._at = offset
-        return offset
-
-    def tell(self) -> int:
-        """Says where the next read begins."""
-        return self._at
-
-    @property
-    def is_at_end(self) -> bool:
-        """Whether nothing follows what was read."""
-        return self._at >= self.end - self.begin
-
-    def has_more(self) -> bool:
-        """Reads on, and tells whether anything but zeros follows."""
-        pieces = iter(lambda: self.read(_PIECE_BYTES), b"")
-        return any(piece.strip(b"\0") for piece in pieces)
-
-    def read(self, size: int = -1) -> bytes:
-        """Reads at most so many bytes."""
-        left = max(self.end - self.begin - self._at, 0)
-        size = left if size < 0 else min(size, left)
-        found = os.pread(self.tar.fileno(), size, self.begin + self._at)
-        self._at += len(found)
-        return found
-
-
-def _members(name: str, window: Window) -> Iterator[tarfile.TarInfo]:
-    """Yields the members of a tar file.
-
-    Raises:
-      ValueError: it is none, or damaged.
-    """
-    try:
-        tar = tarfile.TarFile(fileobj=window, encoding="utf-8", errors="surrogateescape")
-        while member := tar.next():
-            tar.members.clear()  # it would keep them all, a kilobyte each
-            if member.isreg() and window.begin + member.offset_data + member.size > window.end:
-                raise tarfile.ReadError("it ends inside of a member")
-            yield member
-        window.seek(tar.offset)
-        if any(window.read(_BLOCK_BYTES)):  # tarfile takes what is no header for the end
-            raise tarfile.ReadError("no header where one is expected")
-    except (tarfile.TarError, OverflowError) as error:
-        raise ValueError(
-            f"input: {name!r} is damaged, cut short or no tar file: {error}. Expected one as it "
-            "was published; fetch or make it again."
-        ) from error
-
-
-def _objection(member: tarfile.TarInfo, parts: list[str]) -> str | None:
-    """Says why a member is not taken; None where it is."""
-    if member.name.startswith("/"):
-        return "an absolute path"
-    if ".." in parts:
-        return "a path that leads out of the archive"
-    if member.issym() or member.islnk():
-        return "a link"
-    if member.issparse():
-        return "a file with holes"
-    if not (member.isreg() or member.isdir()):
-        return "a device or a pipe"
-    return None if parts or member.isdir() else "a file without a name"
 
 
 def _join(*parts: str) -> str:
