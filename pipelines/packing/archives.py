@@ -90,9 +90,9 @@ class Archive:
             elif member.isdir():
                 if self._folder(path) is None:
                     self.left_out.append((f"{path}/", "a file has the same name"))
-            elif path.endswith(_TAR) and not parts[-1].startswith("."):
+            elif _is_tar(parts[-1]):
                 inner = Window(window.tar, offset, offset + member.size)
-                self._scan(f"{name}: {member.name}", tar, inner, path.removesuffix(_TAR))
+                self._scan(f"{name}: {member.name}", tar, inner, path[: -len(_TAR)])
             else:
                 last = path.rpartition("/")[2]
                 self._enter(path, self._files.append(last, tar, offset, member.size))
@@ -210,6 +210,10 @@ class Archive:
     def _number(self, path: str) -> int:
         above, _, last = path.rpartition("/")
         return self._files.find(self._folders[above], last)
+
+
+def _is_tar(name: str) -> bool:
+    return name.lower().endswith(_TAR) and not name.startswith(".")
 
 
 def _join(*parts: str) -> str:

@@ -92,13 +92,13 @@ def _look(root: str, tree: Tree) -> Layout:
     inside = top.folders_inside(progress)
     below = {name: inside[name].folders_inside(progress) for name in SPLITS if name in inside}
     splits = _splits(tree, root, inside, below)
-    found, left_out = {}, list(top.names())
+    found, left_out = {}, top.beside_folders()
     if not splits:
         found[""], rest = _classes(tree, root, "", inside)
         left_out += rest
     for split in splits:
         found[split], rest = _classes(tree, root, f"{split}/", below[split])
-        left_out += [f"{split}/{name}" for name in inside.pop(split).names()] + rest
+        left_out += [f"{split}/{name}" for name in inside.pop(split).beside_folders()] + rest
     if splits:
         left_out += [f"{name}/" for name in inside if name not in _LITTER]
     return Layout(found, sorted(left_out))
@@ -125,6 +125,10 @@ class _Contents:
     def names(self) -> list[str]:
         """Lists the pictures by name."""
         return self.pictures.slice(0, len(self.pictures))
+
+    def beside_folders(self) -> list[str]:
+        """Lists all files, pictures or not: where the folders are classes or splits, no example."""
+        return self.names() + self.files
 
     def is_ours(self) -> bool:
         """Tells whether a run, converted weights or an export lie here."""

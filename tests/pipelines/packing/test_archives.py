@@ -64,6 +64,17 @@ def test_tar_files_in_a_tar_file_are_the_folders_of_their_classes(tmp_path):
     assert found.parts["all"].contents(4) == p.JPEG + b"1"
 
 
+def test_no_archive_in_an_archive_is_lost_in_silence(tmp_path):
+    inner = p.tar_with(tmp_path / "n.tar", ("1.JPEG", p.JPEG)).read_bytes()
+    others = [("n03.tar.gz", gzip.compress(inner)), ("n04.tgz", gzip.compress(inner))]
+    members = [("n01.tar", inner), ("n02.TAR", inner), *others, ("n05.zip", b"PK\3\4")]
+    found = p.inventory(p.tar_with(tmp_path / "x.tar", *members), tmp_path)
+    assert p.names(found) == ["n01/1.JPEG", "n02/1.JPEG"]
+    assert found.left_out == tuple(
+        (name, "no picture") for name in ("n03.tar.gz", "n04.tgz", "n05.zip")
+    )
+
+
 def test_hidden_tar_files_are_no_folders(tmp_path):
     inner = p.tar_with(tmp_path / "n01.tar", ("1.JPEG", p.JPEG)).read_bytes()
     members = [

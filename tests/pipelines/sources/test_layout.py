@@ -90,11 +90,12 @@ def test_what_may_be_meant_in_two_ways_is_refused(tmp_path, files, message):
 
 def test_beside_two_splits_other_pictures_are_left_out_and_named(tmp_path):
     files = [f"{split}/{name}/1.jpg" for split in ("train", "val") for name in ("cat", "dog")]
-    others = ("train/all.jpg", "samples/1.jpg", "test/cat/1.jpg", "1.png", "README.txt")
+    others = ("train/all.jpg", "samples/1.jpg", "test/cat/1.jpg", "1.png", "val/notes.txt")
     source = folder(write(tmp_path, *files, *others), "train", 0.1)
     assert (source.num_examples, source.num_pictures) == (2, 4)
     assert source.remark.endswith(
-        "left out 4 that are no picture of a class: '1.png', 'samples/', 'test/', 'train/all.jpg'"
+        "left out 5 that are no picture of a class: '1.png', 'samples/', 'test/', 'train/all.jpg', "
+        "'val/notes.txt'"
     )
 
 
@@ -136,6 +137,13 @@ def test_other_files_are_named_and_counted(tmp_path, contents):
     assert list(source.files) == ["cat/1.jpg", "dog/1.jpg"]
     assert "left out 10 that are no picture of a class: 'cat/0.txt', 'cat/1.txt'" in source.remark
     assert source.remark.endswith("'cat/4.txt' and 5 more")
+
+
+def test_files_beside_the_classes_are_named(tmp_path):
+    source = folder(write(tmp_path, "cat/1.jpg", "dog/1.jpg", "cow.zip", "README.txt"), "all", 0.1)
+    assert source.remark.endswith(
+        "left out 2 that are no picture of a class: 'README.txt', 'cow.zip'"
+    )
 
 
 def test_nothing_left_out_is_nothing_said(tmp_path):
