@@ -87,12 +87,13 @@ class Archive:
             offset = window.begin + member.offset_data
             if reason is not None:
                 self.left_out.append((member.name, reason))
-            elif member.isdir():
-                if self._folder(path) is None:
-                    self.left_out.append((f"{path}/", "a file has the same name"))
-            elif _is_tar(parts[-1]):
-                inner = Window(window.tar, offset, offset + member.size)
-                self._scan(f"{name}: {member.name}", tar, inner, path[: -len(_TAR)])
+            elif member.isdir() or _is_tar(parts[-1]):
+                folder = path if member.isdir() else path[: -len(_TAR)]
+                if self._folder(folder) is None:
+                    self.left_out.append((f"{folder}/", "a file has the same name"))
+                elif member.isreg():
+                    inner = Window(window.tar, offset, offset + member.size)
+                    self._scan(f"{name}: {member.name}", tar, inner, folder)
             else:
                 last = path.rpartition("/")[2]
                 self._enter(path, self._files.append(last, tar, offset, member.size))

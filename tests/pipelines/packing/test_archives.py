@@ -75,6 +75,20 @@ def test_no_archive_in_an_archive_is_lost_in_silence(tmp_path):
     )
 
 
+def test_a_tar_file_without_members_in_a_tar_file_is_an_empty_class(tmp_path):
+    inner = p.tar_with(tmp_path / "n.tar", ("1.JPEG", p.JPEG)).read_bytes()
+    empty = p.tar_with(tmp_path / "empty.tar").read_bytes()
+    members = [("n01.tar", inner), ("n02.tar", inner), ("n03.tar", empty)]
+    with pytest.raises(ValueError, match="no picture in the class folder 'n03', it is empty; exp"):
+        p.inventory(p.tar_with(tmp_path / "x.tar", *members), tmp_path)
+    members = [("n01.tar", inner), ("n02", p.JPEG), ("n02.tar", inner), ("n03.tar", inner)]
+    found = p.inventory(p.tar_with(tmp_path / "x.tar", *members), tmp_path)
+    assert found.left_out == (
+        ("n02", "no picture"),
+        ("n02/", "a file has the same name"),
+    )
+
+
 def test_hidden_tar_files_are_no_folders(tmp_path):
     inner = p.tar_with(tmp_path / "n01.tar", ("1.JPEG", p.JPEG)).read_bytes()
     members = [
