@@ -31,9 +31,9 @@ from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.config.run import Config
 from alexnet_tf.errors import UserError
 from alexnet_tf.networks.tables.resolved import table
-from alexnet_tf.text_files import text_lines
 from alexnet_tf.training import checkpoint, converted
 from alexnet_tf.weights import formats, layouts
+from pipelines.text_files import text_lines
 
 Converted = tuple[NetworkConfig, dict[str, np.ndarray], tuple[str, ...]]
 """A network, its arrays by our names, and the names of its classes."""

@@ -41,7 +41,7 @@ PLAN = plan()
 PLACES = {name: place for place, name in enumerate(reversed(PLAN))}
 WITHOUT_TENSORFLOW = """alexnet_tf alexnet_tf.registration alexnet_tf.notebook alexnet_tf.recipes
     alexnet_tf.config alexnet_tf.config.fields alexnet_tf.config.json_form alexnet_tf.errors
-    pipelines.files alexnet_tf.machine alexnet_tf.text_files
+    pipelines.files alexnet_tf.machine pipelines.text_files
     alexnet_tf.command_line.environment alexnet_tf.command_line.quiet
     alexnet_tf.command_line.keras_backend alexnet_tf.command_line.flags
     alexnet_tf.command_line.absl_flags alexnet_tf.command_line.help

@@ -1,8 +1,11 @@
 """Which class a file is of, where a list says so instead of a folder. No TensorFlow."""
 
+import pathlib
 import re
 from collections import Counter
 from collections.abc import Sequence
+
+from pipelines.text_files import text_lines
 
 WNID = "wnid"
 """As the list: names of files begin with their class, as in n01440764_tench.JPEG."""
@@ -13,9 +16,9 @@ def read_labels(labels: str, classes: str, names: Sequence[str]) -> dict[str, st
     """Finds the class of each file.
 
     Args:
-      labels: path of a list, a line for each file: its name and its label, or its label alone, in
-        the order of the sorted names. A label is the name of a class or, with `classes`, its
-        number. Or WNID.
+      labels: path of a list, a line for each file: its name and its label, the last word, or its
+        label alone, in the order of the sorted names. A label is the name of a class or, with
+        `classes`, its number. Or WNID.
       classes: path of a list of class names, the first word of each line. They are numbered from 0,
         unless a number stands behind each. Empty where labels are names.
       names: of the files, sorted.
@@ -26,7 +29,7 @@ def read_labels(labels: str, classes: str, names: Sequence[str]) -> dict[str, st
     if labels == WNID:
         found = {name: _WNID.match(name) for name in names}
         return {name: match.group() for name, match in found.items() if match}
-    rows = [line.split() for line in _lines("labels", labels)]
+    rows = [line.rsplit(None, 1) for line in _lines("labels", labels)]
     if all(len(row) == 1 for row in rows):
         if len(rows) != len(names):
             raise ValueError(
@@ -34,11 +37,13 @@ def read_labels(labels: str, classes: str, names: Sequence[str]) -> dict[str, st
                 "for each, or lines with the name of a file before its label."
             )
         rows = [[name, *row] for name, row in zip(names, rows, strict=True)]
-    odd = next((" ".join(row) for row in rows if len(row) != 2), None)
+    odd = next((row for row in rows if len(row) != 2), None)
+    if all(len(row[0].split()) > 1 for row in rows) and not {row[0] for row in rows} & {*names}:
+        odd = rows[0]  # no names with spaces, but other columns
     if odd is not None:
         raise ValueError(
-            f"labels={labels!r}: {odd!r} is no name of a file and its label; expected two words a "
-            "line, or one label a line."
+            f"labels={labels!r}: {' '.join(odd)!r} is no name of a file and its label; expected "
+            "both in each line, or one label a line."
         )
     classes_by_label = _classes(classes) if classes else {}
     for _, label in rows:
@@ -51,6 +56,12 @@ def read_labels(labels: str, classes: str, names: Sequence[str]) -> dict[str, st
     found: dict[str, str] = {}
     for name, label in rows:
         there = classes_by_label.get(label, label)
+        if there.startswith(".") or "/" in there:
+            raise ValueError(
+                f"labels={labels!r}, classes={classes!r}: {name!r} is of the class {there!r}; "
+                "expected a name that a folder of pictures may have, without a slash and without a "
+                "dot at its beginning. Name the class otherwise."
+            )
         if found.setdefault(name, there) != there:
             raise ValueError(
                 f"labels={labels!r}: {name!r} is of the classes {found[name]!r} and {there!r}; "
@@ -81,9 +92,10 @@ def _classes(path: str) -> dict[str, str]:
 
 def _lines(flag: str, path: str) -> list[str]:
     try:
-        with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
-            return [line for line in file.read().splitlines() if line.strip()]
+        return [*filter(None, text_lines(pathlib.Path(path).read_bytes()))]
     except OSError as error:
         raise ValueError(
             f"{flag}={path!r} cannot be read: {error.strerror}. Expected a text file."
         ) from error
+    except ValueError as error:
+        raise ValueError(f"{flag}={path!r}: {error}") from error

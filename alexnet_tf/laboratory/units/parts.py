@@ -11,10 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from alexnet_tf.errors import UserError
-from alexnet_tf.text_files import text_lines
 from pipelines import augment
 from pipelines.config import InputConfig, ResizeRule
 from pipelines.decode import UNDECODABLE, decode, to_square
+from pipelines.text_files import text_lines
 
 PATH = "path"
 """The column that names the picture."""

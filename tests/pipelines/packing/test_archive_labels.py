@@ -36,6 +36,18 @@ def test_a_flat_archive_is_sorted_by_a_list(tmp_path, labels, classes):
     assert found.parts["val"].contents(2) == p.JPEG + b"3"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_names_of_files_in_a_list_may_have_any_letters(tmp_path, encoding, end):
+    odd = ("my photo.jpg", "1\u2028.jpg", "2\x85.jpg", "3\v4.jpg", "\xe9  f.jpg")
+    tar = p.tar_with(tmp_path / "x.tar", *((name, p.JPEG) for name in odd))
+    lines = [f"{name} {'ab'[place % 2]}" for place, name in enumerate(odd)]
+    (tmp_path / "labels").write_bytes(end.join([*lines, "", ""]).encode(encoding))
+    found = p.inventory(tar, tmp_path, labels=f"{tmp_path}/labels")
+    assert p.names(found) == sorted(f"{'ab'[place % 2]}/{x}" for place, x in enumerate(odd))
+    assert found.left_out == ()
+
+
 def test_names_that_begin_with_a_wnid_say_their_class(tmp_path):
     files = ("n01440764_tench.JPEG", "n01443537_goldfish.JPEG", "readme.JPEG")
     tar = p.tar_with(tmp_path / "x.tar", *((f"flat/{name}", p.JPEG) for name in files))
@@ -57,7 +69,19 @@ def test_files_without_a_label_and_labels_without_a_file_are_reported(tmp_path):
     "labels, classes, message",
     [
         ("1\n2\n", "", "has 2 labels for 3 files; expected one for each, or lines with the name"),
-        ("a b c", "", "'a b c' is no name of a file and its label; expected two words a line"),
+        ("a b c", "", "'a b c' is no name of a file and its label; expected both in each l"),
+        ("val_1.JPEG a\nval_2.JPEG", "", "'val_2.JPEG' is no name of a file and its label; expect"),
+        (
+            "val_1.JPEG .a",
+            "",
+            "'val_1.JPEG' is of the class '.a'; expected a name that a folder of",
+        ),
+        (
+            "val_1.JPEG 0",
+            "a/b",
+            "of the class 'a/b'; expected a name that a folder of pictures may",
+        ),
+        ("val_1.JPEG\0a", "", "labels=.*: it has zero bytes; expected text. Save it as UTF-8"),
         ("val_1.JPEG 1", "", "1 is no name of a class. Expected --classes=FILE, whose lines begin"),
         ("val_1.JPEG 2", "n01\nn02", "2 is no name of a class. Expected --classes=FILE"),
         (None, "", "labels=.* cannot be read: No such file or directory. Expected a text file."),
