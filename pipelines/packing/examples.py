@@ -32,6 +32,7 @@ class Rows(NamedTuple):
     """Consecutive pictures on their way into a shard; inside the graph a single one, without N."""
 
     index: np.ndarray  # int64 [N]
+    num_bytes: np.ndarray  # int32 [N], of the file that was read
     jpeg: np.ndarray  # bytes [N], the square as JPEG; empty where it is not stored so
     size: np.ndarray  # int64 [N, 2], height and width of the picture that is stored
     square: np.ndarray  # uint8 [N, R, R, 3]; [N, 1, 1, 3] where it is not needed
@@ -100,7 +101,8 @@ def _row(
             kept = square
         if packing.format == Format.RAW:
             fingerprint = shards.fingerprint(square)
-    return Rows(index, jpeg, size, kept, fingerprint, tf.constant(True))
+    num_bytes = tf.strings.length(encoded)
+    return Rows(index, num_bytes, jpeg, size, kept, fingerprint, tf.constant(True))
 
 
 def _nothing(packing: Packing, is_counted: bool) -> Rows:
@@ -108,7 +110,7 @@ def _nothing(packing: Packing, is_counted: bool) -> Rows:
     # Of nothing at all, [0, 0, 3], TF 2.21 makes no batches: it ends with a segmentation fault.
     side = packing.inputs.resize if is_counted or packing.format == Format.RAW else 1
     square = np.zeros((side, side, 3), np.uint8)
-    return Rows(0, b"", np.zeros(2, np.int64), square, 0, False)
+    return Rows(0, 0, b"", np.zeros(2, np.int64), square, 0, False)
 
 
 def _consecutive(found: Rows) -> Iterator[Rows]:

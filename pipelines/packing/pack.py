@@ -116,7 +116,9 @@ def _pack_run(
                 writer = unfinished.begin_shard(shards[number], sums)
             for place, name in enumerate(part.names[first_index:end]):
                 index = first_index + place
-                if not rows.is_good[place]:
+                if rows.is_good[place]:
+                    _check_size(part, index, int(rows.num_bytes[place]))
+                else:
                     writer.undecoded.append(_undecoded(packing, part, split, index))
                 record = _record(packing, inventory, part, rows, place, name)
                 facts = (part.num_bytes[index], part.labels[index], name)
@@ -160,27 +162,35 @@ def _kept(part: Part, index: int, is_good: bool) -> tuple[bytes, str]:
         if is_good:
             raise
         return b"", ""
-    if is_good and len(picture) != part.num_bytes[index]:
-        raise OSError(
-            f"{part.called(index)!r} has {len(picture)} bytes, expected "
-            f"{part.num_bytes[index]}: it was changed while it was packed. Start again."
-        )
+    if is_good:
+        _check_size(part, index, len(picture))
     return picture, next((x for magic, x in _NAMES.items() if picture.startswith(magic)), "")
+
+
+def _check_size(part: Part, index: int, num_bytes: int) -> None:
+    """Refuses a picture that is no longer the one that was listed, of which the digest is."""
+    if num_bytes != part.num_bytes[index]:
+        raise OSError(
+            f"{part.called(index)!r} has {num_bytes} bytes, expected {part.num_bytes[index]}: it "
+            "was changed while it was packed. Start again."
+        )
 
 
 def _undecoded(packing: Packing, part: Part, split: str, index: int) -> Undecoded:
     """Finds out why a picture cannot be decoded."""
+    num_bytes = int(part.num_bytes[index])
     try:
         reason = explain(part.reader, index, packing.max_pixels)
-        if part.num_bytes[index]:
+        if num_bytes:
             # One that is gone went after files were listed, as with a disk, and marks stay.
             with contextlib.suppress(PermissionError):
-                part.contents(index)
+                num_bytes = len(part.contents(index))
     except OSError as error:
         raise OSError(
             f"{part.called(index)!r} was not read: {error}. Start the same command once more; what "
             "is packed stays."
         ) from error
+    _check_size(part, index, num_bytes)
     return Undecoded(split=split, index=index, name=part.names[index], reason=reason)
 
 

@@ -134,6 +134,21 @@ def test_pictures_that_go_away_stop_a_packing(pictures, tmp_path, monkeypatch):
     assert not (tmp_path / "set").exists()
 
 
+def test_a_picture_that_is_cut_short_while_it_is_packed_is_an_error(
+    pictures, tmp_path, monkeypatch
+):
+    shutil.copytree(pictures, tmp_path / "input")
+    from pipelines.packing import pack
+
+    def cut(*arguments, room=pack._check_room):
+        room(*arguments)
+        (tmp_path / "input/train/dark/0.jpg").write_bytes(b"\xff\xd8\xff")
+
+    monkeypatch.setattr(pack, "_check_room", cut)
+    with pytest.raises(OSError, match="/dark/0.jpg' has 3 bytes, expected .* it was changed while"):
+        p.packed(tmp_path / "input", tmp_path / "set", size=32)
+
+
 def test_mutated_pictures_are_all_accounted_for(tmp_path):
     found = bad_pictures.pack_corpus(tmp_path, 40, seed=1)
     assert found.total() == 40

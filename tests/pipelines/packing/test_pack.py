@@ -211,12 +211,15 @@ def test_a_disk_without_room_is_refused_before_the_first_record(pictures, tmp_pa
         p.packed(pictures, tmp_path / "set", size=32, format="raw")
 
 
-def test_an_input_that_changes_while_it_is_packed_is_an_error(pictures, tmp_path, monkeypatch):
+@pytest.mark.parametrize("settings", [{"format": "raw"}, {"size": 32}, {"size": "original"}])
+def test_an_input_that_changes_while_it_is_packed_is_an_error(
+    pictures, tmp_path, monkeypatch, settings
+):
     monkeypatch.setattr(
         "pipelines.packing.inventory.sizes_of", lambda root, names: np.ones(len(names), np.int64)
     )
     with pytest.raises(OSError, match="bytes, expected 1: it was changed while it was packed"):
-        p.packed(pictures, tmp_path / "set", size="original")
+        p.packed(pictures, tmp_path / "set", **settings)
 
 
 def test_dataset_json_is_plain_json(pictures, tmp_path):
