@@ -55,18 +55,27 @@ class Unfinished:
                 f"output={output!r} is no place to write: {error.strerror}. Expected a directory "
                 "in one where this user may make some."
             ) from error
+        self._take_lock(output)
+        self._finisher, self._finishing = ThreadPoolExecutor(1), None
+
+    def _take_lock(self, output: str) -> None:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            is_same = os.path.samestat(os.fstat(self._lock), os.stat(self.path))
-        except OSError:
-            is_same = False  # another process has it, or has just given it its name
-        if not is_same:
+            is_ours = os.path.samestat(os.fstat(self._lock), os.stat(self.path))
+        except (BlockingIOError, FileNotFoundError):
+            is_ours = False  # another process has it, or has just given it its name
+        except OSError as error:
+            self._leave()
+            raise ValueError(
+                f"output={output!r} cannot be locked: {error.strerror}. Expected a file system "
+                "that has locks; name an --output on another."
+            ) from error
+        if not is_ours:
             os.close(self._lock)
             raise ValueError(
                 f"output={output!r} is being packed by another process; expected one at a time. "
                 "Wait for it, or name another --output."
             )
-        self._finisher, self._finishing = ThreadPoolExecutor(1), None
 
     def _check_output(self, output: str) -> None:
         if os.path.ismount(self._output):
@@ -170,6 +179,9 @@ class Unfinished:
     def close(self) -> None:
         """Lets another process in; a directory that nothing came into is removed."""
         self._finisher.shutdown()
+        self._leave()
+
+    def _leave(self) -> None:
         with contextlib.suppress(OSError):
             self.path.rmdir()
         os.close(self._lock)
