@@ -217,6 +217,11 @@ def _check_room(
 
 def _description(packing: Packing, inventory: Inventory, unfinished: Unfinished) -> Description:
     packed, sums = _packed(packing, inventory, unfinished), Sums(packing.inputs.resize)
+    if None in itertools.chain(*packed.values()):
+        raise OSError(
+            f"{str(unfinished.path)!r} has lost a shard while others were packed; expected all to "
+            "stay there. Run the same command again: it packs what is missing."
+        )
     for split in inventory.parts.keys() & {*COUNTED}:
         for one in packed[split]:  # one at a time: they take 1.6 MB each
             sums.add(unfinished.sums(one.shard.name))

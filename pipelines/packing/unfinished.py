@@ -8,6 +8,7 @@ was killed goes on at the first shard without one.
 import contextlib
 import dataclasses
 import fcntl
+import hashlib
 import json
 import os
 import pathlib
@@ -19,7 +20,7 @@ import numpy as np
 from pipelines import files
 from pipelines.packing.shard_writer import PARTIAL, ShardWriter, writing
 from pipelines.packing.statistics import Sums
-from pipelines.records import description
+from pipelines.records import description, index
 from pipelines.records.description import Shard, Undecoded
 
 SUFFIX = ".unfinished"
@@ -126,14 +127,20 @@ class Unfinished:
             )
 
     def packed(self, name: str) -> Packed | None:
-        """Says what is known of a shard; None where it is not complete."""
+        """Says what is known of a shard; None where it is not complete, or no longer."""
         try:
             with np.load(self.path / (name + PARTIAL), allow_pickle=False) as arrays:
                 about = json.loads(str(arrays["about"]))
+            num_bytes = (self.path / name).stat().st_size
+            rows = (self.path / (name + index.SUFFIX)).read_bytes()
         except FileNotFoundError:
             return None
+        shard = Shard(**about["shard"])
+        is_whole = num_bytes == shard.num_bytes
+        if not is_whole or hashlib.sha256(rows).hexdigest() != shard.index_sha256:
+            return None
         undecoded = tuple(Undecoded(**one) for one in about["undecoded"])
-        return Packed(Shard(**about["shard"]), undecoded)
+        return Packed(shard, undecoded)
 
     def sums(self, name: str) -> Sums:
         """Reads the sums over the squares of a shard that is complete, if they were counted."""

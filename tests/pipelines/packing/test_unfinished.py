@@ -3,9 +3,13 @@
 import errno
 import fcntl
 
+import packed as p
 import pytest
 
 from pipelines.packing.unfinished import Unfinished
+
+SETTINGS = {"size": 32, "shard_examples": 16, "format": "raw"}
+SHARD = "train-00001-of-00002.tfrecord"
 
 
 @pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS])
@@ -21,3 +25,35 @@ def test_a_file_system_without_locks_is_named_and_nothing_is_left_there(
     ):
         Unfinished(str(tmp_path / "set"))
     assert list(tmp_path.iterdir()) == []
+
+
+def without(name: str, contents: bytes | None):
+    """Removes a file, or replaces it, when all shards are there."""
+    wait = Unfinished.wait
+
+    def changed(self):
+        wait(self)
+        if len([*self.path.glob("*.partial")]) == 3:
+            (self.path / name).unlink()
+            if contents is not None:
+                (self.path / name).write_bytes(contents)
+
+    return changed
+
+
+@pytest.mark.parametrize(
+    "name, contents",
+    [(SHARD, None), (f"{SHARD}.index", None), (SHARD, b"1"), (f"{SHARD}.index", b"1")],
+)
+def test_a_shard_that_was_removed_or_changed_is_packed_again(
+    pictures, tmp_path, monkeypatch, name, contents
+):
+    p.packed(pictures, tmp_path / "whole", **SETTINGS)
+    with monkeypatch.context() as patched:
+        patched.setattr(Unfinished, "wait", without(name, contents))
+        with pytest.raises(
+            OSError, match="has lost a shard while others were packed; expected all"
+        ):
+            p.packed(pictures, tmp_path / "set", **SETTINGS)
+    p.packed(pictures, tmp_path / "set", **SETTINGS)
+    assert p.digests(tmp_path / "set") == p.digests(tmp_path / "whole")
