@@ -57,6 +57,11 @@ class Unfinished:
                 "in one where this user may make some."
             ) from error
         self._take_lock(output)
+        try:
+            self._check_output(output)  # again: another process may have been about to end
+        except ValueError:
+            self._leave()
+            raise
         self._finisher, self._finishing = ThreadPoolExecutor(1), None
 
     def _take_lock(self, output: str) -> None:
@@ -73,6 +78,7 @@ class Unfinished:
             ) from error
         if not is_ours:
             os.close(self._lock)
+            self._check_output(output)
             raise ValueError(
                 f"output={output!r} is being packed by another process; expected one at a time. "
                 "Wait for it, or name another --output."

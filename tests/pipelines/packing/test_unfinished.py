@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import pathlib
 
 import packed as p
 import pytest
@@ -25,6 +26,30 @@ def test_a_file_system_without_locks_is_named_and_nothing_is_left_there(
     ):
         Unfinished(str(tmp_path / "set"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("owner, name", [(pathlib.Path, "mkdir"), (fcntl, "flock")])
+def test_a_set_that_another_process_ends_at_that_moment_is_there(
+    pictures, tmp_path, monkeypatch, owner, name
+):
+    """It ends after our look at the output, before the directory is made or locked."""
+    p.packed(pictures, tmp_path / "whole", **SETTINGS)
+    (tmp_path / "set.unfinished").mkdir()
+
+    call = getattr(owner, name)
+
+    def ended(*rest, **settings):
+        monkeypatch.undo()
+        (tmp_path / "set.unfinished").rmdir()
+        (tmp_path / "whole").rename(tmp_path / "set")
+        return call(*rest, **settings)
+
+    monkeypatch.setattr(owner, name, ended)
+    with pytest.raises(
+        ValueError, match="set' is there already; expected a directory that is empty"
+    ):
+        p.packed(pictures, tmp_path / "set", **SETTINGS)
+    assert not (tmp_path / "set.unfinished").exists()
 
 
 def without(name: str, contents: bytes | None):
