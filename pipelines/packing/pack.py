@@ -49,10 +49,14 @@ def pack(
     unfinished = Unfinished(packing.output)
     try:
         inventory = take_inventory(packing, unfinished.path, say)
-        unfinished.settle(_settings(packing, inventory))
+        total = sum(len(part.names) for part in inventory.parts.values())
+        settings = _settings(packing, inventory)
+        if found := unfinished.ended(settings):
+            progress(total, total)
+            return found
+        unfinished.settle(settings)
         packed = _packed(packing, inventory, unfinished)
         done = sum(one.shard.num_examples for one in itertools.chain(*packed.values()) if one)
-        total = sum(len(part.names) for part in inventory.parts.values())
         _check_room(packing, inventory, 1 - done / total, unfinished)
         progress(done, total)
         for split, part in inventory.parts.items():

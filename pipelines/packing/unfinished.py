@@ -21,7 +21,7 @@ from pipelines import files
 from pipelines.packing.shard_writer import PARTIAL, ShardWriter, writing
 from pipelines.packing.statistics import Sums
 from pipelines.records import description, index
-from pipelines.records.description import Shard, Undecoded
+from pipelines.records.description import Description, Shard, Undecoded
 
 SUFFIX = ".unfinished"
 _SETTINGS = "settings.json"
@@ -45,9 +45,10 @@ class Unfinished:
           ValueError: `output` is there already, another process is at work, or nothing can be
             written there.
         """
+        self._typed = output
         self._output = pathlib.Path(os.path.realpath(output))  # of a link, what it leads to
         self.path = self._output.with_name(self._output.name + SUFFIX)
-        self._check_output(output)
+        self._check_output()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self.path, os.O_RDONLY)
@@ -56,15 +57,15 @@ class Unfinished:
                 f"output={output!r} is no place to write: {error.strerror}. Expected a directory "
                 "in one where this user may make some."
             ) from error
-        self._take_lock(output)
+        self._take_lock()
         try:
-            self._check_output(output)  # again: another process may have been about to end
+            self._check_output()  # again: another process may have been about to end
         except ValueError:
             self._leave()
             raise
         self._finisher, self._finishing = ThreadPoolExecutor(1), None
 
-    def _take_lock(self, output: str) -> None:
+    def _take_lock(self) -> None:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             is_ours = os.path.samestat(os.fstat(self._lock), os.stat(self.path))
@@ -73,39 +74,60 @@ class Unfinished:
         except OSError as error:
             self._leave()
             raise ValueError(
-                f"output={output!r} cannot be locked: {error.strerror}. Expected a file system "
-                "that has locks; name an --output on another."
+                f"output={self._typed!r} cannot be locked: {error.strerror}. Expected a file "
+                "system that has locks; name an --output on another."
             ) from error
         if not is_ours:
             os.close(self._lock)
-            self._check_output(output)
+            self._check_output()
             raise ValueError(
-                f"output={output!r} is being packed by another process; expected one at a time. "
-                "Wait for it, or name another --output."
+                f"output={self._typed!r} is being packed by another process; expected one at "
+                "a time. Wait for it, or name another --output."
             )
 
-    def _check_output(self, output: str) -> None:
+    def _check_output(self) -> None:
         if os.path.ismount(self._output):
-            inside = os.path.join(output, "packed")
+            inside = os.path.join(self._typed, "packed")
             raise ValueError(
-                f"output={output!r} is where a disk is mounted, which a finished set cannot take "
-                f"the place of; expected a directory on it. Use --output={inside}."
+                f"output={self._typed!r} is where a disk is mounted, which a finished set cannot "
+                f"take the place of; expected a directory on it. Use --output={inside}."
             )
         if self._output.name.endswith(SUFFIX):
-            whole = output.rstrip("/").removesuffix(SUFFIX)
+            whole = self._typed.rstrip("/").removesuffix(SUFFIX)
             raise ValueError(
-                f"output={output!r} is where a set is packed until it is whole; expected the name "
-                f"that it gets then. Use --output={whole} to go on."
+                f"output={self._typed!r} is where a set is packed until it is whole; expected the "
+                f"name that it gets then. Use --output={whole} to go on."
             )
-        if not os.path.lexists(self._output):
-            return
-        if (self._output / description.FILE).is_file():
-            _remove_leftovers(self._output)  # of a packing that was killed in its last moment
+        if not os.path.lexists(self._output) or _settings_left(self._output) is not None:
+            return  # `ended` compares the settings that were left
         if not self._output.is_dir() or any(self._output.iterdir()):
-            raise ValueError(
-                f"output={output!r} is there already; expected a directory that is empty or not "
-                "there yet. Remove it, or name another --output."
-            )
+            raise self._there_already()
+
+    def _there_already(self) -> ValueError:
+        return ValueError(
+            f"output={self._typed!r} is there already; expected a directory that is empty or not "
+            "there yet. Remove it, or name another --output."
+        )
+
+    def ended(self, settings: dict[str, Any]) -> Description | None:
+        """Takes a set whose packing was killed in its last moment, when it had its name.
+
+        Returns:
+          What its dataset.json says; None where no set is there.
+
+        Raises:
+          ValueError: another set is there.
+          OSError: what was only needed on the way cannot be removed.
+        """
+        before = _settings_left(self._output)
+        if before is None:
+            self._check_output()
+            return None
+        with writing(self._output):
+            _remove_leftovers(self._output)
+        if before != _plain(settings):
+            raise self._there_already()
+        return description.from_text((self._output / description.FILE).read_text(encoding="utf-8"))
 
     def settle(self, settings: dict[str, Any]) -> None:
         """Writes down what is packed and how, or compares it with what was.
@@ -113,8 +135,7 @@ class Unfinished:
         Raises:
           ValueError: other pictures or settings were begun here.
         """
-        path = self.path / _SETTINGS
-        settings = json.loads(json.dumps(settings))  # tuples become lists
+        path, settings = self.path / _SETTINGS, _plain(settings)
         before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
         if before is None:
             strange = [x.name for x in self.path.iterdir() if not x.name.startswith(".")]
@@ -200,13 +221,23 @@ class Unfinished:
         os.close(self._lock)
 
 
-def _remove_leftovers(output: pathlib.Path) -> None:
-    """Removes from a set that is whole what was only needed on the way.
+def _plain(settings: dict[str, Any]) -> dict[str, Any]:
+    return json.loads(json.dumps(settings))  # tuples become lists
 
-    The settings go last; where there are none, nothing there is of a packing.
-    """
-    settings = output / _SETTINGS
-    if settings.is_file() and "digests" in settings.read_text("utf-8", "replace"):
-        for leftover in output.glob(f"*{PARTIAL}"):
-            leftover.unlink(missing_ok=True)
-        settings.unlink(missing_ok=True)
+
+def _settings_left(output: pathlib.Path) -> dict[str, Any] | None:
+    """Reads the settings that a kill left in a set that is whole; None where there are none."""
+    if not (output / description.FILE).is_file():
+        return None
+    try:
+        settings = json.loads((output / _SETTINGS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return settings if isinstance(settings, dict) and "digests" in settings else None
+
+
+def _remove_leftovers(output: pathlib.Path) -> None:
+    """Removes from a set that is whole what was only needed on the way; the settings go last."""
+    for leftover in output.glob(f"*{PARTIAL}"):
+        leftover.unlink(missing_ok=True)
+    (output / _SETTINGS).unlink(missing_ok=True)

@@ -39,11 +39,8 @@ def test_a_kill_in_the_last_moment_ends_with_the_same_bytes(pictures, tmp_path, 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(pathlib.Path, "rename", killed)
         p.packed(pictures, tmp_path / "set", **settings)
-    if after:
-        with pytest.raises(ValueError, match="is there already"):
-            p.packed(pictures, tmp_path / "set", **settings)
-    else:
-        p.packed(pictures, tmp_path / "set", **settings)
+    found = p.packed(pictures, tmp_path / "set", **settings)
+    assert found == p.described(tmp_path / "whole")
     assert p.digests(tmp_path / "set") == p.digests(tmp_path / "whole")
 
 
@@ -78,8 +75,8 @@ def test_what_a_kill_left_in_a_whole_set_is_removed(pictures, tmp_path, monkeypa
         patched.setattr(unfinished, "_remove_leftovers", lambda output: None)
         p.packed(pictures, tmp_path / "set", **settings)
     assert list((tmp_path / "set").glob("*.partial"))
-    with pytest.raises(ValueError, match="is there already"):
-        p.packed(pictures, tmp_path / "set", **settings)
+    with pytest.raises(ValueError, match="is there already"):  # another set
+        p.packed(pictures, tmp_path / "set", **settings, quality=90)
     assert p.digests(tmp_path / "set") == p.digests(tmp_path / "whole")
 
 
@@ -139,7 +136,7 @@ def kill_and_compare(pictures, tmp_path, kills: int) -> None:
         process.wait()
         was_whole = output.exists()  # it was killed after the last rename, or came to its end
         again = subprocess.run(command(pictures, output, "--workers=1"), env=environment())
-        assert again.returncode == (2 if was_whole else 0)
+        assert again.returncode in ((0, 2) if was_whole else (0,))  # 2 if nothing was left over
         assert p.digests(output) == p.digests(tmp_path / "whole")
         assert not left.exists()
 
@@ -161,7 +158,6 @@ runpy.run_module("pipelines.prepare", run_name="__main__", alter_sys=True)
 """
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 def test_a_full_disk_is_one_sentence_and_the_packing_goes_on_when_there_is_room(pictures, tmp_path):
     arguments = command(pictures, tmp_path / "set", "--format=raw")[3:]
