@@ -109,6 +109,7 @@ class Packing(Typed):
             raise ValueError(f"quality={self.quality}: expected 1 to 100.")
         self.at_least(1, "shard_examples")
         self.at_least(0, "workers")
+        self.at_most(1024, "workers")  # thousands take a minute to begin
         check_megapixels("max_megapixels", self.max_megapixels)
 
     @property

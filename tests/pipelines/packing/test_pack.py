@@ -129,6 +129,8 @@ def test_the_settings_that_squares_were_cut_by_are_written_down(pictures, tmp_pa
         ({"quality": 101}, "quality=101: expected 1 to 100."),
         ({"classes": "a"}, "classes='a': expected nothing without --labels, whose numbers it is"),
         ({"shard_examples": 0}, "shard_examples=0: expected at least 1."),
+        ({"workers": -1}, "workers=-1: expected at least 0."),
+        ({"workers": 5000}, "workers=5000: expected at most 1,024."),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings, message):
