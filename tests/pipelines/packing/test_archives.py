@@ -10,7 +10,7 @@ import packed as p
 import pytest
 
 from pipelines.packing.archives import Archive
-from pipelines.packing.inventory import open_tar
+from pipelines.packing.decompressed import open_tar
 from pipelines.sources.folder import folder
 
 
