@@ -181,6 +181,17 @@ class Archive:
         """Names it in messages."""
         return f"input={self._typed!r}"
 
+    def alone(self, path: str) -> str:
+        """Says what to make in order to have one of its folders alone."""
+        return f"a tar file of {path!r} alone"
+
+    def unreadable(self, path: str, error: OSError) -> ValueError:
+        """Says that the archive is no longer what was listed, or what else the system says."""
+        return ValueError(
+            f"{self.called('')}: {path!r} cannot be read: {error.strerror or error}. Expected the "
+            "archive to stay as it was listed. Start again when it is whole."
+        )
+
     def is_folder(self, path: str) -> bool:
         """Tells whether there is such a folder."""
         return path in self._folders

@@ -102,9 +102,15 @@ def take_inventory(
 class _Input(Disk):
     """The file system, as messages of this command call it."""
 
+    setting = "input"
+
     def called(self, root: str) -> str:
         """Names a folder in messages."""
         return f"input={root!r}"
+
+    def alone(self, path: str) -> str:
+        """Names a folder in it."""
+        return f"--input={path}"
 
 
 def check_apart(packing: Packing) -> None:
@@ -211,10 +217,12 @@ class _CalledReader:
 
 def _tfds(name: str) -> Inventory:
     """Lists train and val of a prepared TFDS set; one that has no more than one split, whole."""
-    there = tfds.own_splits(name)
+    there = tfds.own_splits(name, "input")
     parts, used = {}, {*SPLITS, WHOLE}
     for split in SPLITS if {*SPLITS} <= {*there} else (WHOLE,):
-        source = tfds.prepared(name, split, held_out=0.5)  # nothing is held out of what is whole
+        source = tfds.prepared(
+            name, split, held_out=0.5, setting="input"
+        )  # nothing is held out of what is whole
         indices = [read_index(shard.index_path) for shard in source.shards]
         names = Names(Folder("", index.names, index.rows["name_end"].copy()) for index in indices)
         sizes = np.concatenate([index.rows["num_bytes"] for index in indices]).astype(np.int64)

@@ -47,7 +47,7 @@ class Unfinished:
         """
         self._typed = output
         self._output = pathlib.Path(os.path.realpath(output))  # of a link, what it leads to
-        self.path = self._output.with_name(self._output.name + SUFFIX)
+        self.path = self._output.parent / (self._output.name + SUFFIX)  # with_name refuses `/`
         self._check_output()
         try:
             self.path.mkdir(parents=True, exist_ok=True)

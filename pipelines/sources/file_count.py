@@ -24,5 +24,5 @@ class FileCount:
         self._num_files += num_files
         if self._num_files >= MANY_FILES and time.monotonic() - self._said_at >= _SAY_SECONDS:
             self._said_at = time.monotonic()
-            line = f"data.source: {self._doing}; {self._num_files:,} files so far"
+            line = f"{self._doing}; {self._num_files:,} files so far"
             print(line, file=sys.stderr, flush=True)

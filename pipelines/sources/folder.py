@@ -151,9 +151,10 @@ def look_for_pictures(root: str, tree: Tree = DISK) -> Layout:
     """
     layout = look(root, tree)
     if not layout.num_pictures:
+        at = os.path.join(root, "")  # empty in an archive
         raise ValueError(
-            f"{tree.called(root)}: no picture in it; expected {root}/train/<class>/<file>.jpg and "
-            f"{root}/val/<class>/<file>.jpg, or {root}/<class>/<file>.jpg.{nearest(root, tree)}"
+            f"{tree.called(root)}: no picture in it; expected {at}train/<class>/<file>.jpg and "
+            f"{at}val/<class>/<file>.jpg, or {at}<class>/<file>.jpg.{nearest(root, tree)}"
         )
     return layout
 
@@ -208,7 +209,7 @@ def classes_of(root: str, layout: Layout, tree: Tree = DISK) -> list[str]:
         raise ValueError(
             f"{tree.called(root)}: {odd[0]!r} and {len(odd) - 1} more classes have pictures in "
             "only one of train and val; expected the same classes in both. To hold out a part of "
-            f"the training pictures use folder:{root}/train."
+            f"the training pictures use {tree.alone(os.path.join(root, 'train'))}."
         )
     classes = sorted(found[0])
     if len(classes) < 2:

@@ -88,7 +88,7 @@ def _look(root: str, tree: Tree) -> Layout:
             "train/<class>/* and val/<class>/*, or just <class>/*."
         )
     top = _contents(tree, root)
-    progress = FileCount(f"looking through {root}")
+    progress = FileCount(f"looking through {tree.called(root)}")
     inside = top.folders_inside(progress)
     below = {name: inside[name].folders_inside(progress) for name in SPLITS if name in inside}
     splits = _splits(tree, root, inside, below)
@@ -162,7 +162,7 @@ def _contents(tree: Tree, path: str) -> _Contents:
                 is_known = not is_folder and name.lower().endswith(SUFFIXES)
                 pictures.append(name) if is_known else others.append((name, is_folder))
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise tree.unreadable(path, error) from error
     for name, is_folder in sorted(others):
         inner = os.path.join(path, name)
         kind = folders if is_folder else pictures if _is_picture(tree, inner) else files
@@ -175,7 +175,7 @@ def _is_picture(tree: Tree, path: str) -> bool:
     try:
         head = tree.head(path, 18)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise tree.unreadable(path, error) from error
     is_bmp = head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in range(12, 256)
     is_webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
     return is_bmp or is_webp or head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8"))
@@ -209,7 +209,7 @@ def _splits(tree: Tree, root: str, inside: dict[str, _Contents], below: dict) ->
             f"{tree.called(root)} may be meant in two ways: {splits[0]!r} holds class folders, "
             f"as a split does, and {first_names(rivals)} beside it pictures, as a class does. "
             "Expected one of the two: move one of them elsewhere, or name "
-            f"folder:{root}/{splits[0]}."
+            f"{tree.alone(os.path.join(root, splits[0]))}."
         )
     return splits
 
@@ -277,14 +277,8 @@ def nearest(root: str, tree: Tree = DISK) -> str:
     misnamed = [name for name in holders if name.lower() in _MEANT]
     if misnamed:
         names = " and ".join(f"{name!r} to {_MEANT[name.lower()]!r}" for name in misnamed)
-        return f" Perhaps rename {names}, or name one of them: folder:{root}/{misnamed[0]}."
+        one = tree.alone(os.path.join(root, misnamed[0]))
+        return f" Perhaps rename {names}, or name one of them: {one}."
     if holders:
-        return f" Perhaps folder:{root}/{holders[0]} is meant."
+        return f" Perhaps {tree.alone(os.path.join(root, holders[0]))} is meant."
     return f" Sort {first_names(top.names())} into such folders." if top.pictures else ""
-
-
-def _unreadable(path: str, error: OSError) -> ValueError:
-    return ValueError(
-        f"data.source: {path!r} cannot be read: {error.strerror}. Expected files and folders that "
-        "this user may read; permit it, or move this one elsewhere."
-    )

@@ -40,6 +40,7 @@ def prepared(
     held_out: float,
     classes: tuple[str, ...] = (),
     train_part: float = 1.0,
+    setting: str = "data.source",
 ) -> IndexedSource:
     """Opens one part of a prepared set.
 
@@ -49,12 +50,13 @@ def prepared(
       held_out: part of `train` that becomes val where there is none, 0 to 1, by a hash of the name.
       classes: those of a network that is only to be tested. By default the set's own.
       train_part: part of what is left to train on that is used, above 0 to 1, by the same hash.
+      setting: that named the set, for messages.
 
     Raises:
       ValueError: the set has not been prepared, cannot be read, or is none of pictures with a
         class each; a set with several labels for each is only to be tested.
     """
-    found = _open(name)
+    found = _open(name, setting)
     where, splits = found.where, found.builder.info.splits
     if found.keys.has_several and not classes:
         raise ValueError(
@@ -101,23 +103,23 @@ def prepared(
     )
 
 
-def own_splits(name: str) -> tuple[str, ...]:
+def own_splits(name: str, setting: str = "data.source") -> tuple[str, ...]:
     """Lists what can be asked for of a prepared set without dividing one of its splits.
 
     Raises:
       ValueError: the set has not been prepared, or cannot be read.
     """
-    there = parts(_open(name).builder.info.splits, held_out=0.5)
+    there = parts(_open(name, setting).builder.info.splits, held_out=0.5)
     return tuple(split for split, one in there.items() if one.is_whole)
 
 
-def _open(name: str) -> _Set:
+def _open(name: str, setting: str) -> _Set:
     """Finds a prepared set.
 
     Raises:
       ValueError: there is none, or it has no pictures with classes.
     """
-    where = f"data.source='tfds:{name}'"
+    where = f"{setting}='tfds:{name}'"
     data_dir = os.environ.get("TFDS_DATA_DIR") or None
     with _quietly():
         from tensorflow_datasets.core import naming, read_only_builder, registered

@@ -15,6 +15,14 @@ class Tree(Protocol):
         """Names a folder in messages, as one types it."""
         ...
 
+    def alone(self, path: str) -> str:
+        """Says in messages what to name in order to have one of its folders alone."""
+        ...
+
+    def unreadable(self, path: str, error: OSError) -> ValueError:
+        """Words what is raised for a file or a folder that cannot be read."""
+        ...
+
     def is_folder(self, path: str) -> bool:
         """Tells whether there is such a folder."""
         ...
@@ -43,9 +51,23 @@ class Tree(Protocol):
 class Disk:
     """The file system."""
 
+    setting = "data.source"
+    """That names a folder."""
+
     def called(self, root: str) -> str:
         """Names a folder in messages."""
-        return f"data.source='folder:{root}'"
+        return f"{self.setting}='folder:{root}'"
+
+    def alone(self, path: str) -> str:
+        """Names a folder in it."""
+        return f"folder:{path}"
+
+    def unreadable(self, path: str, error: OSError) -> ValueError:
+        """Says that this user may not read it, or what else the system says."""
+        return ValueError(
+            f"{self.setting}: {path!r} cannot be read: {error.strerror}. Expected files and "
+            "folders that this user may read; permit it, or move this one elsewhere."
+        )
 
     def is_folder(self, path: str) -> bool:
         """Tells whether there is such a folder."""

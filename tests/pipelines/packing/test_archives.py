@@ -12,6 +12,7 @@ import pytest
 from pipelines.packing.archives import Archive
 from pipelines.packing.decompressed import open_tar
 from pipelines.sources.folder import folder
+from pipelines.sources.layout import look
 
 
 def test_a_tar_file_is_packed_to_the_same_bytes_as_its_folder(pictures, tmp_path):
@@ -223,7 +224,11 @@ def test_a_disk_that_is_full_while_an_archive_is_decompressed_is_told(tmp_path, 
 
 def test_an_archive_without_classes_is_refused_as_a_folder_is(tmp_path):
     tar = p.tar_with(tmp_path / "x.tar", ("flat/1.jpg", p.JPEG))
-    with pytest.raises(ValueError, match="input='.*x.tar': no picture in it; expected .*Sort '1.j"):
+    text = "input='.*x.tar': no picture in it; expected train/<class>/<file>.jpg and .*Sort '1.jpg'"
+    with pytest.raises(ValueError, match=text):
+        p.inventory(tar, tmp_path)
+    tar = p.tar_with(tmp_path / "x.tar", ("pics/a/1.jpg", p.JPEG), ("notes.txt", b"text"))
+    with pytest.raises(ValueError, match="Perhaps a tar file of 'pics' alone is meant.$"):
         p.inventory(tar, tmp_path)
 
 
@@ -233,6 +238,16 @@ def test_an_archive_that_becomes_shorter_is_an_error(tmp_path):
     tar.write_bytes(tar.read_bytes()[:1540])
     with pytest.raises(OSError, match="the archive ends at byte 1540"):
         part.contents(1)
+
+
+def test_an_archive_that_becomes_shorter_while_it_is_listed_is_an_error(tmp_path):
+    tar = p.tar_with(tmp_path / "x.tar", *p.TWO, ("b/photo", p.JPEG))
+    archive = Archive(str(tar))
+    archive.add(str(tar), open(tar, "rb"))  # noqa: SIM115
+    tar.write_bytes(tar.read_bytes()[:2565])
+    text = "x.tar': 'b/photo' cannot be read: the archive ends at byte 2565. Expected the archive "
+    with pytest.raises(ValueError, match=text):
+        look("", archive)
 
 
 @pytest.mark.slow

@@ -181,8 +181,10 @@ def test_a_link_to_an_empty_directory_leads_to_the_set(pictures, tmp_path):
 
 
 def test_a_mounted_disk_is_no_output(pictures):
-    with pytest.raises(ValueError, match="is where a disk is mounted, .* --output=/proc/packed"):
-        p.packed(pictures, "/proc", size=32)
+    for output, inside in (("/proc", "/proc/packed"), ("/", "/packed")):
+        text = f"is where a disk is mounted, .* --output={inside}."
+        with pytest.raises(ValueError, match=text):
+            p.packed(pictures, output, size=32)
 
 
 def test_an_output_among_the_classes_of_the_input_is_refused(pictures, tmp_path):
@@ -192,10 +194,29 @@ def test_an_output_among_the_classes_of_the_input_is_refused(pictures, tmp_path)
     assert not list((pictures / "train").glob("set*"))
 
 
-def test_an_input_without_pictures_is_named_as_it_was_typed(tmp_path):
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match="^input='.*empty'"):
-        p.packed(tmp_path / "empty", tmp_path / "set", size=32)
+@pytest.mark.parametrize(
+    "files, message",
+    [
+        ((), "^input='.*/in': no picture in it; expected .*/in/train/<class>/<file>.jpg and "),
+        (("pics/a/1.jpg", "pics/b/1.jpg"), r"<file>.jpg. Perhaps --input=\S*/in/pics is meant.$"),
+        (("Val/a/1.jpg",), "rename 'Val' to 'val', or name one of them: --input=.*/in/Val.$"),
+        (("train/a/1.jpg", "val/b/1.jpg"), "of the training pictures use --input=.*/in/train.$"),
+        (("train/a/1.jpg", "b/1.jpg"), "them elsewhere, or name --input=.*/in/train.$"),
+        (("a/1.jpg", "b/1.jpg", "b/odd"), "^input: '.*/in/b/odd' cannot be read: Input/output err"),
+    ],
+)
+def test_messages_name_the_input_as_it_is_typed(tmp_path, files, message):
+    (tmp_path / "in").mkdir()
+    for file in files:
+        (tmp_path / "in" / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / file).touch()
+    if "b/odd" in files:
+        if not os.path.isfile("/proc/self/mem"):
+            pytest.skip("this system has no file that cannot be read by anyone")
+        (tmp_path / "in/b/odd").unlink()
+        (tmp_path / "in/b/odd").symlink_to("/proc/self/mem")
+    with pytest.raises(ValueError, match=message):
+        p.packed(tmp_path / "in", tmp_path / "set", size=32)
 
 
 def test_a_place_that_cannot_be_written_is_refused(pictures, tmp_path):

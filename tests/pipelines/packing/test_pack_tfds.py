@@ -59,5 +59,7 @@ def test_several_labels_are_not_lost_in_silence(pictures, tmp_path, monkeypatch)
 
 def test_a_set_that_is_not_prepared_is_refused_with_the_command_to_run(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    with pytest.raises(ValueError, match="has not been prepared .* Run: tfds build nothing"):
+    with pytest.raises(
+        ValueError, match="^input='tfds:nothing' has not been prepared .* Run: tfds build nothing"
+    ):
         p.packed("tfds:nothing", tmp_path / "set")

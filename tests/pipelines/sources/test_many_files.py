@@ -72,7 +72,7 @@ def test_a_million_files_would_open_in_ten_seconds(root, scanned, capsys):
     lines = "".join(f"{file}\0{0}\n" for file in train.files)
     assert train.digest == hashlib.sha256(lines.encode()).hexdigest()
     said = capsys.readouterr().err
-    assert said == f"data.source: looking through {root}; 100,000 files so far\n"
+    assert said == f"looking through data.source='folder:{root}'; 100,000 files so far\n"
     told = advice(DataConfig(source=f"folder:{root}"), val)
     assert f"folder:{root}' has 100,000 files, and every start looks at each of them" in told
     assert told.endswith(f"python -m pipelines.prepare --input={root} --output=DIR")
@@ -108,4 +108,4 @@ def test_few_files_are_counted_in_silence(capsys):
     assert capsys.readouterr().err == ""
     progress.add(1)
     progress.add(1)  # not each time
-    assert capsys.readouterr().err == "data.source: counting; 100,000 files so far\n"
+    assert capsys.readouterr().err == "counting; 100,000 files so far\n"
