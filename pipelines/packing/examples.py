@@ -24,6 +24,10 @@ BATCH_BYTES = 1 << 24
 MOST_EXAMPLES = 64
 """A batch that leaves the graph has so many examples at most, and its squares so many bytes."""
 
+MOST_BYTES = 1 << 30
+"""Larger files are not read: the format of a record ends at twice as many, and memory has to hold
+several at a time."""
+
 _BATCHES_AHEAD = 4
 """While Python writes one: with a single one the decoders wait for it, a fiftieth of the time."""
 
@@ -38,6 +42,21 @@ class Rows(NamedTuple):
     square: np.ndarray  # uint8 [N, R, R, 3]; [N, 1, 1, 3] where it is not needed
     fingerprint: np.ndarray  # int64 [N], of a square that is stored raw; else 0
     is_good: np.ndarray  # bool [N], whether it could be decoded; otherwise all else is zeros
+
+
+@dataclasses.dataclass(frozen=True)
+class Bounded:
+    """A reader that fails for files that are larger than MOST_BYTES, before it reads them."""
+
+    reader: Reader
+    num_bytes: np.ndarray
+    """int64 [N], of each file."""
+
+    def read(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Reads one example inside a graph."""
+        is_small = tf.gather(self.num_bytes, index) <= MOST_BYTES
+        with tf.control_dependencies([tf.debugging.Assert(is_small, ["too large"])]):
+            return self.reader.read(tf.identity(index))
 
 
 def rows(

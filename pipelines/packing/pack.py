@@ -1,6 +1,7 @@
 """Packs a data set: shard by shard into a directory that gets its name when it is whole."""
 
 import contextlib
+import functools
 import itertools
 import math
 import os
@@ -14,7 +15,7 @@ from pipelines.config import SQUARE_FIELDS
 from pipelines.decode import explain
 from pipelines.files import size_text
 from pipelines.packing import examples
-from pipelines.packing.examples import Rows
+from pipelines.packing.examples import MOST_BYTES, Rows
 from pipelines.packing.inventory import Inventory, Part, check_apart, take_inventory
 from pipelines.packing.settings import Format, Packing
 from pipelines.packing.statistics import Sums, statistics
@@ -111,7 +112,9 @@ def _pack_run(
     """Writes the shards of consecutive examples; yields how many examples came to be packed."""
     part = inventory.parts[split]
     shards, is_counted = _shard_names(packing, split, part), split in COUNTED
-    for batch in examples.rows(part.reader, packing, is_counted, first, last):
+    is_bounded = bool((part.num_bytes <= MOST_BYTES).all())
+    reader = part.reader if is_bounded else examples.Bounded(part.reader, part.num_bytes)
+    for batch in examples.rows(reader, packing, is_counted, first, last):
         for rows in _pieces(batch, packing.shard_examples):
             first_index, end = int(rows.index[0]), int(rows.index[-1]) + 1
             number, place = divmod(first_index, packing.shard_examples)
@@ -160,6 +163,8 @@ def _record(
 
 def _kept(part: Part, index: int, is_good: bool) -> tuple[bytes, str]:
     """Reads a file, and names its format: empty where it has none that can be decoded."""
+    if part.num_bytes[index] > MOST_BYTES:
+        return b"", ""
     try:
         picture = part.contents(index)
     except OSError:
@@ -183,6 +188,9 @@ def _check_size(part: Part, index: int, num_bytes: int) -> None:
 def _undecoded(packing: Packing, part: Part, split: str, index: int) -> Undecoded:
     """Finds out why a picture cannot be decoded."""
     num_bytes = int(part.num_bytes[index])
+    bad = functools.partial(Undecoded, split=split, index=index, name=part.names[index])
+    if num_bytes > MOST_BYTES:
+        return bad(reason=f"it has {num_bytes} bytes; at most {MOST_BYTES} are taken")
     try:
         reason = explain(part.reader, index, packing.max_pixels)
         if num_bytes:
@@ -195,7 +203,7 @@ def _undecoded(packing: Packing, part: Part, split: str, index: int) -> Undecode
             "is packed stays."
         ) from error
     _check_size(part, index, num_bytes)
-    return Undecoded(split=split, index=index, name=part.names[index], reason=reason)
+    return bad(reason=reason)
 
 
 def _check_room(
@@ -205,7 +213,7 @@ def _check_room(
     parts = inventory.parts.values()
     num_examples, side = sum(len(part.names) for part in parts), packing.inputs.resize
     if packing.keeps_files:
-        num_bytes = sum(int(part.num_bytes.sum()) for part in parts)
+        num_bytes = sum(int(x[x <= MOST_BYTES].sum()) for x in (part.num_bytes for part in parts))
     else:
         pixel_bytes = 3 if packing.format == Format.RAW else _JPEG_PIXEL_BYTES
         num_bytes = num_examples * side**2 * pixel_bytes

@@ -149,6 +149,24 @@ def test_a_picture_that_is_cut_short_while_it_is_packed_is_an_error(
         p.packed(tmp_path / "input", tmp_path / "set", size=32)
 
 
+@pytest.mark.parametrize(
+    "settings", [{"size": 32, "format": "raw"}, {"size": 32}, {"size": "original"}]
+)
+def test_a_file_that_no_record_holds_is_reported_unread(tmp_path, settings):
+    good = bad_pictures.good()["grey.jpg"]
+    for name in ("a/1.jpg", "a/2.jpg", "b/1.jpg"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(good)
+    os.truncate(tmp_path / "in/a/2.jpg", 3 << 30)  # the rest is a hole
+    found = p.packed(tmp_path / "in", tmp_path / "set", **settings)
+    ((name, reason),) = [(one.name, one.reason) for one in found.undecoded]
+    assert name == "a/2.jpg"
+    assert reason == "it has 3221225472 bytes; at most 1073741824 are taken"
+    assert [len(x["image/encoded"]) > 0 for x in p.examples(tmp_path / "set", "all")] == [1, 0, 1]
+    assert found.splits["all"].digest == folder(str(tmp_path / "in"), "all", 0.1).digest
+    assert verify(str(tmp_path / "set"), lambda done, total: None)[1] == []
+
+
 def test_mutated_pictures_are_all_accounted_for(tmp_path):
     found = bad_pictures.pack_corpus(tmp_path, 40, seed=1)
     assert found.total() == 40
