@@ -6,6 +6,7 @@ import functools
 import hashlib
 import itertools
 import os
+import stat
 from collections.abc import Sequence
 from typing import Any
 
@@ -253,7 +254,11 @@ def add_to_digest(digest: Any, files: Sequence[str], sizes: Sequence[int]) -> No
 
 
 def sizes_of(root: str, files: Names) -> np.ndarray:
-    """Looks up the sizes of files, many at a time: int64 [N], 0 for one that cannot be read."""
+    """Looks up the sizes of files, many at a time: int64 [N], 0 for one that cannot be read.
+
+    Raises:
+      ValueError: one is no file.
+    """
     progress, paths = FileCount(f"looking up sizes in {root}"), os.path.join(root, "")
     found, first = np.empty(len(files), np.int64), 0
 
@@ -273,6 +278,12 @@ def sizes_of(root: str, files: Names) -> np.ndarray:
 
 def _size(path: str) -> int:
     try:
-        return os.stat(path).st_size
+        found = os.stat(path)
     except OSError:
         return 0
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError(
+            f"{path!r} is a pipe or a device, at which reading would wait or never end; expected "
+            "a picture. Remove it."
+        )
+    return found.st_size

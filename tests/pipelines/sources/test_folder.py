@@ -86,6 +86,13 @@ def test_of_names_that_are_not_unicode_the_system_says_what_is_wrong(tmp_path):
         decode.explain(source, 0)
 
 
+def test_a_pipe_is_refused_before_anything_waits_for_it(tmp_path):
+    root = write(tmp_path, *SPLITS)
+    os.mkfifo(tmp_path / "train/cat/x.jpg")
+    with pytest.raises(ValueError, match="cat/x.jpg' is a pipe or a device, at which reading"):
+        folder(root, "train", 0.1)
+
+
 def test_hidden_files_and_other_kinds_do_not_count(tmp_path):
     root = write(
         tmp_path, *SPLITS, "train/cat/.1.jpg", "train/cat/a.txt", "train/.x/1.jpg", "a.jpg"
