@@ -28,12 +28,7 @@ def main(argv: Sequence[str]) -> int:
     except ValueError as error:
         raise UserError(str(error)) from error
     except OSError as error:
-        if error.errno is None:  # worded where it was met
-            raise RunFailed(str(error)) from error
-        raise RunFailed(
-            f"{error.filename or packing.output or packing.verify!r}: {error.strerror}. Expected "
-            "room and permission; mend that, and run the same command again, which goes on."
-        ) from error
+        raise RunFailed(str(error)) from error
 
 
 def _pack(packing: Packing) -> int:

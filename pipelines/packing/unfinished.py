@@ -134,6 +134,7 @@ class Unfinished:
 
         Raises:
           ValueError: other pictures or settings were begun here.
+          OSError: the disk does not take it.
         """
         path, settings = self.path / _SETTINGS, _plain(settings)
         before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
@@ -144,7 +145,8 @@ class Unfinished:
                     f"{str(self.path)!r} is no packing that was begun: it holds {strange[0]!r}. "
                     "Expected nothing there. Move it elsewhere, or name another --output."
                 )
-            files.write_text(path, json.dumps(settings, indent=1))
+            with writing(path):
+                files.write_text(path, json.dumps(settings, indent=1))
         elif before != settings:
             names = [name for name in settings if before.get(name) != settings[name]]
             changed = "; ".join(f"{x}: {before.get(x)} -> {settings[x]}" for x in names)

@@ -22,10 +22,17 @@ def test_a_file_system_without_locks_is_named_and_nothing_is_left_there(
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
     with pytest.raises(
-        ValueError, match="set' cannot be locked: no locks here. Expected a file sy"
+        ValueError,
+        match="^output='.*set' cannot be locked: no locks here. Expected a file system th",
     ):
         Unfinished(str(tmp_path / "set"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_takes_no_settings_is_a_sentence(pictures, tmp_path):
+    (tmp_path / "set.unfinished/.settings.json.unfinished").mkdir(parents=True)
+    with pytest.raises(OSError, match="settings.json' could not be written: Is a directory. Make"):
+        p.packed(pictures, tmp_path / "set", **SETTINGS)
 
 
 @pytest.mark.parametrize("owner, name", [(pathlib.Path, "mkdir"), (fcntl, "flock")])
