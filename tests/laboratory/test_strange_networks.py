@@ -117,7 +117,7 @@ def test_what_needs_no_set_is_shown_without_one(run_dir, files, capsys, tmp_path
 def test_a_set_is_looked_at_whatever_images_says(run_dir, files, capsys, tmp_path):
     flags = f"--run_dir={run_dir}", f"--output={tmp_path}", f"--images={files[0]}"
     assert call("filters", *flags) == 0
-    assert "images: filters is about the set of pictures, so they" in capsys.readouterr().err
+    assert "images: filters is about the network's weights, so they" in capsys.readouterr().err
 
 
 def test_matplotlib_is_asked_for_before_anything_is_computed(run_dir, tmp_path, monkeypatch):
