@@ -15,7 +15,7 @@ from pipelines.packing.pack import pack
 from pipelines.packing.settings import Format, Packing
 from pipelines.records import description, index
 from pipelines.source import bare_name
-from pipelines.sources import open_source, records
+from pipelines.sources import open_source, raw_records
 
 INPUTS = InputConfig(size=16, resize=24)
 DATA = DataConfig(color_noise=0.0)
@@ -127,7 +127,7 @@ def test_files_that_cannot_be_mapped_are_read_record_by_record(root, monkeypatch
     def too_large(paths, sizes):
         return mapped(paths, [2**62 for _ in sizes])
 
-    monkeypatch.setattr(records, "mapped", too_large)
+    monkeypatch.setattr(raw_records, "mapped", too_large)
     source = raw(root)
     assert source.memory is None
     assert_same(batches(source), before)
