@@ -165,13 +165,12 @@ def table(name: str, call: flags.Call) -> int:
 
 def _command(name: str, call: flags.Call) -> str:
     """Writes the command line again, without what says where, and how much of a table."""
-    given = ((x.name, getattr(call.arguments, x.name)) for x in dataclasses.fields(call.arguments))
-    default = {x.name: x.default for x in dataclasses.fields(call.arguments)}
-    values = {
-        x: value
-        for x, value in given
-        if (value or value != default[x]) and x not in WHERE_AND_HOW_MUCH
-    }
+    values = {}
+    for x in dataclasses.fields(call.arguments):
+        value = getattr(call.arguments, x.name)
+        says_something = value or value != x.default  # a 0 may switch off what is on by default
+        if says_something and x.name not in WHERE_AND_HOW_MUCH:
+            values[x.name] = value
     values |= call.typed
     texts = (shlex.quote(f"--{x}={to_text(value)}") for x, value in values.items())
     return " ".join([f"python -m alexnet_tf.experiment {name}", *texts])

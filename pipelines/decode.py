@@ -5,6 +5,7 @@ first, so that a picture that claims an absurd size is refused before memory is 
 """
 
 import functools
+import os
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -263,10 +264,16 @@ def explain(source: Source, index: int, max_pixels: int = MAX_PIXELS) -> str:
 
 
 def _unread(path: str) -> str:
-    """Asks the system why a file cannot be read, as `explain` says it."""
+    """Asks the system why a file cannot be read, as `explain` says it.
+
+    Raises:
+      OSError: it may be read now, or is no file: the name of a record, or its folder is gone too.
+    """
     try:
         open(path, "rb").close()
     except FileNotFoundError:
+        if not os.path.isdir(os.path.dirname(path)):
+            raise
         return "the file is gone"
     except PermissionError:
         return "this user may not read it"

@@ -20,6 +20,7 @@ FAST = {
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What a disk says that takes no more."""
 
 
 def prepare() -> None:
@@ -54,7 +55,10 @@ def _open_closed_files() -> None:
 
 
 def is_of_output(error: OSError) -> bool:
-    """Tells whether standard output is what could not be written; it is given up then."""
+    """Tells whether standard output is what could not be written; it is given up then.
+
+    The error names no file, and Python drops what it could not write, so one more line is tried.
+    """
     if error.filename is not None or error.errno not in _FULL:
         return False
     try:

@@ -168,8 +168,8 @@ def override(config: Config, typed: Mapping[str, Any]) -> Config:
 def run_command(main: Callable[[Sequence[str]], int]) -> NoReturn:
     """Runs a command and exits: 0 done, 1 failed, 2 a mistake in the call, 130 interrupted.
 
-    Only our own two errors, and those of the system about a place where this user may do nothing,
-    become one sentence on standard error; any other keeps its traceback.
+    Only our own two errors, and those of the system about a place where this user may do nothing or
+    about standard output, become one sentence on standard error; any other keeps its traceback.
 
     Args:
       main: takes what was typed after the command's name, returns an exit code.
@@ -194,19 +194,16 @@ def run_command(main: Callable[[Sequence[str]], int]) -> NoReturn:
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         code = EXIT_INTERRUPTED
-    except OSError as error:
+    except Exception as error:
         code = EXIT_FAILED
-        if environment.is_of_output(error):
+        if isinstance(error, OSError) and environment.is_of_output(error):
             print(
                 f"Standard output could not be written: {error.strerror}. Make room where it "
                 "leads, and run the same command again.",
                 file=sys.stderr,
             )
-        else:
+        else:  # a fault of ours; other workers would wait while Python tidies up
             traceback.print_exc()
-    except Exception:  # a fault of ours; other workers would wait while Python tidies up
-        traceback.print_exc()
-        code = EXIT_FAILED
     environment.leave(code)
 
 

@@ -114,13 +114,12 @@ def _train(trainer: Trainer, signals: Signals, first) -> tuple[int, dict]:
         return exit_code, {}
     result = _result(trainer, run_dir)
     if exit_code:
-        progress = trainer.state.progress
         print(
-            f"stopped at step {progress.step:,} of {trainer.cadence.num_steps:,}, which is saved. "
+            f"stopped at step {result['step']:,} of {trainer.cadence.num_steps:,}, which is saved. "
             "The same command goes on from there.",
             file=sys.stderr,
         )
-    if exit_code == 0:
+    else:
         if trainer.cadence.has_stalled(trainer.state.progress):
             print(_end(trainer, run_dir), file=sys.stderr)
         run_directory.write_text(run_dir / "result.json", json.dumps(result))

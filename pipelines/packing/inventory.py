@@ -220,9 +220,8 @@ def _tfds(name: str) -> Inventory:
     there = tfds.own_splits(name, "input")
     parts, used = {}, {*SPLITS, WHOLE}
     for split in SPLITS if {*SPLITS} <= {*there} else (WHOLE,):
-        source = tfds.prepared(
-            name, split, held_out=0.5, setting="input"
-        )  # nothing is held out of what is whole
+        # Nothing is held out of what is whole.
+        source = tfds.prepared(name, split, held_out=0.5, setting="input")
         indices = [read_index(shard.index_path) for shard in source.shards]
         names = Names(Folder("", index.names, index.rows["name_end"].copy()) for index in indices)
         sizes = np.concatenate([index.rows["num_bytes"] for index in indices]).astype(np.int64)

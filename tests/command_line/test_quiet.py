@@ -1,5 +1,6 @@
 """TensorFlow's own lines on standard error: hidden while it is imported, and nothing else is."""
 
+import logging
 import os
 import pathlib
 import select
@@ -10,7 +11,7 @@ import textwrap
 
 import pytest
 
-from alexnet_tf.command_line.quiet import is_noise
+from alexnet_tf.command_line.quiet import hide_retracing, is_noise
 
 ROOT = pathlib.Path(__file__).parents[2]
 NOISE = [
@@ -201,3 +202,15 @@ def test_process_1_is_filtered_too_and_hands_signals_on(tmp_path, end, last, cod
     assert done.stderr.endswith(last) and done.stderr.startswith(b"before\n")
     assert done.returncode == code
     assert not [line for line in NOISE if line in done.stderr]
+
+
+def test_advice_on_retracing_is_hidden_and_nothing_else(caplog):
+    log = logging.getLogger("tensorflow")
+    before = [*log.filters]
+    try:
+        hide_retracing()
+        log.warning("5 out of the last 5 calls to %s triggered tf.function retracing.", "f")
+        log.warning("another warning")
+    finally:
+        log.filters[:] = before
+    assert caplog.messages == ["another warning"]

@@ -226,6 +226,16 @@ def test_a_base_that_failed_in_part_is_said_of_every_row(tmp_path):
     assert said["normalized"].endswith("1 of 3 runs of base did not: step=5: the loss is NaN")
 
 
+def test_training_errors_have_no_interval_where_a_run_failed(tmp_path):
+    table = experiment("depth")
+    nothing = {"correct": None, "top1_error": None, "train_error": None, "failed": "step=5: NaN"}
+    report.write(table, without(results(table), "without_7", **nothing), tmp_path, "it")
+    rows = {x["name"]: x for x in json.loads((tmp_path / "table.json").read_text())["rows"]}
+    lost, whole = rows["without_7"], rows["without_6_7"]
+    assert lost["train_difference"] and lost["train_low"] is None and lost["train_high"] is None
+    assert whole["train_low"] is not None
+
+
 def test_pictures_that_could_not_be_decoded_are_counted_and_the_precision_stands_there(tmp_path):
     table = experiment("lrn_cifar")
     found = Results(

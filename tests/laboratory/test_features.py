@@ -18,7 +18,7 @@ from alexnet_tf import features
 from alexnet_tf.command_line import flags
 from alexnet_tf.errors import UserError
 from alexnet_tf.laboratory.activations import Extractor
-from alexnet_tf.laboratory.feature_file import check_room
+from alexnet_tf.laboratory.feature_file import FeatureFile, check_room
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.networks.named_weights import assign, named_weights
 from alexnet_tf.training import checkpoint, splits, state
@@ -232,6 +232,15 @@ with FeatureFile(sys.argv[1], (100_000,)) as file:
     file.finish(labels=np.zeros(1600, np.int32))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
+
+
+def test_what_a_kill_has_left_is_replaced(tmp_path):
+    (tmp_path / ".x.npz.unfinished").write_bytes(b"of before")
+    with FeatureFile(tmp_path / "x.npz", (2,)) as file:
+        file.write(np.ones((3, 2), np.float32))
+        file.finish(labels=np.arange(3))
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npz"]
+    assert np.load(tmp_path / "x.npz")["features"].shape == (3, 2)
 
 
 def test_a_file_larger_than_memory_is_written_row_by_row(tmp_path):
