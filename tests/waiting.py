@@ -6,6 +6,7 @@ python tests/waiting.py DEVICE [DEVICE]
 import json
 import os
 import sys
+import threading
 import time
 
 import tensorflow as tf
@@ -26,19 +27,35 @@ NUM_EXAMPLES, NUM_STEPS, ROWS = 64, 4, 32
 
 
 class Sleeping:
-    """A source whose every picture takes 25 ms, on however many threads."""
+    """A source that gives one picture at a time, on however many threads.
+
+    Args:
+      seconds: that each of them takes.
+    """
 
     num_examples, classes, digest = NUM_EXAMPLES, tuple("abcd"), ""
+
+    def __init__(self, seconds: float):
+        """Keeps the duration."""
+        self._seconds, self._lock = seconds, threading.Lock()
+
+    def _sleep(self, png):
+        with self._lock:
+            time.sleep(self._seconds)
+        return png
 
     def read(self, index):
         """Sleeps, and gives a tiny picture."""
         png = tf.io.encode_png(tf.zeros([96, 96, 3], tf.uint8))
-        png = tf.numpy_function(lambda png: (time.sleep(0.025), png)[1], [png], tf.string)
+        png = tf.numpy_function(self._sleep, [png], tf.string)
         return tf.ensure_shape(png, []), tf.cast(index % 4, tf.int32)
 
 
-def part_waited(strategy, source) -> float:
-    """Makes some launches; the smallest part but the first's, since other processes add to it."""
+def waited(strategy, source) -> tuple[float, float]:
+    """Makes some launches; the part that the steps waited, and the seconds of one step.
+
+    The smallest but the first launch's, since other processes add to both.
+    """
     run = RunConfig(global_batch_size=ROWS)
     config = Config(network=NETWORK, run=run)
     with strategy.scope():
@@ -46,12 +63,13 @@ def part_waited(strategy, source) -> float:
     task = classification(config, source)
     launcher = device_loop.Launcher(task, state, config, strategy, source)
     carried = device_loop.carried(task.zero, 1.0, 0)
-    parts = []
+    parts, seconds = [], []
     for number in range(4):
         first = 1 + number * NUM_STEPS
         carried, said = launcher(first, [0.001] * NUM_STEPS, carried)
         parts.append(said.waited_seconds / said.seconds)
-    return min(parts[1:])
+        seconds.append(said.seconds / NUM_STEPS)
+    return min(parts[1:]), min(seconds[1:])
 
 
 def main(devices: list[str]) -> None:
@@ -61,10 +79,11 @@ def main(devices: list[str]) -> None:
     images = tf.zeros([NUM_EXAMPLES, 96, 96, 3], tf.uint8)
     labels = tf.range(NUM_EXAMPLES) % 4
     good = tf.ones([NUM_EXAMPLES], tf.bool)
-    memory = MemorySource(Sleeping(), NETWORK.input, images, labels, good)
-    sources = {"memory": memory, "sleeping": Sleeping()}
-    parts = {name: part_waited(strategy, one) for name, one in sources.items()}
-    print(json.dumps(parts), flush=True)
+    memory = MemorySource(Sleeping(0), NETWORK.input, images, labels, good)
+    from_memory, step_seconds = waited(strategy, memory)
+    # A batch takes as long as three steps: two of three parts of the time are spent waiting for it.
+    sleeping, _ = waited(strategy, Sleeping(3 * step_seconds / ROWS))
+    print(json.dumps({"memory": from_memory, "sleeping": sleeping}), flush=True)
     os._exit(0)  # the shutdown of the interpreter may hang (environment.leave)
 
 
