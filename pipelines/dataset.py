@@ -1,5 +1,6 @@
 """The chains: source -> Batches of uint8 windows. Everything random is a function of positions."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from pipelines.rows import Rows
 from pipelines.service import served
 from pipelines.share import Share
 from pipelines.source import Source
-from pipelines.squares import ENDLESS, batches, on_threads, passed_once
+from pipelines.squares import ENDLESS, batches, mended_if_lost, on_threads, passed_once
 from pipelines.typed import choice
 
 PADDING = -1
@@ -104,6 +105,8 @@ def eval_dataset(
     views: Views = Views.CENTER,
     max_pixels: int = MAX_PIXELS,
     share: Share | None = None,
+    first_round: int = 0,
+    mends: bool = True,
 ) -> tf.data.Dataset:
     """Streams every example once, in order of index; the last Batches are filled with padding.
 
@@ -118,6 +121,8 @@ def eval_dataset(
         from which `preprocess.ten_views` cuts on the device.
       max_pixels: the most pixels that a picture may have.
       share: this worker's rows; None where there is one worker.
+      first_round: begin after so many Batches of each replica.
+      mends: as for `squares.batches`; whoever iterates without takes `mended_if_lost`.
 
     Returns:
       A finite dataset of Batches with static shapes.
@@ -147,8 +152,25 @@ def eval_dataset(
     num_rows = share.count_below(source.num_examples)
     num_batches = -(-source.num_examples // all_rows)
     padding = (empty, num_batches * share.examples - num_rows)
-    ds = batches(source, rows, 0, num_rows, batch_examples, padding)
+    first = first_round * share.examples
+    ds = batches(source, rows, first, num_rows, batch_examples, padding, mends)
     return _finished(ds, rows.decoding)
+
+
+def eval_batches(
+    source: Source, inputs: InputConfig, batch_examples: int, max_pixels: int = MAX_PIXELS
+) -> Iterator[Batch]:
+    """Yields the Batches of `eval_dataset`, for one replica and once; they come sooner."""
+    return mended_if_lost(
+        lambda done, mends: eval_dataset(
+            source,
+            inputs,
+            batch_examples,
+            max_pixels=max_pixels,
+            first_round=done,
+            mends=mends,
+        )
+    )
 
 
 def dataset_mean(

@@ -12,7 +12,7 @@ missing is looked at picture by picture.
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -45,7 +45,7 @@ def batches(source: Reader, rows: Rows, first, last, batch_examples, padding=Non
     """Makes batches of rows, from squares that are decoded now or that the source has kept.
 
     Batches without a picture that fails are made at the speed of one plain map. Without `mends`
-    that is all, and the first that loses a picture is an error; there is no padding then.
+    that is all, and the first that loses a picture is an error.
 
     `kept.py` registers a function for sources that keep theirs; for all others they are decoded
     now. `source` is `rows.source`; the other arguments are those of `decoded`.
@@ -53,7 +53,7 @@ def batches(source: Reader, rows: Rows, first, last, batch_examples, padding=Non
     if not mends:
         ds = rows.keyed(_one(first, last))
         ds = ds.map(lambda position, keys: rows.side_by_side(keys), rows.decoding.threads)
-        return ds.batch(batch_examples)
+        return _filled_up(ds.batch(batch_examples), batch_examples, padding, padding is not None)
     last_of_all = _ENDLESS_ROWS if last is ENDLESS else last
     cycle = _SIGN_BATCHES * batch_examples
     count = last_of_all - first
@@ -96,10 +96,15 @@ def batches(source: Reader, rows: Rows, first, last, batch_examples, padding=Non
         return tf.cond(is_lost, lambda: lost().concatenate(arrived), lambda: arrived)
 
     ds = ds.scan(tf.cast(first, tf.int64), since).flat_map(with_lost)
+    is_even = last is ENDLESS or padding is not None
+    return _filled_up(ds, batch_examples, padding, is_even)
+
+
+def _filled_up(ds: tf.data.Dataset, batch_examples, padding, is_even: bool) -> tf.data.Dataset:
+    """Lets rows of padding follow batches, and makes all batches alike."""
     if padding is not None:
         row, count = padding
         ds = ds.concatenate(_one(count).map(lambda _: row).batch(batch_examples))
-    is_even = last is ENDLESS or padding is not None
     return ds.rebatch(batch_examples, drop_remainder=is_even)  # hands on what has the size already
 
 
@@ -152,9 +157,6 @@ def decoded(
 def passed_once(rows: Rows, first: int, last: int, batch_examples: int) -> Iterator[Any]:
     """Makes the batches of `batches` outside of a graph, for who needs each row once.
 
-    It starts in half the time: the graph that decodes again is the larger part, and is made when a
-    picture has failed.
-
     Args:
       rows: what to make of each position.
       first: the first position.
@@ -165,16 +167,32 @@ def passed_once(rows: Rows, first: int, last: int, batch_examples: int) -> Itera
       Rows in order, as tensors.
     """
 
-    def left(**how: bool) -> tf.data.Dataset:
-        ds = batches(rows.source, rows, first, last, batch_examples, **how)
+    def left(done: int, mends: bool) -> tf.data.Dataset:
+        start = first + done * batch_examples
+        ds = batches(rows.source, rows, start, last, batch_examples, mends=mends)
         return on_threads(ds, rows.decoding).prefetch(1)
 
+    return mended_if_lost(left)
+
+
+def mended_if_lost(make: Callable[[int, bool], Iterable[Any]]) -> Iterator[Any]:
+    """Passes on batches, and makes the graph that decodes again once one of them fails.
+
+    That graph is the larger part of a dataset: without it the first batch comes in half the time.
+
+    Args:
+      make: makes the batches after so many, with or without `mends`, as `batches` does.
+
+    Yields:
+      The batches.
+    """
+    done = 0
     with contextlib.suppress(*UNDECODABLE):  # what failed is looked at below
-        for batch in left(mends=False):
+        for batch in make(0, False):
             yield batch
-            first += batch_examples
-    if first < last:
-        yield from left()
+            done += 1
+        return
+    yield from make(done, True)
 
 
 def _without_gaps(ds: tf.data.Dataset, first, last) -> tf.data.Dataset:

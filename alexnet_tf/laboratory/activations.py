@@ -16,7 +16,7 @@ from alexnet_tf.networks.tables.shapes import activated
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.evaluation import nothing_decoded, report
 from alexnet_tf.training.strategy import make_strategy
-from pipelines.dataset import eval_dataset
+from pipelines.dataset import eval_batches
 from pipelines.preprocess import preprocess
 from pipelines.source import Source
 
@@ -120,7 +120,7 @@ def of_every_picture(
     """
     data, inputs = config.data, config.network.input
     rows = min(config.run.global_batch_size, max(1, source.num_examples))
-    for batch in eval_dataset(source, inputs, rows, max_pixels=data.max_pixels):
+    for batch in eval_batches(source, inputs, rows, data.max_pixels):
         values = function(batch.image)
         index, mask = batch.index.numpy(), batch.mask.numpy()
         report(index[~mask & (index >= 0)], source, data.on_error, data.max_pixels)

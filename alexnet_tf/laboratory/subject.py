@@ -16,7 +16,7 @@ from alexnet_tf.networks.tables.resolved import table
 from alexnet_tf.networks.tables.shapes import Row
 from alexnet_tf.serving.classifier import Given, read_windows
 from alexnet_tf.training.evaluation import report
-from pipelines.dataset import eval_dataset
+from pipelines.dataset import eval_batches
 from pipelines.decode import explain
 from pipelines.parallelism import decoding
 from pipelines.preprocess import preprocess
@@ -163,7 +163,7 @@ class Subject:
         """
         data, inputs = self.config.data, self.config.network.input
         rows = min(BATCH_EXAMPLES, max(1, self.source.num_examples))
-        for batch in eval_dataset(self.source, inputs, rows, max_pixels=data.max_pixels):
+        for batch in eval_batches(self.source, inputs, rows, data.max_pixels):
             index, mask = batch.index.numpy(), batch.mask.numpy()
             report(index[~mask & (index >= 0)], self.source, data.on_error, data.max_pixels)
             index = index[mask]

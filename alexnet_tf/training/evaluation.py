@@ -1,9 +1,10 @@
 """Evaluation: every example of a set exactly once, summed over replicas, divided once."""
 
 import contextlib
+import functools
 import sys
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -20,6 +21,7 @@ from pipelines.config import OnError, Split, Views
 from pipelines.dataset import eval_dataset
 from pipelines.source import Source, label_sets
 from pipelines.sources import open_source
+from pipelines.squares import mended_if_lost
 from pipelines.typed import choice
 
 TEN_VIEW_SHARE = 8
@@ -58,10 +60,15 @@ class Evaluator:
         if views == Views.TEN:
             rows = max(1, rows // TEN_VIEW_SHARE)
         inputs, most = config.network.input, config.data.max_pixels
-        own = share(strategy, rows)
-        self._dataset = distribute(
-            strategy, lambda: eval_dataset(source, inputs, rows, replicas, views, most, own)
-        )
+        self._own = share(strategy, rows)
+        how = source, inputs, rows, replicas, views, most, self._own
+
+        @functools.cache
+        def dataset(done: int, mends: bool):
+            return distribute(strategy, lambda: eval_dataset(*how, first_round=done, mends=mends))
+
+        dataset(0, self._own is not None)  # what cannot be read is refused now
+        self._dataset = dataset
         sets = label_sets(source)
 
         def of_replica(batch, stops):
@@ -99,7 +106,7 @@ class Evaluator:
         total = counts.Counts(*np.zeros(len(counts.Counts._fields)))
         data, num_classes = self._config.data, len(self._source.classes)
         self.confusion = np.zeros([num_classes, num_classes], np.int64)
-        for batch in self._dataset:
+        for batch in self._batches():
             stops = tf.constant(is_stopped(), tf.float64)
             sums, stops, cells, undecoded = self._sums(batch, stops)
             if stops:
@@ -117,6 +124,14 @@ class Evaluator:
                 f"num_examples={self._source.num_examples}."
             )
         return result
+
+    def _batches(self) -> Iterator[Any]:
+        """Yields the distributed Batches.
+
+        All of several workers take the same datasets, so that none is left alone where a picture
+        of another fails.
+        """
+        return iter(self._dataset(0, True)) if self._own else mended_if_lost(self._dataset)
 
 
 class Found(NamedTuple):
