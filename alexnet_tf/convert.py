@@ -35,6 +35,8 @@ from alexnet_tf.training import checkpoint, converted
 from alexnet_tf.weights import formats, layouts
 from pipelines.text_files import text_lines
 
+STRANGE_ENDS = (".h5", ".hdf5", ".keras", ".onnx", ".pb", ".pkl", ".tflite")
+"""Of files with weights that nothing here writes; as the name of a directory they are a mistake."""
 Converted = tuple[NetworkConfig, dict[str, np.ndarray], tuple[str, ...]]
 """A network, its arrays by our names, and the names of its classes."""
 
@@ -119,10 +121,12 @@ def _check_output(output: pathlib.Path) -> None:
       UserError: nothing can be written there, or something is there.
     """
     kind = formats.format_of(output.name)
-    if kind and not kind.write:
+    is_strange = output.suffix.lower() in STRANGE_ENDS
+    if is_strange or (kind and not kind.write):
+        what = "not written" if is_strange else "only read"
         ends = ", ".join(end for end, kind in formats.FORMATS.items() if kind.write)
         raise UserError(
-            f"output={str(output)!r}: files of this kind are only read; expected a directory, or "
+            f"output={str(output)!r}: files of this kind are {what}; expected a directory, or "
             f"a file that ends in {ends}."
         )
     if os.path.lexists(output) and not (output.is_dir() and not os.listdir(output)):

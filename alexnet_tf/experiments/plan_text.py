@@ -121,9 +121,9 @@ def plan_text(
         minutes = statistics.median(seconds) / 60
         whence = f"the median of the {len(seconds)} that are finished here"
     lines.append(f"{len(jobs)} runs, of which {len(jobs) - missing} are finished.")
-    if minutes is None:
+    if minutes is None and missing:
         lines.append("How long a run takes was not measured at this size.")
-    else:
+    elif missing:
         lines.append(f"About {_hours(missing * minutes)}: {minutes:.1f} minutes a run, {whence}.")
     return "\n".join(lines)
 
@@ -184,7 +184,9 @@ def _layer_changes(old: tuple[Layer, ...], new: tuple[Layer, ...]) -> list[str]:
 
 
 def _hours(minutes: float) -> str:
-    return f"{minutes / 60:.1f} hours" if minutes >= 90 else f"{minutes:.0f} minutes"
+    if minutes >= 90:
+        return f"{minutes / 60:.1f} hours"
+    return "a minute" if minutes < 1.5 else f"{minutes:.0f} minutes"
 
 
 def _wrapped(text: str) -> list[str]:

@@ -238,3 +238,5 @@ def _read_now(source: Reader, index: int) -> bytes:
         return source.read(tf.constant(index, tf.int64))[0].numpy()
     except tf.errors.OpError as error:
         raise OSError(last_words(error)) from error
+    except UnicodeDecodeError as error:  # TensorFlow cannot say what it met
+        raise OSError("the set's directory has a name that is not UTF-8") from error

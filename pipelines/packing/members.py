@@ -71,7 +71,7 @@ def members_of(name: str, window: Window) -> Iterator[tarfile.TarInfo]:
             raise tarfile.ReadError("no header where one is expected")
     except (tarfile.TarError, OverflowError) as error:
         raise ValueError(
-            f"input: {name!r} is damaged, cut short or no tar file: {error}. Expected one as it "
+            f"input={name!r} is damaged, cut short or no tar file: {error}. Expected one as it "
             "was published; fetch or make it again."
         ) from error
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+import math
 from typing import Any
 
 from pipelines.checks import LARGEST_SIDE, check_megapixels
@@ -17,6 +18,8 @@ from pipelines.typed import Typed
 
 ORIGINAL = "original"
 """The size that keeps files as they are."""
+MOST_RAW_BYTES = 2**31 - 2**20
+"""Of a square: TensorFlow reads no record of 2 GiB, and a record has a name and more besides."""
 QUALITY = 95
 CHROMA = "4:2:0"
 """Colors have half the resolution of brightness, as most JPEGs of photographs have them."""
@@ -99,6 +102,12 @@ class Packing(Typed):
             raise ValueError(
                 "format=raw, size=original: expected squares of one size. Name it, as in "
                 "--size=256, or use --format=jpeg."
+            )
+        if self.format == Format.RAW and 3 * self.size**2 > MOST_RAW_BYTES:
+            raise ValueError(
+                f"format=raw, size={self.size}: expected at most "
+                f"{math.isqrt(MOST_RAW_BYTES // 3):,}, since a record has less than 2 GiB. Use a "
+                "smaller --size, or --format=jpeg."
             )
         if self.quality is not None and not self.makes_jpegs:
             raise ValueError(

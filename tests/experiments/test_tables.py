@@ -160,7 +160,8 @@ def test_a_dry_run_says_what_differs_and_how_long_it_takes(capsys, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_dry_run_warns_of_rows_that_a_run_would_refuse(capsys, tmp_path):
+def write_one_row(place, seconds):
+    """Writes a table in which the base of `depth` is finished with the first seed."""
     experiment = EXPERIMENTS["depth"](Size.BENCH, "")
     config = experiment.config(experiment.rows[0], 0, "")
     row = results.Finished(
@@ -169,14 +170,27 @@ def test_a_dry_run_warns_of_rows_that_a_run_would_refuse(capsys, tmp_path):
         settings=results.settings_text(config),
         data={"train_num_examples": 9469},
         planned_steps=4439,
-        seconds=600,
+        seconds=seconds,
     )
-    results.write(tmp_path, "depth", results.Results((row,)))
+    results.write(place, "depth", results.Results((row,)))
+
+
+def test_a_dry_run_warns_of_rows_that_a_run_would_refuse(capsys, tmp_path):
+    write_one_row(tmp_path, 600)
     for words, is_refused in (([], False), (["--epochs=5"], True), (["--precision=float16"], True)):
         assert command.main(["depth", "--dry_run", f"--output={tmp_path}", *words]) == 0
         said = capsys.readouterr().out
         assert ("base with seed 0 was trained with other settings there" in said) == is_refused
         assert "24 runs, of which 1 are finished." in said and "10.0 minutes a run, the m" in said
+
+
+def test_a_dry_run_of_what_is_nearly_or_wholly_finished(capsys, tmp_path):
+    write_one_row(tmp_path, 60)
+    words = ["depth", "--dry_run", "--rows=base", f"--output={tmp_path}"]
+    command.main([*words, "--seeds=2"])
+    assert "About a minute: 1.0 minutes a run" in capsys.readouterr().out
+    command.main([*words, "--seeds=1"])
+    assert capsys.readouterr().out.endswith("1 runs, of which 1 are finished.\n")
 
 
 def test_a_dry_run_of_the_whole_network_knows_no_cost(capsys, tmp_path):

@@ -124,6 +124,7 @@ def test_mistakes_are_refused(model, run_dir, tmp_path):
             "classes='nowhere': .*; expected a file with a name in each line",
         ),
         ([caffe, f"--output={model}", *CAFFE], "output=.* exists; expected a new place"),
+        ([caffe, f"{new}.h5", *CAFFE], "are not written; expected a directory, or a file .* .npz"),
         ([caffe, f"{new}.npy", *CAFFE], "only read; expected a directory, or a file .* .npz"),
         (
             [f"--from={run_dir}", f"{new}.npz", "--network.width=1"],

@@ -119,6 +119,10 @@ def test_the_settings_that_squares_were_cut_by_are_written_down(pictures, tmp_pa
         ({"size": 70000}, "size=70000: expected a number of pixels from 1 to 65,536, or origi"),
         ({"size": "large"}, "size=large: expected a number of pixels from 1 to 65,536, or orig"),
         (
+            {"size": 26_749, "format": "raw"},
+            "format=raw, size=26749: expected at most 26,748, since a record has less than 2 GiB.",
+        ),
+        (
             {"size": "original", "format": "raw"},
             "format=raw, size=original: expected squares of one size. Name it, as in --size=256",
         ),

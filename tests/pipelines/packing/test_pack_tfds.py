@@ -1,10 +1,14 @@
 """Sets of TensorFlow Datasets are packed from their own files."""
 
+import os
+
 import packed as p
 import pytest
+import tensorflow as tf
 import tfds_sets
 import tiny
 
+from pipelines.packing import inventory
 from pipelines.packing.verify import verify
 from pipelines.sources import tfds
 
@@ -37,6 +41,21 @@ def test_a_tfds_set_is_packed_as_it_is_read(sets, tmp_path):
             assert example["image/class/label"] == label.numpy()
             assert source.name(index).startswith(example["name"])
     assert verify(str(tmp_path / "set"), lambda done, total: None)[1] == []
+
+
+class Gone:
+    """A reader whose file went, in a directory whose name is not UTF-8."""
+
+    def __init__(self, place):
+        self.file = os.fsencode(place) + b"/\xff/gone"
+
+    def read(self, index):
+        return tf.io.read_file(self.file), index
+
+
+def test_a_directory_that_tensorflow_cannot_name_is_a_sentence(tmp_path):
+    with pytest.raises(OSError, match="the set's directory has a name that is not UTF-8"):
+        inventory._read_now(Gone(tmp_path), 0)
 
 
 def test_a_set_of_one_split_is_packed_whole(sets, tmp_path):
