@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from alexnet_tf.command_line import flags, kinds
-from alexnet_tf.errors import RunFailed, UserError, writing
+from alexnet_tf.errors import RunFailed, UserError, user_errors, writing
 from alexnet_tf.figures import canvas
 from alexnet_tf.laboratory.settings import EXHIBITS, All, Common
 from pipelines import files
@@ -47,15 +47,18 @@ def main(argv: Sequence[str]) -> int:
         )
     if what != "filters":
         canvas.need_matplotlib()
-    output = pathlib.Path(settings.output)
-    _make(output)
     if settings.images and what in OF_THE_SET:
         about = "the network's weights" if what == "filters" else "the set of pictures"
         print(f"images: {what} is about {about}, so they play no part", file=sys.stderr)
     from alexnet_tf.laboratory.opening import open_subject  # TensorFlow starts here
+    from pipelines.sources.apart import check_pictures_apart
 
     typed = {"data.on_error": OnError.SKIP} | call.typed  # whatever training had to do
     subject = open_subject(settings, lambda config: flags.override(config, typed))
+    output = pathlib.Path(settings.output)
+    with user_errors():
+        check_pictures_apart(settings.output, subject.config.data.source)
+    _make(output)
     if what == "all":
         print(f"pictures: {subject.named_set}", file=sys.stderr, flush=True)  # early, if none
     for sentence in subject.given[1] if subject.files else ():

@@ -23,6 +23,7 @@ from alexnet_tf.figures import canvas
 from alexnet_tf.recipes import recipe
 from alexnet_tf.training import run_directory
 from alexnet_tf.training.run import run
+from pipelines.sources.apart import check_pictures_apart
 
 SMOOTHED = 0.9
 """Part of itself that the running mean of the loss keeps at each step."""
@@ -178,6 +179,8 @@ def run_range(
             f"output={str(output)!r} holds a run, which a range test never touches; expected "
             "another directory. Name one with --output."
         )
+    with user_errors():
+        check_pictures_apart(str(output), config.data.source)
     with canvas.figure(8, 8):
         pass  # before anything is trained: matplotlib may be missing
     place = output / "range-test"

@@ -19,11 +19,12 @@ from collections.abc import Iterator
 import alexnet_tf
 from alexnet_tf.config.run import Config
 from alexnet_tf.directory_lock import InUse, Lock
-from alexnet_tf.errors import NotFinite, UserError, listed
+from alexnet_tf.errors import NotFinite, UserError, listed, user_errors
 from alexnet_tf.experiments import measures, report, results
 from alexnet_tf.experiments.results import Finished
 from alexnet_tf.experiments.table import GRID_SEED, Experiment, Measure, Row
 from alexnet_tf.training.run import identity, open_sources
+from pipelines.sources.apart import check_pictures_apart
 
 
 class Runner:
@@ -67,6 +68,8 @@ class Runner:
                 f"output={str(output)!r} holds a run, where no table can be; expected another "
                 "directory. Name one with --output."
             )
+        with user_errors():
+            check_pictures_apart(str(output), experiment.base.data.source)
         self._table_lock().release()  # which refuses a directory that cannot be written
         self._read()
         base = self._experiment.config(Row(name="base"), 0, "")

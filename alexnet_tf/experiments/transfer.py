@@ -54,9 +54,10 @@ def transfer(
     """
     config = transfer_settings.base(arguments, override)
     output = pathlib.Path(arguments.output)
-    from pipelines.sources import folder  # TensorFlow starts here
+    from pipelines.sources import apart, folder  # TensorFlow starts here
 
     with user_errors():
+        apart.check_pictures_apart(arguments.output, config.data.source)
         source = folder.folder(config.data.source.partition(":")[2], "all", config.data.held_out)
     if source.remark:
         print(source.remark, file=sys.stderr, flush=True)

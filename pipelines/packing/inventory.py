@@ -113,23 +113,6 @@ class _Input(Disk):
         return f"--input={path}"
 
 
-def check_apart(packing: Packing) -> None:
-    """Refuses an output that would lie among the class folders of the input, before it is made.
-
-    Raises:
-      ValueError: it does.
-    """
-    if not os.path.isdir(packing.input):
-        return
-    root, output = (os.path.realpath(x) for x in (packing.input, packing.output))
-    has_splits = any(os.path.isdir(os.path.join(root, split)) for split in SPLITS)
-    if f"{output}/".startswith(f"{root.rstrip('/')}/") and not has_splits:
-        raise ValueError(
-            f"output={packing.output!r} lies in input={packing.input!r}, where each folder is a "
-            "class; expected a directory elsewhere. Name another --output."
-        )
-
-
 def _mounts(typed: str) -> dict[str, str]:
     """Splits train=FILE,val=FILE into its parts; a plain FILE is mounted at the top."""
     pairs = [part.partition("=") for part in typed.split(",")]

@@ -16,13 +16,14 @@ from pipelines.decode import explain
 from pipelines.files import size_text
 from pipelines.packing import examples
 from pipelines.packing.examples import MOST_BYTES, Rows
-from pipelines.packing.inventory import Inventory, Part, check_apart, take_inventory
+from pipelines.packing.inventory import Inventory, Part, take_inventory
 from pipelines.packing.settings import Format, Packing
 from pipelines.packing.statistics import Sums, statistics
 from pipelines.packing.unfinished import Packed, Unfinished
 from pipelines.records import description
 from pipelines.records.description import Description, PackedSplit, Undecoded
 from pipelines.records.shards import shard_name
+from pipelines.sources.apart import check_apart
 
 COUNTED = ("train", description.WHOLE)
 """Splits whose squares the statistics are of."""
@@ -46,7 +47,7 @@ def pack(
         has no room.
       OSError: the disk does not take it, or a picture could not be read for a reason outside it.
     """
-    check_apart(packing)
+    check_apart(packing.output, f"input={packing.input!r}", packing.input)
     unfinished = Unfinished(packing.output)
     try:
         inventory = take_inventory(packing, unfinished.path, say)

@@ -123,6 +123,10 @@ def test_a_test_takes_the_settings_of_a_run_and_touches_nothing_there(run_dir, t
             "below 1e+30 and less than that many times",
         ),
         (
+            ["--output={run}/../out", "--data.source=folder:{run}/.."],
+            "/..', where each folder is a class; expected a directory elsewhere",
+        ),
+        (
             ["--output={run}/../other"],
             "range-test' is where a range test trains, but something else is there; expected",
         ),

@@ -127,6 +127,12 @@ def test_a_table_that_was_begun_otherwise_is_refused_before_anything_is_trained(
         Runner(experiment(pictures), ROWS, 1, tmp_path)
 
 
+def test_no_place_among_the_pictures_is_taken(pictures):
+    with pytest.raises(UserError, match="lies in data.source='folder:.*, where each folder is a c"):
+        Runner(experiment(pictures), ROWS, 1, pictures / "train/out")
+    assert not (pictures / "train/out").exists()
+
+
 def test_a_run_is_no_place_for_a_table(pictures, tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(UserError, match="holds a run, where no table can be; expected another"):

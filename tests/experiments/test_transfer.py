@@ -162,6 +162,12 @@ def test_mistakes_are_one_sentence(run_dir, colors, tmp_path, changes, typed, se
     assert "\n" not in str(found.value) and not any(tmp_path.iterdir())
 
 
+def test_no_place_among_the_pictures_is_taken(run_dir, colors):
+    with pytest.raises(UserError, match="lies in data.source='folder:.*, where each folder is a c"):
+        call(colors, colors / "out", run_dir=str(run_dir))
+    assert not (colors / "out").exists()
+
+
 def some_layers(run_dir, path, *prefixes) -> str:
     """Writes the arrays of some layers of a run as a file."""
     arrays = checkpoint.load(run_dir).weights()

@@ -201,6 +201,13 @@ def test_mistakes_are_one_sentence(run_dir, tmp_path, what, flags, sentence):
         visualize.main([what, f"--run_dir={run_dir}", f"--output={tmp_path}", *flags])
 
 
+def test_no_place_among_the_pictures_is_taken(run_dir, animals):
+    place, source = animals / "val/out", f"--data.source=folder:{animals / 'val'}"
+    with pytest.raises(UserError, match="lies in data.source='folder:.*, where each folder is a c"):
+        visualize.main(["filters", f"--run_dir={run_dir}", f"--output={place}", source])
+    assert not place.exists()
+
+
 def test_a_file_alone_is_not_enough(tmp_path):
     with pytest.raises(UserError, match="start_from='x.npz': expected the network and pictures"):
         visualize.main(["filters", "--start_from=x.npz", f"--output={tmp_path}"])

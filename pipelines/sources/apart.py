@@ -1,0 +1,45 @@
+"""Keeps what is written out of the folders that pictures are read from."""
+
+import os
+
+from pipelines.sources.layout import SPLITS
+
+
+def check_apart(place: str, name: str, root: str, has_pictures: bool = False) -> None:
+    """Refuses a directory to write in that would be taken for a class of the folder around it.
+
+    Args:
+      place: the directory, as it was typed; it need not be there yet.
+      name: of the folder, for the message, as in `input='DIR'`.
+      root: that folder.
+      has_pictures: whether pictures are written, which are a class beside a single split as well.
+
+    Raises:
+      ValueError: it lies in the folder, or in one of its splits.
+    """
+    if not os.path.isdir(root):
+        return
+    inner, outer = os.path.realpath(place), os.path.realpath(root).rstrip("/") + "/"
+    there = [os.path.isdir(os.path.join(root, split)) for split in SPLITS]
+    has_room = (all if has_pictures else any)(there)
+    is_in_split = inner.removeprefix(outer).split("/")[0] in SPLITS
+    if f"{inner}/".startswith(outer) and (is_in_split or not has_room):
+        raise ValueError(
+            f"output={place!r} lies in {name}, where each folder is a class; expected a directory "
+            "elsewhere. Name another --output."
+        )
+
+
+def check_pictures_apart(output: str, source: str) -> None:
+    """Refuses a directory for pictures that would become a class of `data.source`.
+
+    Args:
+      output: the directory, as it was typed.
+      source: as `data.source`; only a folder has such places.
+
+    Raises:
+      ValueError: it lies in the folder.
+    """
+    kind, _, root = source.partition(":")
+    if kind == "folder":
+        check_apart(output, f"data.source={source!r}", root, has_pictures=True)
