@@ -2,6 +2,8 @@
 
 import hashlib
 
+import numpy as np
+
 from pipelines import staging, storage
 from pipelines.config import SQUARE_FIELDS, InputConfig
 from pipelines.kept import differing
@@ -60,6 +62,8 @@ def packed(
             f"{where}: an index is damaged: it has labels {label.min()} to {label.max()}; expected "
             f"those of {len(found.classes):,} classes, from 0. {advice}"
         )
+    if chosen.is_whole:
+        _check_counts(where, label, found, chosen, advice)
     without = "Pack a set without them."
     matched = labels.matched(columns.label, found.classes, classes, where, without)
     source = IndexedSource(
@@ -191,6 +195,22 @@ def _shards(root: str, split: str, found: Description) -> list[Shard]:
         shards.append(Shard(path, beside, one.num_examples, one.num_bytes, split, first))
         first += one.num_examples
     return shards
+
+
+def _check_counts(where: str, label: np.ndarray, found: Description, chosen: Part, advice: str):
+    """Refuses indexes in which a label became another class's.
+
+    Raises:
+      ValueError: a class has more or fewer examples than were packed.
+    """
+    counts = np.bincount(label, minlength=len(found.classes))
+    packed = np.sum([found.splits[name].class_counts for name in chosen.splits], axis=0)
+    for number in np.flatnonzero(counts != packed)[:1]:
+        raise ValueError(
+            f"{where}: an index is damaged: it has {counts[number]} examples of "
+            f"{found.classes[number]!r}; expected {packed[number]}, as {description.FILE} says. "
+            f"{advice}"
+        )
 
 
 def _digest(found: Description, chosen: Part) -> str:

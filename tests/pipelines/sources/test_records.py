@@ -186,6 +186,7 @@ def test_an_index_that_does_not_fit_is_named(pictures, tmp_path):
     [
         ("label", 77, "an index is damaged: it has labels 0 to 77; expected those of 3 classes"),
         ("label", -3, "an index is damaged: it has labels -3 to "),
+        ("label", 2, "damaged: it has 9 examples of 'bright'; expected 10, as dataset.json says."),
         ("offset", 2**40, "0-of-00005.tfrecord.index' is damaged: it has places outside of its"),
     ],
 )
