@@ -1,6 +1,8 @@
 """A run that goes on sees what it would have seen, whatever interrupted it, and reads no more."""
 
 import dataclasses
+import itertools
+import math
 import time
 
 import numpy as np
@@ -98,7 +100,15 @@ def test_a_run_keeps_the_order_that_it_began_with(version):
 @pytest.mark.parametrize("shuffle", [pytest.param("full", marks=pytest.mark.slow), "blocks"])
 def test_a_billion_examples_go_on_at_once_and_nothing_that_was_passed_is_read(shuffle):
     seed, rows, seconds = 7, 128, {0: [], 41_999_999_900: []}
-    for position in (0, *seconds, *seconds):  # the first time of all is TensorFlow's own
+
+    def is_at_once():
+        begun, gone_on = (min(times, default=math.inf) for times in seconds.values())
+        return gone_on < max(1, 1.2 * begun)  # on a slow machine to begin takes that long
+
+    # The first time of all is TensorFlow's own; later ones may be disturbed by other processes.
+    for position in itertools.chain([0], *[seconds] * 6):
+        if position == 0 and min(map(len, seconds.values())) > 1 and is_at_once():
+            break
         source = Noted(10**9)
         began = time.thread_time()  # of this thread alone, however busy the machine is
         batches = chain(source, shuffle, seed, position, rows)
@@ -112,4 +122,4 @@ def test_a_billion_examples_go_on_at_once_and_nothing_that_was_passed_is_read(sh
         assert set(source.indices) <= set(to_come)
     begun, gone_on = (min(times) for times in seconds.values())
     print(f"\n{shuffle}: a run begins in {begun:.2f} s and goes on in {gone_on:.2f} s")
-    assert gone_on < max(1, 1.2 * begun)  # on a slow machine to begin takes that long
+    assert is_at_once()

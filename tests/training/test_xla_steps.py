@@ -13,6 +13,7 @@ from test_replicas import SMOOTH
 
 from alexnet_tf.config.optimizer import OptimizerConfig
 from alexnet_tf.config.run import Precision
+from alexnet_tf.machine import computes_in
 from alexnet_tf.training import device_loop, steps
 from alexnet_tf.training.evaluation import Evaluator
 from alexnet_tf.training.state import TrainState
@@ -74,11 +75,18 @@ def test_launches_of_compiled_steps_end_like_those_of_others(pictures, precision
     config = config_of(pictures, Precision(precision))
     source = open_source(config.data, "train", config.run.seed, inputs=config.network.input)
     plain, xla = (after_launches(config, source, change) for change in (lambda x: x, compiled))
+    lost = dict.fromkeys(plain, 0.0)
+    # Without such instructions TensorFlow rounds after other operations than XLA does. Both lose
+    # about as much against float32, so they differ by up to twice that.
+    if not computes_in(precision):
+        exact = after_launches(config_of(pictures, Precision.FLOAT32), source)
+        lost = {name: np.abs(plain[name] - exact[name]).max() for name in plain}
     first = TrainState(config, make_strategy(config.run)).arrays()
     assert np.abs(plain["fc8/kernel"] - first["fc8/kernel"]).max() > 100 * 1e-5  # it has moved
     for name in plain:
         scale = max(np.abs(plain[name]).max(), 1.0 if precision == "float32" else 1e-3)
-        np.testing.assert_allclose(xla[name], plain[name], rtol=0, atol=most * scale, err_msg=name)
+        atol = max(most * scale, 2 * lost[name])
+        np.testing.assert_allclose(xla[name], plain[name], rtol=0, atol=atol, err_msg=name)
 
 
 @pytest.mark.slow
