@@ -6,6 +6,7 @@ help text on the command line.
 
 import dataclasses
 import enum
+import fractions
 import math
 
 from alexnet_tf.config.network import NetworkConfig
@@ -259,10 +260,13 @@ class Config(Typed):
         """Copies the settings for another command, on one device and not where it was trained."""
         alone = {"strategy": StrategyName.SINGLE, "devices": (), "towers": 1, "workers": ()}
         run = dataclasses.replace(self.run, **alone)
-        return dataclasses.replace(self, run=run, data=dataclasses.replace(self.data, stage=""))
+        return dataclasses.replace(
+            self, run=run, data=dataclasses.replace(self.data, stage="", service="")
+        )
 
     def num_steps(self, num_examples: int) -> int:
         """Counts the steps of the whole run over a training set of `num_examples`."""
         if self.run.steps:
             return self.run.steps
-        return max(1, math.ceil(self.run.epochs * num_examples / self.run.global_batch_size))
+        epochs = fractions.Fraction(str(self.run.epochs))  # 1.1 is no more than that
+        return max(1, math.ceil(epochs * num_examples / self.run.global_batch_size))

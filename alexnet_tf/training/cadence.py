@@ -42,8 +42,10 @@ class Cadence:
 
     def is_scheduled(self, step: int) -> bool:
         """Tells whether a run is evaluated after this step, whatever its length."""
-        every = self.config.run.evaluate_every_epochs
-        return self.ends_epoch(step) and not self.epochs_done(step) % every
+        if not self.ends_epoch(step):
+            return False
+        every = self.config.run.evaluate_every_epochs  # a step may complete several epochs
+        return self.epochs_done(step) // every > self.epochs_done(step - 1) // every
 
     def kept_epoch(self, step: int) -> int:
         """Finds the last epoch of `keep_epochs` that a step completes, 0 where there is none."""

@@ -1,9 +1,12 @@
 """Runs that cannot be are refused where they are written."""
 
+import dataclasses
+
 import pytest
 
 from alexnet_tf.config.optimizer import OptimizerConfig
-from alexnet_tf.config.run import RunConfig
+from alexnet_tf.config.run import Config, RunConfig
+from pipelines.config import DataConfig
 
 
 @pytest.mark.parametrize(
@@ -52,3 +55,10 @@ def test_an_optimizer_that_cannot_train_is_refused(values, message):
 def test_a_run_that_cannot_be_is_refused(values, message):
     with pytest.raises(ValueError, match=message):
         RunConfig(**values)
+
+
+def test_another_command_needs_none_of_what_trained():
+    data = DataConfig(source="records:x", service="grpc://h:1")
+    config = Config(data=data).elsewhere()
+    assert config.data == DataConfig(source="records:x")
+    assert dataclasses.replace(config.data, stage="/local").stage == "/local"  # with a service not

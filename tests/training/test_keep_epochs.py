@@ -73,6 +73,26 @@ def test_epochs_end_where_steps_complete_them(tmp_path):
     assert Cadence(config, 2).kept_epoch(1) == 3  # a step that completes four
 
 
+def test_evaluations_are_due_where_a_step_completes_several_epochs(tmp_path):
+    def due(num_examples, batch, every, num_epochs):
+        run = {"global_batch_size": batch, "evaluate_every_epochs": every}
+        cadence = Cadence(
+            tiny.config(tmp_path, tmp_path, epochs=num_epochs, steps=0, **run), num_examples
+        )
+        steps = [x for x in range(1, cadence.num_steps + 1) if cadence.is_scheduled(x)]
+        return [cadence.epochs_done(step) for step in steps]
+
+    assert due(30, 8, 2, 7) == [2, 4, 6]
+    assert due(50, 128, 10, 100) == [10, 20, 30, 40, 51, 61, 71, 81, 92, 102]
+    assert due(60, 64, 5, 20) == [5, 10, 16, 20]
+
+
+def test_a_part_of_an_epoch_is_no_step_longer_than_it_is(tmp_path):
+    config = tiny.config(tmp_path, tmp_path, epochs=1.1, steps=0, global_batch_size=100)
+    assert Cadence(config, 3000).num_steps == 33  # as floats 1.1 * 3000 is more than 3300
+    assert Cadence(config, 3001).num_steps == 34
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"epoch": "1"}'])
 def test_a_damaged_mark_is_one_sentence(tmp_path, text):
     save(tmp_path, 1, kept_epoch=1)
