@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 
 from alexnet_tf.command_line import flags
-from alexnet_tf.errors import UserError
+from alexnet_tf.errors import UserError, user_errors
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.checkpoint import Which
 from alexnet_tf.training.stored import NO_AVERAGES
@@ -63,13 +63,17 @@ def main(argv: Sequence[str]) -> int:
     stored = checkpoint.load(arguments.run_dir, arguments.checkpoint)
     if arguments.raw_weights and not stored.config.optimizer.average:
         print(NO_AVERAGES, file=sys.stderr)
-    if arguments.per_class:
-        _make(output)
     from alexnet_tf.training import per_class, splits  # TensorFlow starts here
     from alexnet_tf.training.evaluation import evaluate
+    from pipelines.sources.apart import check_pictures_apart
     from pipelines.sources.layout import looking_once
 
     config = splits.settings(stored.config, call.override)
+    if arguments.output:
+        with user_errors():
+            check_pictures_apart(arguments.output, config.data.source)
+    if arguments.per_class:
+        _make(output)
     trained_on = stored.config.data
     with looking_once():
         split = arguments.split or splits.default_split(config, trained_on, arguments.run_dir)

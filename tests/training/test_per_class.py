@@ -134,3 +134,11 @@ def test_a_place_for_files_that_are_not_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="run_dir=.*expected a directory that"):
         evaluate.main([f"--run_dir={run_dir}", "--per_class", f"--output={tmp_path}/file/x"])
+
+
+def test_no_place_among_the_pictures_is_taken(run_dir, tmp_path):
+    (tmp_path / "set/cat").mkdir(parents=True)
+    flags = [f"--data.source=folder:{tmp_path / 'set'}", f"--output={tmp_path / 'set/out'}"]
+    with pytest.raises(UserError, match="set/out' lies in data.source='folder:.*, where each fol"):
+        evaluate.main([f"--run_dir={run_dir}", "--per_class", *flags])
+    assert not (tmp_path / "set/out").exists()
