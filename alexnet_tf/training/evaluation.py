@@ -219,13 +219,13 @@ def report(
         except OSError as error:
             raise RunFailed(
                 f"data.source: {name!r} could not be read: {error}. This is no fault of the "
-                "picture, so it is not skipped; run the same command again, which goes on from "
-                "the last checkpoint."
+                "picture, so it is not skipped. Run the same command again; training goes on from "
+                "its last checkpoint."
             ) from error
         what = f"{name!r} cannot be decoded: {reason}"
         if on_error == OnError.FAIL:
             raise UserError(
-                f"data.source: {what}. Mend or remove the file, or train without it: "
+                f"data.source: {what}. Mend or remove the file, or leave it out: "
                 "--data.on_error=skip."
             )
         print(f"skipped: {what}", file=sys.stderr, flush=True)

@@ -56,14 +56,18 @@ class _Wait:
         self._began = time.monotonic()
         self._next_word = self._began + FIRST_WORD_SECONDS
 
-    def check(self, missing: list[int]) -> None:
+    def check(self, missing: list[int], others: str = "") -> None:
         """Speaks, if it is time to.
+
+        Args:
+          missing: the workers that did not come.
+          others: who else may not have.
 
         Raises:
           RunFailed: the limit is reached.
         """
         now = time.monotonic()
-        names = listed(map(self._cluster.name, missing), most=4)
+        names = listed(map(self._cluster.name, missing), most=4) + others
         if now - self._began >= self._limit:
             raise RunFailed(
                 f"worker_wait_seconds={self._limit:g}: {names} did not come in time. Look at what "
@@ -169,7 +173,7 @@ def _report(cluster: Cluster, report: dict, wait: _Wait) -> dict:
 def _await_answer(connection: socket.socket, wait: _Wait) -> dict:
     """Reads the chief's answer, however long the others take."""
     while not _is_readable(connection):
-        wait.check([0])
+        wait.check([0], " or those that it waits for")
     connection.settimeout(FIRST_WORD_SECONDS)
     answer = _read(connection)
     if not isinstance(answer, dict) or "refused" not in answer:

@@ -52,7 +52,9 @@ def test_who_waits_says_for_whom_and_not_for_ever(addresses, pool, monkeypatch, 
         RunFailed, match=r"worker_wait_seconds=2: worker 1 \(.*\) did not come in t"
     ):
         meet(Cluster(addresses, 0), FACTS, 2)
-    assert f"waiting for worker 1 ({addresses[1]})" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"waiting for worker 1 ({addresses[1]})" in said  # says the chief
+    assert f"worker 0 ({addresses[0]}) or those that it waits for, 20 s more" in said
     for index in (0, 1):  # the one that came goes back to waiting, and meets the next
         pool.submit(meet, Cluster(addresses, index), FACTS, 20)
     assert other.result(10) is None
