@@ -24,11 +24,13 @@ class Processes:
       run_dir: of all of them; worker i's output goes to run_dir.i.out and .err.
       flags: of all of them.
       own: further flags of single workers, by index.
+      program: Python that does what `python -m alexnet_tf.train` would.
     """
 
-    def __init__(self, count, run_dir, *flags, own=None):
+    def __init__(self, count, run_dir, *flags, own=None, program=None):
         workers = ",".join(f"127.0.0.1:{port}" for port in free_ports(count))
-        common = [sys.executable, "-m", "alexnet_tf.train", f"--run_dir={run_dir}"]
+        called = ["-c", program] if program else ["-m", "alexnet_tf.train"]
+        common = [sys.executable, *called, f"--run_dir={run_dir}"]
         common += ["--strategy=multi_worker", f"--workers={workers}", "--worker_wait_seconds=60"]
         common += flags
         self.addresses = workers.split(",")

@@ -11,7 +11,7 @@ from alexnet_tf.config.fields import DOORS, settings_of, to_text, value_at
 from alexnet_tf.config.run import Config, StrategyName
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.training import cluster, rendezvous
-from alexnet_tf.training.signals import Signals
+from alexnet_tf.training.signals import take_back_sigterm
 from alexnet_tf.training.strategy import describe_devices, make_strategy
 from alexnet_tf.training.workers import Workers
 
@@ -26,10 +26,8 @@ OWN = (
 
 
 @contextlib.contextmanager
-def joined(config: Config, signals: Signals) -> Iterator[tuple[tf.distribute.Strategy, Workers]]:
+def joined(config: Config) -> Iterator[tuple[tf.distribute.Strategy, Workers]]:
     """Makes the strategy of a run, together with its other workers if it has any.
-
-    With others, signals are noted from here on: TensorFlow's own handler would swallow them.
 
     Raises:
       UserError: a mistake in the settings, or another worker has others.
@@ -50,14 +48,14 @@ def joined(config: Config, signals: Signals) -> Iterator[tuple[tf.distribute.Str
             f"{members.name(members.index)} could not join the others: {error.message}. Start all "
             "workers again; where a port is taken, with others."
         ) from error
+    take_back_sigterm()
     workers = Workers(strategy, members)
-    with signals:
-        try:
-            yield strategy, workers
-        except tf.errors.OpError as error:
-            if lost := workers.lost(error):
-                raise lost from error
-            raise
+    try:
+        yield strategy, workers
+    except tf.errors.OpError as error:
+        if lost := workers.lost(error):
+            raise lost from error
+        raise
 
 
 def facts(config: Config, members: cluster.Cluster) -> rendezvous.Facts:

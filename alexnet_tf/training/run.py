@@ -48,8 +48,7 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
       RunFailed: a file cannot be written, or another worker was lost.
     """
     selection.check(config)
-    signals = Signals()
-    with joined(config, signals) as (strategy, workers), contextlib.ExitStack() as opened:
+    with joined(config) as (strategy, workers), contextlib.ExitStack() as opened:
         parts.check(config, strategy.num_replicas_in_sync)
         with workers.together():
             if workers.is_chief:
@@ -68,7 +67,7 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
             first = start.load(config, classes) if takes else None
         config, sources = _prepare(config, sources, directory, workers)
         trainer = _trainer(config, strategy, sources, directory.path, workers, callbacks, first)
-        return _train(trainer, signals, first)
+        return _train(trainer, first)
 
 
 def _directory(config: Config, workers: Workers):
@@ -91,7 +90,7 @@ def _trainer(config, strategy, sources, run_dir, workers, callbacks, first) -> T
     return trainer
 
 
-def _train(trainer: Trainer, signals: Signals, first) -> tuple[int, dict]:
+def _train(trainer: Trainer, first) -> tuple[int, dict]:
     """Trains, and writes result.json at the end."""
     config, run_dir, workers = trainer.config, trainer.run_dir, trainer.workers
     if trainer.is_finished():
@@ -106,7 +105,7 @@ def _train(trainer: Trainer, signals: Signals, first) -> tuple[int, dict]:
         print(f"worker {workers.index} of {workers.count} follows", file=sys.stderr, flush=True)
         sinks = NoSinks()
     try:
-        with contextlib.nullcontext() if workers.are_many else signals:
+        with Signals() as signals:
             exit_code = trainer.run(sinks, signals)
     finally:
         sinks.close()

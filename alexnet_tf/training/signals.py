@@ -32,3 +32,12 @@ class Signals:
     def _note(self, number: int, frame) -> None:
         self.exit_code = self.CODES[number]
         self.__exit__()
+
+
+def take_back_sigterm() -> None:
+    """Gives SIGTERM the handler that it had before TensorFlow's server of several workers took it.
+
+    That one would swallow it. Python permits it in the main thread alone.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))

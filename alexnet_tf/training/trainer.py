@@ -187,7 +187,7 @@ class Trainer:
         state = carried(self.sums, progress.loss_scale, progress.good_steps)
         state, said = self._launch(first, rates, state)
         data = self.config.data
-        with self.workers.noting():
+        with self.workers.together():  # now: nobody may save a step that lost a picture
             report(said.undecoded, self.train_source, data.on_error, data.max_pixels)
         if said.bad_step:
             raise NotFinite(
@@ -235,6 +235,7 @@ class Trainer:
         )
         if result is None:
             return
+        workers.tell({})  # a mistake in the last batch: then it is to be made again
         self.callbacks.on_test_end(result)
         error = result[self.task.best_when_low]
         # The end of a run that is extended later is no evaluation of the longer run.

@@ -35,7 +35,7 @@ _LOST = (
 """What TensorFlow raises where a worker has ended, in any of its calls."""
 
 _MISTAKES = {kind.__name__: kind for kind in (UserError, RunFailed)}
-"""What ends a command with one sentence, by name."""
+"""What ends a command with one sentence, by name. Of the others' mistakes the exit code matters."""
 
 
 class Workers:
@@ -81,7 +81,8 @@ class Workers:
         """
         if not self.are_many:
             return [json.loads(json.dumps(said))]
-        mistake = self.mistake and [type(self.mistake).__name__, str(self.mistake)]
+        kind = next((x for x in _MISTAKES if isinstance(self.mistake, _MISTAKES[x])), None)
+        mistake = kind and [kind, str(self.mistake)]
         heard = self._exchanged(json.dumps([said, mistake]))
         if self.mistake:
             raise self.mistake

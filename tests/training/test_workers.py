@@ -22,8 +22,10 @@ from worker_processes import FLAGS, Processes, run_to_end
 
 from alexnet_tf import evaluate, export
 from alexnet_tf.config.run import Config, RunConfig
+from alexnet_tf.directory_lock import Lock
 from alexnet_tf.errors import RunFailed, UserError
-from alexnet_tf.training import checkpoint, joining
+from alexnet_tf.training import checkpoint, joining, state
+from alexnet_tf.training.counts import Counts
 from alexnet_tf.training.strategy import make_strategy
 from pipelines.config import DataConfig
 
@@ -201,6 +203,45 @@ def test_a_signal_to_any_worker_saves_at_one_step_and_ends_all(pictures, tmp_pat
         assert checkpoint.load(run_dir, "last").step == step > 0
 
 
+PREPARES_LONG = """
+import sys, time
+from alexnet_tf import train
+from alexnet_tf.command_line import flags
+from alexnet_tf.training import run
+
+def kept(*sources):
+    print("keeping", file=sys.stderr, flush=True)
+    time.sleep(100)
+
+run.kept = kept
+flags.run_command(train.main)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, -15), (signal.SIGINT, 130)])
+def test_a_signal_before_training_acts_at_once(pictures, tmp_path, number, code):
+    """Of two workers, while pictures are decoded for the cache, which may take an hour."""
+    flags = (*FLAGS, STEPS, f"--data.source=folder:{pictures}")
+    with Processes(2, tmp_path / "run", *flags, program=PREPARES_LONG) as workers:
+        for index in range(2):
+            workers.wait_for(index, "keeping")
+            workers[index].send_signal(number)
+        assert workers.codes(20) == [code, code], [workers.said(i) for i in range(2)]
+
+
+@pytest.mark.slow
+def test_a_directory_in_use_is_the_same_sentence_for_all(pictures, tmp_path):
+    flags = (*FLAGS, STEPS, f"--data.source=folder:{pictures}")
+    lock = Lock(tmp_path / "run")
+    own = {1: (f"--run_dir={tmp_path / 'nowhere'}",)}
+    with lock, Processes(2, tmp_path / "run", *flags, own=own) as workers:
+        assert workers.codes(100) == [2, 2]
+        for index in range(2):
+            last = workers.said(index).splitlines()[-1]
+            assert "is in use by another process" in last and "Traceback" not in last
+
+
 @pytest.mark.slow
 def test_workers_that_do_not_fit_are_refused(pictures, tmp_path):
     source = f"--data.source=folder:{pictures}"
@@ -219,15 +260,22 @@ def test_workers_that_do_not_fit_are_refused(pictures, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("split", ["train", "val"])
-def test_a_picture_that_one_worker_cannot_decode_ends_all_with_its_sentence(tmp_path, split):
+@pytest.mark.parametrize("name", ["train/dark/1.jpg", "val/dark/1.jpg", "val/red/4.jpg"])
+def test_a_picture_that_one_worker_cannot_decode_ends_all_with_its_sentence(tmp_path, name):
     root = tiny.write_pictures(tmp_path / "pictures")
-    (root / split / "dark" / "1.jpg").write_bytes(b"no picture")
-    with Processes(2, tmp_path / "run", *FLAGS, STEPS, f"--data.source=folder:{root}") as workers:
+    (root / name).write_bytes(b"no picture")
+    flags = (*FLAGS, STEPS, "--save_every_seconds=0.001", f"--data.source=folder:{root}")
+    with Processes(2, tmp_path / "run", *flags) as workers:
         assert workers.codes(100) == [2, 2]
         for index in range(2):
-            assert "1.jpg' cannot be decoded: " in workers.said(index).splitlines()[-1]
+            assert f"{name[-5:]}' cannot be decoded: " in workers.said(index).splitlines()[-1]
             assert "Traceback" not in workers.said(index)
+    last = checkpoint.read_last(tmp_path / "run" / "checkpoints")
+    if last:  # of what is saved nothing is lost, and an evaluation without a picture is none
+        progress = state.Progress.from_json(last.progress)
+        assert progress.skipped == Counts(*progress.sums).skipped == 0
+        assert progress.evaluated_step == 0 and progress.evaluation is None
+    assert last or name.startswith("train")
 
 
 @pytest.mark.slow
@@ -266,7 +314,7 @@ def test_a_server_that_tensorflow_cannot_start_is_one_sentence(monkeypatch):
     with pytest.raises(
         RunFailed, match=r"worker 0 \(.*\) could not join the others: Could not sta"
     ):
-        with joining.joined(config, None):
+        with joining.joined(config):
             pass
 
 
