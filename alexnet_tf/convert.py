@@ -21,6 +21,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import sys
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -33,6 +34,7 @@ from alexnet_tf.errors import UserError
 from alexnet_tf.networks.tables.resolved import table
 from alexnet_tf.training import checkpoint, converted
 from alexnet_tf.weights import formats, layouts
+from pipelines import files
 from pipelines.text_files import text_lines
 
 STRANGE_ENDS = (".h5", ".hdf5", ".keras", ".onnx", ".pb", ".pkl", ".tflite")
@@ -97,13 +99,16 @@ def main(argv: Sequence[str]) -> int:
         return 0
     output = pathlib.Path(arguments.output)
     _check_output(output)
+    is_file = bool(formats.format_of(arguments.output))
+    if is_file and arguments.classes:
+        print("classes: a file of weights has no place for them; a directory has", file=sys.stderr)
     if os.path.isdir(arguments.from_):
         network, arrays, classes = _of_run(call)
     else:
         network, arrays, classes = _of_file(call)
     if arguments.classes:
         classes = read_classes(arguments.classes, len(classes))
-    if formats.format_of(arguments.output):
+    if is_file:
         formats.store(arguments.output, arrays, network)
     else:
         write_weights(output, network, arrays, classes, arguments.from_)
@@ -134,6 +139,23 @@ def _check_output(output: pathlib.Path) -> None:
             f"output={str(output)!r} exists; expected a new place or an empty directory. Name "
             "another, or remove it."
         )
+    if kind:
+        _make(output, output.parent, output.name)
+
+
+def _make(output: pathlib.Path, directory: pathlib.Path, name: str = "") -> None:
+    """Makes a directory to write into, a file of this name if it has one.
+
+    Raises:
+      UserError: nothing can be written there.
+    """
+    try:
+        files.make_writable(directory, name)
+    except OSError as error:
+        raise UserError(
+            f"output={str(output)!r} cannot be made: {error.strerror}. Expected a place where "
+            "this user may write; name another."
+        ) from error
 
 
 def _of_run(call: flags.Call) -> Converted:
@@ -211,13 +233,7 @@ def write_weights(
     """
     from alexnet_tf.training import run_directory, versions
 
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"output={str(directory)!r} cannot be made: {error.strerror}. Expected a place where "
-            "this user may write; name another."
-        ) from error
+    _make(directory, directory)
     run_directory.check_space(directory, sum(x.nbytes for x in arrays.values()), "output")
     run_directory.write_text(directory / "classes.txt", "\n".join(classes))
     converted.write(directory, arrays, network, classes, source, versions.versions())

@@ -3,16 +3,21 @@
 import contextlib
 import errno
 import os
+import pathlib
 from collections.abc import Iterable, Iterator
+from typing import Any
 
+from pipelines import files
 from pipelines.typed import expected_one_of
 
 __all__ = [
     "NotFinite",
     "RunFailed",
     "UserError",
+    "check_finite",
     "expected_one_of",
     "listed",
+    "make_output",
     "place_errors",
     "user_errors",
     "writing",
@@ -35,6 +40,25 @@ class NotFinite(RunFailed):
     """A loss or a weight that ran away: the same settings end the same way again."""
 
 
+def check_finite(values: Any, precision: str) -> None:
+    """Refuses what a network has given where it is no number.
+
+    Args:
+      values: an array, or one number.
+      precision: that it was computed in, for the message.
+
+    Raises:
+      NotFinite: one is infinite or no number.
+    """
+    import numpy as np  # not for all commands
+
+    if not np.isfinite(values).all():
+        raise NotFinite(
+            f"precision={precision}: the network gave values that are not finite. Expected numbers "
+            "that this precision holds; use --precision=float32, or weights that did not run away."
+        )
+
+
 @contextlib.contextmanager
 def user_errors() -> Iterator[None]:
     """Turns a ValueError, by which settings and data are refused, into a UserError."""
@@ -55,6 +79,21 @@ def place_errors() -> Iterator[None]:
         raise UserError(
             f"{str(error.filename)!r}: {error.strerror}; expected a place that this user may use. "
             "Permit it, or name another."
+        ) from error
+
+
+def make_output(output: pathlib.Path) -> None:
+    """Makes the directory of --output before anything is computed, so that an error comes early.
+
+    Raises:
+      UserError: nothing can be written there.
+    """
+    try:
+        files.make_writable(output)
+    except OSError as error:
+        raise UserError(
+            f"output={str(output)!r} cannot be written: {error.strerror}. Expected a directory "
+            "that this user may write to; name another with --output."
         ) from error
 
 

@@ -58,6 +58,22 @@ def write_bytes(path: pathlib.Path, contents: bytes, writer: str = "") -> None:
     sync_directory(path.parent)
 
 
+def make_writable(directory: pathlib.Path, name: str = "") -> None:
+    """Makes a directory where it is missing, and tries whether files can be made there.
+
+    Args:
+      directory: the directory.
+      name: of the file that is to be written, which may be too long.
+
+    Raises:
+      OSError: they cannot.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    probe = directory / f".{name}.{os.getpid()}.probe"
+    probe.touch()
+    probe.unlink()
+
+
 def sync(file) -> None:
     """Flushes an open file to the disk."""
     file.flush()

@@ -28,11 +28,14 @@ FORMAT_VERSION = 1
 RECIPE = "converted"
 """Stands for the recipe of weights that no run of ours has made."""
 FOLDER = "weights"
+_FILES = ("state.json", "arrays.npz")
 
 
 def is_converted(directory: str | os.PathLike) -> bool:
     """Tells whether a directory holds converted weights."""
-    return (pathlib.Path(directory) / FOLDER).is_dir()
+    place = pathlib.Path(directory)  # a run may have a folder of this name for something else
+    has_files = any((place / FOLDER / name).exists() for name in _FILES)
+    return has_files and not (place / "checkpoints").is_dir()
 
 
 def write(

@@ -60,6 +60,11 @@ def check(path: str, config: NetworkConfig | None) -> dict:
         name, (layers, skipped) = _best(arrays, config)
     except ValueError as error:
         raise UserError(f"check={path!r}: {formats.one_line(error)}") from error
+    if not layers:
+        raise UserError(
+            f"check={path!r}: there is nothing to compare; expected the output of a layer, such as "
+            "relu1, with the weights up to it, conv1_w and conv1_b. BUILD.md has all names."
+        )
     for found in layers:
         print(
             f"{found['layer']}: largest difference {found['largest_difference']:.3g}, "

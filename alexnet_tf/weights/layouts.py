@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from alexnet_tf.config.layer_rows import Dense, Drop
-from alexnet_tf.config.network import NetworkConfig
+from alexnet_tf.config.layer_rows import Dense, Drop, LayerRow
+from alexnet_tf.config.network import DropoutMode, NetworkConfig
 from alexnet_tf.errors import UserError
 from alexnet_tf.networks.family.names import NETWORKS
 from alexnet_tf.networks.tables.options import layers_of
@@ -183,7 +183,9 @@ def from_ours(arrays: Arrays, layout: Layout, network: NetworkConfig) -> dict[st
 
 def _check_is_torchvisions(network: NetworkConfig) -> None:
     """Refuses weights that torchvision's module would load but use in another way."""
-    other = NETWORKS["torchvision"].with_num_classes(network.num_classes)
+    other = dataclasses.replace(
+        NETWORKS["torchvision"], num_classes=network.num_classes, input=network.input
+    )
     ours, theirs = (
         [row for row in table(config) if not isinstance(row.layer, Drop)]
         for config in (network, other)
@@ -191,18 +193,26 @@ def _check_is_torchvisions(network: NetworkConfig) -> None:
     shapes = [[row.kernel_shape for row in rows if row.weights] for rows in (ours, theirs)]
     if shapes[0] != shapes[1]:
         return  # it fits no torchvision network of these sizes, and PyTorch says so
-    for row, twin in itertools.zip_longest(ours, theirs):
-        if row is None or twin is None or _geometry(row) != _geometry(twin):
-            raise UserError(
-                f"network.name={network.name} fits torchvision's alexnet by its shapes alone: "
-                f"{row.name if row else 'its end'} is another layer there. Name an --output that "
-                "ends in .npz."
-            )
+    differ = [
+        row.name if row else "its end"
+        for row, twin in itertools.zip_longest(ours, theirs)
+        if row is None or twin is None or _use(row.layer) != _use(twin.layer)
+    ]
+    if (
+        network.dropout == DropoutMode.PROGRAM and network.dropout_rate
+    ):  # which halves what is not dropped, when it is used
+        differ += [row.name for row in table(network) if isinstance(row.layer, Drop)]
+    if differ:
+        raise UserError(
+            f"network.name={network.name} fits torchvision's alexnet by its shapes alone: "
+            f"{differ[0]} is another layer there. Name an --output that ends in .npz."
+        )
 
 
-def _geometry(row: Row) -> tuple:
-    """Lists what decides how a layer uses its weights."""
-    return row.layer.kind, row.output_shape, getattr(row.layer, "pad", None)
+def _use(layer: LayerRow) -> dict:
+    """Lists what decides how a layer uses its weights, beside their shapes."""
+    drawn = ("name", "std", "bias", "filters", "units")
+    return {name: x for name, x in dataclasses.asdict(layer).items() if name not in drawn}
 
 
 def with_classes(arrays: Arrays, layout: Layout, network: NetworkConfig) -> NetworkConfig:

@@ -11,7 +11,7 @@ from alexnet_tf.config.optimizer import is_slot
 from alexnet_tf.errors import UserError
 from alexnet_tf.weights import archives
 from alexnet_tf.weights.numpy_pickles import ARRAYS, Array
-from alexnet_tf.weights.pickles import Values
+from alexnet_tf.weights.pickles import Inert, Values
 from alexnet_tf.weights.stored import Stored, stored
 
 MOST_HEADER_BYTES = 12_000
@@ -46,7 +46,7 @@ def read_npy(path: pathlib.Path) -> dict[str, Stored]:
         *_, dtype, num_bytes = _header(file.read(MOST_HEADER_BYTES))
         if dtype.hasobject:
             file.seek(num_bytes)
-            found = _only(Values(file, ARRAYS, path=path).load())
+            found = _entries(_only(Values(file, ARRAYS, path=path).load()))
     if not isinstance(found, Mapping):
         raise UserError(
             "expected a dictionary from the name of a layer to its arrays, such as "
@@ -68,10 +68,16 @@ def _only(found: Any) -> Any:
     return objects[0] if objects and len(objects) == 1 else found
 
 
+def _entries(found: Any) -> Any:
+    """Takes the items of an object that would have some, such as a defaultdict."""
+    return found.entries if isinstance(found, Inert) and found.entries else found
+
+
 def _parts(arrays: Any, layer: str) -> Iterator[tuple[str, Any]]:
     """Names the arrays of a layer."""
     if isinstance(arrays, Array) and arrays.objects() is not None:
         arrays = arrays.objects()
+    arrays = _entries(arrays)
     if isinstance(arrays, Mapping):
         yield from ((PARTS.get(_text(name), _text(name)), x) for name, x in arrays.items())
     elif isinstance(arrays, list | tuple):

@@ -1,10 +1,12 @@
 """The names in a pickle of NumPy arrays, and what replaces each of them."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 
-from alexnet_tf.weights.stored import Held, Span, Stored, Text, stored
+from alexnet_tf.weights.pickles import mapping
+from alexnet_tf.weights.stored import Held, Span, Stored, Text, axes, stored
 
 MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")  # before NumPy 2, and since
 NUMERIC = ("numpy.core.numeric", "numpy._core.numeric")
@@ -41,6 +43,7 @@ class Array:
     def __init__(self, *unused):
         """Starts empty; `fill` is called by what follows in the pickle."""
         self._shape, self._kind, self._is_fortran, self._contents = (), Kind("O"), False, None
+        self.axis_order = None
 
     def fill(self, state: Any) -> None:
         """Takes version, shape, type, order and contents, as numpy.ndarray does."""
@@ -65,13 +68,30 @@ class Array:
         if not isinstance(contents, Span | Text | Held) or not isinstance(self._kind, Kind):
             raise ValueError("an array without numbers")
         kind = self._kind
-        return stored(contents, self._shape, kind.name, kind.order, bool(self._is_fortran))
+        found = stored(contents, self._shape, kind.name, kind.order, bool(self._is_fortran))
+        return found if self.axis_order is None else transposed(found, self.axis_order)
 
 
-def _from_buffer(contents: Any, kind: Any, shape: Any, order: Any = "C") -> Array:
-    """Makes an array, as protocol 5 does."""
+def transposed(array: Stored, axis_order: Any) -> Stored:
+    """Describes an array whose axes are taken in another order.
+
+    Raises:
+      ValueError: it is no order of these axes.
+    """
+    order = axes(axis_order)
+    if sorted(order) != list(range(len(array.shape))):
+        raise ValueError(f"axes in order {order} of an array of shape {array.shape}")
+    shape = tuple(array.shape[axis] for axis in order)
+    return dataclasses.replace(array, shape=shape, read=lambda: array.read().transpose(order))
+
+
+def _from_buffer(
+    contents: Any, kind: Any, shape: Any, order: Any = "C", axis_order: Any = None
+) -> Array:
+    """Makes an array, as protocol 5 does; with order K its axes follow, since NumPy 2.3."""
     array = Array()
     array.fill((1, shape, kind, order == "F", contents))
+    array.axis_order = axis_order if order == "K" else None
     return array
 
 
@@ -84,6 +104,7 @@ ARRAYS = {
     ("numpy", "ndarray"): Array,
     ("numpy", "dtype"): Kind,
     ("_codecs", "encode"): encoded,
+    ("collections", "OrderedDict"): mapping,
     **{(module, "_reconstruct"): Array for module in MULTIARRAY},
     **{(module, "_frombuffer"): _from_buffer for module in NUMERIC},
 }

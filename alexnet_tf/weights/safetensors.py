@@ -47,7 +47,12 @@ def read(path: pathlib.Path) -> dict[str, Stored]:
 
 def _stored(path: pathlib.Path, start: int, about: dict) -> Stored:
     """Describes one array of the list, whose numbers begin at `start`."""
-    dtype = DTYPES.get(about["dtype"], str(about["dtype"]))
+    dtype = DTYPES.get(about["dtype"]) or _unknown(str(about["dtype"]))
     first, end = axes(about["data_offsets"])
     span = Span(path, start + first, end - first)
     return stored(span, about["shape"], dtype)
+
+
+def _unknown(dtype: str) -> str:
+    """Calls a type so that it is no counter, unless it has whole numbers or truth values."""
+    return dtype if dtype.startswith(("I", "U", "BOOL")) else f"float of type {dtype}"

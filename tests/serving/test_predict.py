@@ -133,6 +133,15 @@ def test_a_damaged_export_is_said_to_be_one(model, tmp_path, part):
         predict.main([f"--model={place}", "x.jpg"])
 
 
+def test_an_export_that_was_cut_short_is_said_to_be_damaged(model, tmp_path):
+    place = tmp_path / "model"
+    shutil.copytree(model, place)
+    data = place / "variables/variables.data-00000-of-00001"
+    data.write_bytes(data.read_bytes()[:-10])
+    with pytest.raises(RunFailed, match="cannot be read: .*Export it again."):
+        predict.main([f"--model={place}", "x.jpg"])
+
+
 @pytest.mark.parametrize(
     "text, said",
     [

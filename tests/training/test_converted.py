@@ -42,6 +42,17 @@ def test_the_new_form_is_no_run(tmp_path):
     assert "run" not in state and "progress" not in state
 
 
+@pytest.mark.parametrize("name", ["x.npz", "arrays.npz", ""])
+def test_a_run_may_have_a_folder_of_that_name(undisturbed, tmp_path, name):
+    run_dir = tmp_path / "run"
+    shutil.copytree(undisturbed, run_dir)
+    (run_dir / "weights").mkdir()
+    if name:
+        assert convert.main([f"--from={run_dir}", f"--output={run_dir / 'weights' / name}"]) == 0
+    assert checkpoint.load(run_dir).step == checkpoint.load(undisturbed).step
+    assert not converted.is_converted(run_dir) and not converted.is_converted(tmp_path)
+
+
 def test_both_forms_hold_the_same(directory):
     found, old = checkpoint.load(directory), checkpoint.load(OLD)
     tiny.assert_equal(found.weights(), old.weights())

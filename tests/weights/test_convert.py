@@ -18,6 +18,7 @@ from alexnet_tf.errors import UserError
 from alexnet_tf.networks.family.names import network
 from alexnet_tf.training import checkpoint
 from alexnet_tf.weights import layouts
+from pipelines.config import InputConfig
 
 CONFIG = foreign.small("caffe")
 WEIGHTS = foreign.weights(CONFIG)
@@ -134,6 +135,12 @@ def test_mistakes_are_refused(model, run_dir, tmp_path):
         (["--from=nowhere", new], "from='nowhere': expected a run directory, or a file that ends"),
         ([f"--from={tmp_path / 'broken.pth'}", new, *CAFFE], "cannot be read .*expected a whole"),
         (
+            [caffe, f"--output={names}/new.npz", *CAFFE],
+            "output=.*new.npz' cannot be made: File exists. Expected a place",
+        ),
+        ([caffe, "--output=/proc/new.npz", *CAFFE], "output=.* cannot be made: .*Expected a pla"),
+        ([caffe, f"--output={tmp_path}/{'a' * 300}.npz", *CAFFE], "made: File name too long. Exp"),
+        (
             [caffe, f"--output={names}/new", *CAFFE],
             "output=.* cannot be made: Not a directory. Expected a place",
         ),
@@ -161,6 +168,34 @@ def test_a_network_that_fits_torchvisions_by_its_shapes_alone_is_refused():
     text = "network.name=moved fits torchvision's alexnet by its shapes alone: conv3 is another"
     with pytest.raises(UserError, match=text):
         layouts.from_ours({}, layouts.TORCHVISION, config)  # before it looks at weights
+
+
+@pytest.mark.parametrize(
+    "changes, layer",
+    [
+        ({"pooling": "plain"}, "pool1"),  # at 224 pixels its maps have the same sizes
+        ({"activation": "tanh"}, "conv1"),
+        ({"dropout": "program"}, "drop6"),
+        ({"dropout": "program", "dropout_rate": 0.0}, ""),
+        ({"dropout": "none"}, ""),
+        ({"input": InputConfig(size=227)}, ""),
+    ],
+)
+def test_a_network_that_uses_its_weights_otherwise_than_torchvision_is_refused(changes, layer):
+    config = dataclasses.replace(network("torchvision"), num_classes=3, **changes)
+    if layer:
+        with pytest.raises(UserError, match=f"by its shapes alone: {layer} is another layer there"):
+            layouts.from_ours({}, layouts.TORCHVISION, config)
+    else:
+        with pytest.raises(KeyError):  # of the first array, as there are none
+            layouts.from_ours({}, layouts.TORCHVISION, config)
+
+
+def test_a_file_of_weights_has_no_place_for_classes(model, tmp_path, capsys):
+    flags = [f"--from={model / 'net.caffemodel'}", *CAFFE, f"--output={tmp_path / 'a.npz'}"]
+    (tmp_path / "names.txt").write_text("a\nb\nc\n")
+    assert convert.main([*flags, f"--classes={tmp_path / 'names.txt'}"]) == 0
+    assert "classes: a file of weights has no place for them" in capsys.readouterr().err
 
 
 def test_a_field_with_a_trailing_underscore_is_typed_without_it():

@@ -1,6 +1,7 @@
 """Files of other programs: what is read from each format, and that none of their code is run."""
 
 import collections
+import json
 import pickle
 import sys
 import zipfile
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from alexnet_tf.errors import UserError
-from alexnet_tf.weights import formats, layouts, pytorch
+from alexnet_tf.weights import formats, layouts, numpy_pickles, pytorch
 from alexnet_tf.weights.stored import Held
 
 CONFIG = foreign.small("caffe")
@@ -92,6 +93,39 @@ def test_every_protocol_of_pickles_is_read(tmp_path, protocol):
         np.lib.format.write_array_header_1_0(file, header)
         pickle.dump(np.array(layers, object), file, protocol=protocol)
     assert_same(load(tmp_path / "net.npy"), WEIGHTS)
+
+
+def turned(array):
+    """The same numbers, whose axes lie in neither C's nor Fortran's order in memory."""
+    order = np.roll(range(array.ndim), 1)
+    return np.ascontiguousarray(array.transpose(order)).transpose(np.argsort(order))
+
+
+@pytest.mark.parametrize("protocol", [2, pickle.HIGHEST_PROTOCOL])
+@pytest.mark.parametrize(
+    "kind", [collections.OrderedDict, lambda x: collections.defaultdict(list, x)]
+)
+def test_every_dictionary_and_turned_array_is_read(tmp_path, kind, protocol):
+    layers = foreign.by_layer(WEIGHTS, "weights", "biases")
+    for name, parts in layers.items():
+        layers[name] = kind(parts | {"weights": turned(parts["weights"])})
+    with open(tmp_path / "net.npy", "wb") as file:
+        header = {"descr": "|O", "fortran_order": False, "shape": ()}
+        np.lib.format.write_array_header_1_0(file, header)
+        pickle.dump(np.array(kind(layers), object), file, protocol=protocol)
+    assert_same(load(tmp_path / "net.npy"), WEIGHTS)
+
+
+@pytest.mark.parametrize("order", [(0, 0), (1,), (0, 2), "01", None])
+def test_an_order_of_axes_that_cannot_be_is_damage(order):
+    made = numpy_pickles._from_buffer(b"\0" * 24, numpy_pickles.Kind("f4"), (2, 3), "K", order)
+    if order is None:
+        assert made.stored().shape == (2, 3)
+    else:
+        with pytest.raises(
+            ValueError, match="axes in order .* of an array of shape|without a shape"
+        ):
+            made.stored()
 
 
 def test_arrays_of_any_order_are_read_from_npz(tmp_path):
@@ -193,3 +227,21 @@ def test_the_list_of_an_archives_entries_is_read_once(tmp_path, monkeypatch):
     )
     assert len(formats.read(str(tmp_path / "a.npz"), formats.FORMATS[".npz"])) == 50
     assert len(reads) == 1
+
+
+@pytest.mark.parametrize("dtype, is_counter", [("F8_E8M0", False), ("C64", False), ("U128", True)])
+def test_only_whole_numbers_of_safetensors_are_counters(tmp_path, dtype, is_counter):
+    pytest.importorskip("safetensors")
+    formats.store(str(tmp_path / "a.safetensors"), foreign.weights(TORCHVISION), TORCHVISION)
+    contents = (tmp_path / "a.safetensors").read_bytes()
+    end = 8 + int.from_bytes(contents[:8], "little")
+    header = json.loads(contents[8:end])
+    header["scale"] = {"dtype": dtype, "shape": [0], "data_offsets": [0, 0]}
+    text = json.dumps(header).encode()
+    whole = len(text).to_bytes(8, "little") + text + contents[end:]
+    (tmp_path / "b.safetensors").write_bytes(whole)
+    if is_counter:
+        load(tmp_path / "b.safetensors", TORCHVISION)
+    else:
+        with pytest.raises(UserError, match="scale"):
+            load(tmp_path / "b.safetensors", TORCHVISION)

@@ -157,6 +157,13 @@ def test_activations_to_compare_with_have_a_limit_too(tmp_path, monkeypatch):
         convert.main([f"--check={tmp_path / 'a.npz'}"])
 
 
+def test_a_check_of_nothing_is_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", input=np.zeros((3, 67, 67), np.float32))
+    text = "check=.*there is nothing to compare; expected the output of a layer, such as relu1"
+    with pytest.raises(UserError, match=text):
+        convert.main([f"--check={tmp_path / 'a.npz'}"])
+
+
 def test_activations_without_an_input_are_refused(tmp_path):
     np.savez(tmp_path / "a.npz", relu1=np.zeros((3, 5, 5), np.float32))
     text = "check=.*no array has the name input; BUILD.md has all names"
