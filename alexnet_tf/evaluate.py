@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 
 from alexnet_tf.command_line import flags
-from alexnet_tf.errors import UserError, user_errors
+from alexnet_tf.errors import check_finite, make_output, user_errors
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.checkpoint import Which
 from alexnet_tf.training.stored import NO_AVERAGES
@@ -73,7 +73,7 @@ def main(argv: Sequence[str]) -> int:
         with user_errors():
             check_pictures_apart(arguments.output, config.data.source)
     if arguments.per_class:
-        _make(output)
+        make_output(output)
     trained_on = stored.config.data
     with looking_once():
         split = arguments.split or splits.default_split(config, trained_on, arguments.run_dir)
@@ -81,6 +81,7 @@ def main(argv: Sequence[str]) -> int:
         result, confusion, source = evaluate(
             stored, config, arguments.views, split, arguments.raw_weights
         )
+    check_finite(result["loss"], config.run.precision)
     seconds = time.monotonic() - began
     about = {"run_dir": arguments.run_dir, "step": stored.step, "views": str(arguments.views)}
     about |= {"split": str(split), "raw_weights": arguments.raw_weights}
@@ -89,8 +90,8 @@ def main(argv: Sequence[str]) -> int:
         print(f"{per_class.table(found)}\nwritten to {output}", file=sys.stderr)
     print(_sentence(about, result, source), file=sys.stderr)
     speed = {"images_per_second": round(result["seen"] / seconds, 2)}
-    files = {"per_class": str(output) if arguments.per_class else None}
-    print(json.dumps(about | result | speed | files), flush=True)
+    written = {"per_class": str(output) if arguments.per_class else None}
+    print(json.dumps(about | result | speed | written), flush=True)
     return 0
 
 
@@ -109,17 +110,6 @@ def _sentence(about: dict, result: dict, source) -> str:
     if result["top5_error"] is not None:
         errors.append(f"top-5 error {100 * result['top5_error']:.2f} %")
     return f"{', '.join(words)}: {', '.join(errors)}"
-
-
-def _make(output: pathlib.Path) -> None:
-    """Makes the output directory before the evaluation, so that an error comes early."""
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"output={str(output)!r} cannot be made: {error.strerror}. Expected a directory that "
-            "this user may write; name another with --output."
-        ) from error
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from alexnet_tf.config.run import RunConfig
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.checkpoint import Which
 from alexnet_tf.training.stored import NO_AVERAGES
-from pipelines.checks import check_megapixels
+from pipelines.checks import check_megapixels, pixels
 from pipelines.parallelism import EXPORTED
 
 
@@ -59,7 +59,7 @@ def main(argv: Sequence[str]) -> int:
     output = savedmodel.prepare(arguments.output)
     make_strategy(RunConfig())  # for what it prepares: memory on demand, exact float32
     network = stored.config.network
-    max_pixels = int(arguments.max_megapixels * 1e6)
+    max_pixels = pixels(arguments.max_megapixels)
     weights = stored.weights(is_raw=arguments.raw_weights)
     trained = classifier.trained(network, weights, stored.classes, max_pixels)
     about = description(stored, arguments.raw_weights) | {"max_pixels": max_pixels}

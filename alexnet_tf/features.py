@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from alexnet_tf.command_line import flags
 from alexnet_tf.config.run import Config
-from alexnet_tf.errors import user_errors
+from alexnet_tf.errors import check_finite, user_errors
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.checkpoint import Which
 
@@ -83,6 +83,7 @@ def main(argv: Sequence[str]) -> int:
     indices = []
     with FeatureFile(arguments.output, extractor.shape) as file:
         for batch in extractor(source):
+            check_finite(batch.values, config.run.precision)
             file.write(batch.values)
             names += [bare_name(source, int(index)) for index in batch.index]
             labels.append(batch.label)

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from alexnet_tf.command_line import flags, kinds
-from alexnet_tf.errors import RunFailed, UserError, user_errors, writing
+from alexnet_tf.errors import RunFailed, UserError, make_output, user_errors, writing
 from alexnet_tf.figures import canvas
 from alexnet_tf.laboratory.settings import EXHIBITS, All, Common
 from pipelines import files
@@ -58,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
     output = pathlib.Path(settings.output)
     with user_errors():
         check_pictures_apart(settings.output, subject.config.data.source)
-    _make(output)
+    make_output(output)
     if what == "all":
         print(f"pictures: {subject.named_set}", file=sys.stderr, flush=True)  # early, if none
     for sentence in subject.given[1] if subject.files else ():
@@ -125,20 +125,6 @@ def _as(kind: type[Common], settings: All) -> Common:
     """Takes what `all` was given as the settings of one exhibit."""
     names = {x.name for x in dataclasses.fields(All)} & {x.name for x in dataclasses.fields(kind)}
     return kind(**{name: getattr(settings, name) for name in names})
-
-
-def _make(output: pathlib.Path) -> None:
-    """Makes the output directory before anything is computed, so that an error comes early."""
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        probe = output / ".probe"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise UserError(
-            f"output={str(output)!r} cannot be written: {error.strerror}. Expected a directory "
-            "that this user may write to; name another with --output."
-        ) from error
 
 
 if __name__ == "__main__":

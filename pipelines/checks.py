@@ -13,6 +13,11 @@ def is_color(levels) -> bool:
     return all(isinstance(x, int | float) and 0 <= x <= 255 for x in levels)
 
 
+def pixels(megapixels: float) -> int:
+    """Counts the pixels of so many millions, 1 at least: 2.01 are 2,010,000, not one less."""
+    return max(1, round(megapixels * 1e6))
+
+
 def check_megapixels(name: str, value: float) -> None:
     """Refuses a limit of at most 0, or above what TensorFlow decodes."""
     if not 0 < value <= LARGEST_MEGAPIXELS:

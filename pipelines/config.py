@@ -8,7 +8,7 @@ import dataclasses
 import enum
 import math
 
-from pipelines.checks import LARGEST_SIDE, check_megapixels, is_color, service_address
+from pipelines.checks import LARGEST_SIDE, check_megapixels, is_color, pixels, service_address
 from pipelines.typed import Typed
 
 FREE = {"resume": "free"}
@@ -297,4 +297,4 @@ class DataConfig(Typed, section="data"):
     @property
     def max_pixels(self) -> int:
         """The most pixels that a picture may have."""
-        return int(self.max_megapixels * 1e6)
+        return pixels(self.max_megapixels)

@@ -87,10 +87,7 @@ def check_place(path: str) -> None:
     try:
         if place.is_dir():
             raise UserError(f"output={path!r} is a directory; expected a file. Change --output.")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        probe = place.with_name(f".{place.name}.{os.getpid()}.probe")
-        probe.touch()
-        probe.unlink()
+        files.make_writable(place.parent, place.name)
     except OSError as error:
         raise UserError(
             f"output={path!r} cannot be written: {error.strerror}. Expected a folder that this "

@@ -5,7 +5,7 @@ import enum
 import math
 from typing import Any
 
-from pipelines.checks import LARGEST_SIDE, check_megapixels
+from pipelines.checks import LARGEST_SIDE, check_megapixels, pixels
 from pipelines.config import (
     SQUARE_FIELDS,
     DataConfig,
@@ -146,7 +146,7 @@ class Packing(Typed):
     @property
     def max_pixels(self) -> int:
         """The most pixels that a picture may have."""
-        return int(self.max_megapixels * 1e6)
+        return pixels(self.max_megapixels)
 
     def about(self) -> dict[str, Any]:
         """What else decides on the bytes of the records, by name."""

@@ -57,3 +57,10 @@ def test_an_input_that_cannot_be_is_refused(values, message):
 def test_data_that_cannot_be_is_refused(values, message):
     with pytest.raises(ValueError, match=message):
         DataConfig(**values)
+
+
+@pytest.mark.parametrize(
+    "megapixels, count", [(2.01, 2_010_000), (4.18, 4_180_000), (1e-7, 1), (178, 178_000_000)]
+)
+def test_so_many_millions_of_pixels_are_that_many(megapixels, count):
+    assert DataConfig(max_megapixels=megapixels).max_pixels == count

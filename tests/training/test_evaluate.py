@@ -12,9 +12,9 @@ import pytest
 import tensorflow as tf
 import tiny
 
-from alexnet_tf import evaluate, export
+from alexnet_tf import convert, evaluate, export
 from alexnet_tf.config.run import Config
-from alexnet_tf.errors import UserError
+from alexnet_tf.errors import NotFinite, UserError
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.networks.named_weights import assign, named_weights
 from alexnet_tf.training import checkpoint
@@ -132,11 +132,23 @@ def test_a_set_of_which_nothing_can_be_decoded_has_no_errors(run_dir, tmp_path, 
     assert not (tmp_path / "x.npz").exists()
 
 
+@pytest.mark.parametrize("command", ["evaluate", "features"])
+def test_what_a_precision_cannot_hold_is_no_result(run_dir, tmp_path, command):
+    stored = checkpoint.load(run_dir)
+    arrays = {name: 1e4 * array for name, array in stored.weights().items()}
+    about = stored.config.network, arrays, stored.classes, "x"
+    convert.write_weights(tmp_path / "large", *about)
+    flags = [f"--run_dir={tmp_path / 'large'}", f"--data.source={stored.config.data.source}"]
+    flags += ["--precision=float16"]
+    flags += [f"--output={tmp_path / 'x.npz'}"] * (command == "features")
+    with pytest.raises(NotFinite, match="precision=float16: the network gave values that are not"):
+        importlib.import_module(f"alexnet_tf.{command}").main(flags)
+    assert not (tmp_path / "x.npz").exists()
+
+
 def test_a_place_that_takes_no_files_is_refused_before_the_work(run_dir, tmp_path):
     (tmp_path / "file").touch()
-    text = (
-        "output=.* cannot be made: Not a directory. Expected a directory that this user may write"
-    )
+    text = "output=.* cannot be written: Not a directory. Expected a directory that this user may w"
     with pytest.raises(UserError, match=text):
         evaluate.main([f"--run_dir={run_dir}", "--per_class", f"--output={tmp_path}/file/new"])
 
