@@ -13,7 +13,7 @@ import threading
 from collections.abc import Sequence
 
 from alexnet_tf.command_line import flags
-from alexnet_tf.errors import RunFailed, user_errors
+from alexnet_tf.errors import RunFailed, UserError, user_errors
 from pipelines.checks import service_address
 
 
@@ -49,6 +49,14 @@ def main(argv: Sequence[str]) -> int:
     """Runs the command; ends with a signal alone."""
     arguments = flags.parse(argv, Arguments).arguments
     host = arguments.host or socket.gethostname()
+    try:
+        socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError) as error:  # TensorFlow would look for it for ever
+        raise UserError(
+            f"host={host!r} is no name or address that this machine finds "
+            f"({getattr(error, 'strerror', None) or error}); expected one that the training "
+            "processes reach. Name another --host, such as localhost."
+        ) from error
     if arguments.dispatcher and arguments.port != Arguments.port:
         said = "--port is the dispatcher's and changes nothing with --dispatcher; see --worker_port"
         print(said, file=sys.stderr, flush=True)

@@ -83,7 +83,8 @@ class Archive:
         """Lists the members of a tar file, and of those inside it."""
         for member in members_of(name, window):
             parts = [part for part in member.name.split("/") if part not in ("", ".")]
-            path, reason = _join(mount, *parts), objection(member, parts)
+            path = _join(mount, *parts)
+            reason = objection(member, parts, path.count("/"))
             offset = window.begin + member.offset_data
             if reason is not None:
                 self.left_out.append((member.name, reason))
@@ -135,11 +136,11 @@ class Archive:
                 break
             top = _join(top, visible[0])
         if top != mount:
-            below = {
-                x: self._folders.pop(x) for x in [*self._folders] if f"{x}/".startswith(f"{top}/")
-            }
-            for path, folder in below.items():
-                self._folders[_join(mount, path[len(top) + 1 :])] = folder
+            there = [x for x in self._folders if x == mount or not mount or _is_in(x, mount)]
+            found = {x: self._folders.pop(x) for x in there}  # those in between are gone
+            for path, folder in found.items():
+                if path == top or _is_in(path, top):
+                    self._folders[_join(mount, path[len(top) + 1 :])] = folder
 
     def sort(self, labels: dict[str, str], mount: str, source: str) -> None:
         """Moves files that lie side by side into folders of their classes.
@@ -222,6 +223,10 @@ class Archive:
     def _number(self, path: str) -> int:
         above, _, last = path.rpartition("/")
         return self._files.find(self._folders[above], last)
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return path.startswith(f"{folder}/")
 
 
 def _is_tar(name: str) -> bool:

@@ -165,7 +165,8 @@ class Check:
             return tf.strings.length(picture) == self.found.size**2 * 3
         shape = tf.shape(decode(picture, max_pixels=most))[:2]
         size = self.found.size
-        return tf.constant(True) if size is None else tf.reduce_all(shape == size)
+        # Of any size too it has to be something of the picture, else TensorFlow decodes none.
+        return tf.reduce_all(shape > 0 if size is None else shape == size)
 
     def _explain(self, path: pathlib.Path, offset: int) -> str:
         """Says what is wrong with a record that cannot be read, or not be decoded."""

@@ -121,7 +121,8 @@ def _row(
         if packing.format == Format.RAW:
             fingerprint = shards.fingerprint(square)
     num_bytes = tf.strings.length(encoded)
-    return Rows(index, num_bytes, jpeg, size, kept, fingerprint, tf.constant(True))
+    is_good = tf.reduce_all(tf.shape(image) > 0)  # else TensorFlow decodes nothing that is not kept
+    return Rows(index, num_bytes, jpeg, size, kept, fingerprint, is_good)
 
 
 def _nothing(packing: Packing, is_counted: bool) -> Rows:

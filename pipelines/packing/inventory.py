@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -88,7 +88,8 @@ def take_inventory(
         return _tfds(typed.removeprefix(_TFDS))
     if os.path.isdir(typed):
         say(f"listing {typed}")
-        return _inventory(typed, _Input(), functools.partial(_folder_part, typed))
+        tree = _Input([packing.output, str(scratch)])
+        return _inventory(typed, tree, functools.partial(_folder_part, typed))
     mounts = _mounts(typed)
     archive = Archive(typed)
     for mount, path in mounts.items():
@@ -100,9 +101,24 @@ def take_inventory(
 
 
 class _Input(Disk):
-    """The file system, as messages of this command call it."""
+    """The file system, as messages of this command call it.
+
+    Args:
+      own: folders of the packing itself, which may lie in what is packed and are no part of it.
+    """
 
     setting = "input"
+
+    def __init__(self, own: Sequence[str]):
+        """Finds out where they are."""
+        self._own = {os.path.realpath(path) for path in own}
+
+    def list_folder(self, path: str) -> Iterator[tuple[str, bool]]:
+        """Lists the names in a folder, and whether each is a folder."""
+        own = {
+            os.path.basename(x) for x in self._own if os.path.dirname(x) == os.path.realpath(path)
+        }
+        return (found for found in super().list_folder(path) if found[0] not in own)
 
     def called(self, root: str) -> str:
         """Names a folder in messages."""

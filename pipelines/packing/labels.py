@@ -30,7 +30,8 @@ def read_labels(labels: str, classes: str, names: Sequence[str]) -> dict[str, st
         found = {name: _WNID.match(name) for name in names}
         return {name: match.group() for name, match in found.items() if match}
     rows = [line.rsplit(None, 1) for line in _lines("labels", labels)]
-    if all(len(row) == 1 for row in rows):
+    known = {*names}
+    if all(len(row) == 1 for row in rows) and not _has_names(rows, known):
         if len(rows) != len(names):
             raise ValueError(
                 f"labels={labels!r} has {len(rows)} labels for {len(names)} files; expected one "
@@ -38,7 +39,7 @@ def read_labels(labels: str, classes: str, names: Sequence[str]) -> dict[str, st
             )
         rows = [[name, *row] for name, row in zip(names, rows, strict=True)]
     odd = next((row for row in rows if len(row) != 2), None)
-    if all(len(row[0].split()) > 1 for row in rows) and not {row[0] for row in rows} & {*names}:
+    if all(len(row[0].split()) > 1 for row in rows) and not {row[0] for row in rows} & known:
         odd = rows[0]  # no names with spaces, but other columns
     if odd is not None:
         raise ValueError(
@@ -68,6 +69,11 @@ def read_labels(labels: str, classes: str, names: Sequence[str]) -> dict[str, st
                 "expected one line for each file."
             )
     return found
+
+
+def _has_names(rows: Sequence[Sequence[str]], names: set[str]) -> bool:
+    """Tells whether lines of one word have the name of a file and more, as in NAME,LABEL."""
+    return any(mark in row[0] and row[0].split(mark)[0] in names for row in rows for mark in ",;:|")
 
 
 def _classes(path: str) -> dict[str, str]:

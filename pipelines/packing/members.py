@@ -6,6 +6,8 @@ import tarfile
 from collections.abc import Iterator
 from typing import BinaryIO
 
+MOST_FOLDERS = 100
+"""That a member may lie in."""
 _BLOCK_BYTES = 512
 _PIECE_BYTES = 1 << 20
 
@@ -76,8 +78,16 @@ def members_of(name: str, window: Window) -> Iterator[tarfile.TarInfo]:
         ) from error
 
 
-def objection(member: tarfile.TarInfo, parts: list[str]) -> str | None:
-    """Says why a member is not taken; None where it is."""
+def objection(member: tarfile.TarInfo, parts: list[str], depth: int) -> str | None:
+    """Says why a member is not taken; None where it is.
+
+    Args:
+      member: as the archive has it.
+      parts: of its path.
+      depth: folders that it would lie in, those of archives around this one too.
+    """
+    if depth > MOST_FOLDERS:
+        return f"a path of {depth} folders; at most {MOST_FOLDERS} are taken"
     if member.name.startswith("/"):
         return "an absolute path"
     if ".." in parts:

@@ -259,10 +259,15 @@ def _is_no_class(name: str, contents: _Contents) -> bool:
 
 def _has_pictures_below(contents: _Contents) -> bool:
     """Tells whether a folder holds pictures at any depth, other than in runs and exports."""
-    if contents.is_ours():
-        return False
-    inner = (x for x in contents.inner() if not x.tree.is_link(x.path))  # links may lead in circles
-    return bool(contents.pictures) or any(map(_has_pictures_below, inner))
+    left = [contents]
+    while left:
+        one = left.pop()
+        if one.is_ours():
+            continue
+        if one.pictures:
+            return True
+        left += [x for x in one.inner() if not x.tree.is_link(x.path)]  # which may lead in circles
+    return False
 
 
 def nearest(root: str, tree: Tree = DISK) -> str:

@@ -35,6 +35,11 @@ def test_a_dispatcher_that_does_not_answer_is_refused(capsys):
     assert said in capsys.readouterr().err
 
 
+def test_a_host_that_cannot_be_found_is_refused():
+    with pytest.raises(UserError, match="host='no-such-host.invalid' is no name or address that t"):
+        serve.main(["--host=no-such-host.invalid"])
+
+
 def test_a_port_in_use_is_one_sentence():
     with contextlib.closing(socket.socket()) as taken:
         taken.bind(("0.0.0.0", 0))

@@ -70,6 +70,8 @@ def test_files_without_a_label_and_labels_without_a_file_are_reported(tmp_path):
     [
         ("1\n2\n", "", "has 2 labels for 3 files; expected one for each, or lines with the name"),
         ("a b c", "", "'a b c' is no name of a file and its label; expected both in each l"),
+        ("val_1.JPEG,a\nval_2.JPEG,b\nval_3.JPEG,a", "", "'val_1.JPEG,a' is no name of a file and"),
+        ("val_1.JPEG:a\n b\nc", "", "'val_1.JPEG:a' is no name of a file and its label; expected"),
         ("val_1.JPEG a\nval_2.JPEG", "", "'val_2.JPEG' is no name of a file and its label; expect"),
         (
             "val_1.JPEG .a",
@@ -98,6 +100,20 @@ def test_lists_that_do_not_fit_are_refused(tmp_path, labels, classes, message):
     settings = {"classes": str(tmp_path / "classes")} if classes else {}
     with pytest.raises(ValueError, match=message):
         p.inventory(imagenet(tmp_path), tmp_path, labels=str(tmp_path / "labels"), **settings)
+
+
+@pytest.mark.parametrize("mount", ["", "train="])
+@pytest.mark.parametrize("inside", ["dog", "dog/images", "dog/cat/all"])
+def test_a_class_may_be_called_as_a_folder_around_all_files(tmp_path, inside, mount):
+    files = [(f"{inside}/{i}.jpg", p.JPEG + b"%d" % i) for i in range(6)]
+    tar = p.tar_with(tmp_path / "x.tar", *files)
+    (tmp_path / "labels").write_text(
+        "".join(f"{i}.jpg {'dog cat cow'.split()[i % 3]}\n" for i in range(6))
+    )
+    found = p.inventory(f"{mount}{tar}", tmp_path, labels=f"{tmp_path}/labels")
+    assert found.left_out == () and found.classes == ("cat", "cow", "dog")
+    (part,) = found.parts.values()
+    assert len(part.names) == 6
 
 
 def test_a_list_is_refused_where_folders_say_what_is_in_them(pictures, tmp_path):

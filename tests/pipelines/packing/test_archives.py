@@ -142,6 +142,19 @@ def strange_members(path: pathlib.Path) -> pathlib.Path:
     return path
 
 
+def test_members_that_lie_too_deep_are_left_out_and_reported(tmp_path):
+    deep = ["x/" * n + "a.jpg" for n in (101, 1500)]
+    inner = p.tar_with(tmp_path / "inner.tar", ("y/" * 60 + "b.jpg", p.JPEG)).read_bytes()
+    members = [(name, p.JPEG) for name in deep] + [("z/" * 60 + "inner.tar", inner)]
+    found = p.inventory(p.tar_with(tmp_path / "x.tar", *p.TWO, *members), tmp_path)
+    assert p.names(found) == ["a/1.jpg", "b/1.jpg"]
+    said = dict(found.left_out)
+    assert said[deep[0]] == "a path of 101 folders; at most 100 are taken"
+    assert said[deep[1]] == "a path of 1500 folders; at most 100 are taken"
+    assert said["y/" * 60 + "b.jpg"] == "a path of 121 folders; at most 100 are taken"
+    assert said["z/"] == "a folder that is neither train, val nor a class"
+
+
 def test_members_that_are_no_plain_files_are_left_out_and_reported(tmp_path):
     found = p.inventory(strange_members(tmp_path / "x.tar"), tmp_path)
     assert p.names(found) == ["a/1.jpg", "a/\udcff.jpg", "b/1.jpg"]

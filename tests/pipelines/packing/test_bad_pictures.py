@@ -1,5 +1,6 @@
 """Whatever lies in a folder: each is packed, or stands in the report with its reason."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -13,8 +14,10 @@ import pytest
 import tensorflow as tf
 
 from pipelines.config import Orientation, ResizeRule
-from pipelines.decode import decode, to_square
+from pipelines.decode import MAX_PIXELS, decode, to_square
+from pipelines.packing.check import Check
 from pipelines.packing.verify import verify
+from pipelines.parallelism import decoding
 from pipelines.sources.folder import folder
 
 ROOT = pathlib.Path(__file__).parents[3]
@@ -61,6 +64,33 @@ def test_every_kind_is_packed_or_reported_with_its_reason(strange, tmp_path, kin
         else:
             assert (example["image/encoded"] == b"") == (file in reasons)
     assert verify(str(tmp_path / "set"), lambda done, total: None)[1] == []
+
+
+@pytest.mark.parametrize(
+    "settings", [{"size": "original"}, {"size": 40}, {"format": "raw", "size": 40}]
+)
+def test_pictures_of_every_split_are_decoded(pictures, tmp_path, settings):
+    shutil.copytree(pictures, tmp_path / "in")
+    for split in ("train", "val"):
+        cut = tmp_path / "in" / split / "dark/1.jpg"
+        cut.write_bytes(cut.read_bytes()[:-400])  # its header is whole
+    found = p.packed(tmp_path / "in", tmp_path / "set", **settings)
+    assert [one.name for one in found.undecoded] == ["train/dark/1.jpg", "val/dark/1.jpg"]
+    assert verify(str(tmp_path / "set"), lambda done, total: None)[1] == []
+    path = tmp_path / "set/dataset.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"undecoded": []}))
+    wrong = verify(str(tmp_path / "set"), lambda done, total: None)[1]
+    assert [(x.file[:3], x.record) for x in wrong] == [("tra", 11), ("val", 6)]
+
+
+def test_a_picture_of_any_size_is_decoded_when_it_is_checked(pictures, tmp_path):
+    found = p.packed(pictures / "val", tmp_path / "set", size="original")
+    check = Check(tmp_path / "set", found, decoding(MAX_PIXELS))
+    is_sound = tf.function(lambda x: check._is_sound(x, tf.constant(MAX_PIXELS)))
+    picture = (pictures / "val/dark/1.jpg").read_bytes()
+    assert is_sound(tf.constant(picture))
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        is_sound(tf.constant(picture[:-400]))
 
 
 def test_a_picture_is_turned_as_its_exif_says_where_that_is_asked_for(strange, tmp_path):

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 
 import numpy as np
 import packed as p
@@ -189,6 +190,14 @@ def test_a_mounted_disk_is_no_output(pictures):
         text = f"is where a disk is mounted, .* --output={inside}."
         with pytest.raises(ValueError, match=text):
             p.packed(pictures, output, size=32)
+
+
+def test_an_output_beside_the_splits_is_no_part_of_the_input(pictures, tmp_path):
+    shutil.copytree(pictures, tmp_path / "in")
+    found = p.packed(tmp_path / "in", tmp_path / "in/out", size=32)
+    assert found.left_out == ()
+    again = p.packed(tmp_path / "in", tmp_path / "in/other", size=32)
+    assert again.left_out == (("out/", "a folder that is neither train, val nor a class"),)
 
 
 def test_an_output_among_the_classes_of_the_input_is_refused(pictures, tmp_path):
