@@ -48,6 +48,7 @@ workers could not be measured).
 
 import dataclasses
 import json
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -192,7 +193,7 @@ def main(argv: Sequence[str]) -> int:
     load = machine.load()
     measured = rounds.measure(contenders_of(spec, arguments.beside), spec, arguments.rounds, _say)
     about = machine.machine(measured.versions, measured.accelerator, load)
-    command = " ".join(["python -m alexnet_tf.benchmark", *argv])
+    command = " ".join(["python -m alexnet_tf.benchmark", *map(shlex.quote, argv)])
     result = report.result(spec, arguments.rounds, measured, about, command)
     print(text(result), flush=True)
     if arguments.json:

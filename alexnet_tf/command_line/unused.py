@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from alexnet_tf.config.fields import to_text
+from alexnet_tf.config.network import DropoutMode
 from alexnet_tf.config.optimizer import Rule, Schedule
 from alexnet_tf.config.run import Config, StrategyName
 
@@ -31,6 +32,10 @@ NEEDED: dict[str, tuple[str, Callable[[Config], bool]]] = {
     "optimizer.second_momentum": (
         "optimizer.rule=lamb",
         lambda config: config.optimizer.rule == Rule.LAMB,
+    ),
+    "network.dropout_rate": (
+        "network.dropout=program or inverted",
+        lambda config: config.network.dropout != DropoutMode.NONE,
     ),
     "data.rand_strength": (
         "data.rand_augment of 1 to 3",

@@ -129,7 +129,7 @@ class OptimizerConfig(Typed, section="optimizer"):
             raise ValueError(
                 f"optimizer.label_smoothing={self.label_smoothing}: expected 0 to below 1."
             )
-        if list(self.drop_epochs) != sorted(set(self.drop_epochs)):
+        if list(self.drop_epochs) != sorted({abs(x) for x in self.drop_epochs}):
             raise ValueError(
                 f"optimizer.drop_epochs={self.drop_epochs}: expected rising epochs, as 25,50,80."
             )

@@ -235,6 +235,11 @@ def probed(
                 f"which {layer} needs; expected some of {listed(usable)}. Leave {layer} out."
             )
         shown.append(activated(below, layer).name)
+    if not ends and not lacks:
+        raise UserError(
+            f"network.name={config.network.name}: expected a network with a layer below its last, "
+            "whose features can be measured; this one has none. Take another."
+        )
     if not ends:
         raise UserError(
             f"start_from={config.run.start_from!r} has no weights of {lacks}, the first layer, so "

@@ -40,7 +40,7 @@ def scatter(
     edges = np.percentile(points, [EDGE_PERCENT, 100 - EDGE_PERCENT], axis=0)
     spans = np.maximum(edges[1] - edges[0], 1e-12)
     cell = spans.max() / CELLS
-    columns, rows = np.ceil(spans / cell - 1e-9).astype(int)
+    columns, rows = np.maximum(np.ceil(spans / cell - 1e-9), 1).astype(int)
     places = (points - edges[0]) / cell
     cells = np.clip(np.floor(places), 0, [columns - 1, rows - 1]).astype(np.int64)
     away = np.square(places - cells - 0.5).sum(axis=1)

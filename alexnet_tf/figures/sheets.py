@@ -1,6 +1,7 @@
 """Batches and filters as sheets of many pictures. NumPy only."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -39,6 +40,11 @@ def stacked(*pictures: np.ndarray) -> np.ndarray:
     return np.concatenate(wide)
 
 
+def are_filters(shape: Sequence[int]) -> bool:
+    """Tells whether a kernel of this shape sees a picture: [k, k, 3 or 1, N]."""
+    return len(shape) == 4 and shape[2] in (1, 3)
+
+
 def filters(kernel: np.ndarray) -> np.ndarray:
     """Draws the first layer's filters as the paper's figure 3 does.
 
@@ -51,7 +57,7 @@ def filters(kernel: np.ndarray) -> np.ndarray:
     Returns:
       uint8 [H, W, 3], in equally full rows of at most 16 filters, channel 0 at the top left.
     """
-    if kernel.ndim != 4 or kernel.shape[2] not in (1, 3):
+    if not are_filters(kernel.shape):
         raise ValueError(
             f"kernel.shape={kernel.shape}: expected [k, k, 3 or 1, N], the first layer's kernel."
         )

@@ -145,6 +145,8 @@ def test_a_mistake_is_one_sentence_with_the_way_out(typed, message):
         ("--data.rand_strength=5", ["data.rand_strength=5"]),
         ("--data.rand_strength=5 --data.rand_augment=1", []),
         ("--data.color_noise=0 --nodata.color_rescale", ["data.color_rescale=false"]),
+        ("--network.dropout=none --network.dropout_rate=0.9", ["network.dropout_rate=0.9"]),
+        ("--network.dropout_rate=0.9", []),
         ("--batch_norm_of_parts", ["batch_norm_of_parts=true"]),
         ("--tpu=local --collectives=ring", ["tpu=local", "collectives=ring"]),
         ("--strategy=multi_worker --collectives=ring --worker_index=0", []),

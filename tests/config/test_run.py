@@ -22,6 +22,7 @@ from pipelines.config import DataConfig
         ({"label_smoothing": 1}, "optimizer.label_smoothing=1.0: expected 0 to below 1"),
         ({"max_drops": 0}, "optimizer.max_drops=0: expected at least 1"),
         ({"patience_epochs": 0}, "optimizer.patience_epochs=0: expected at least 1"),
+        ({"drop_epochs": (-1,)}, r"optimizer.drop_epochs=\(-1.0,\): expected rising epochs, as 25"),
         ({"drop_epochs": (50, 25)}, r"optimizer.drop_epochs=\(50.0, 25.0\): expected rising epoch"),
         ({"rates": ("fc8=1", "fc8=2")}, "optimizer.rates=.*: expected one rate for fc8"),
         ({"rates": ("fc8=0",)}, "optimizer.rates=fc8=0: .* a layer that stays as it is use --fre"),

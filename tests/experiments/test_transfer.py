@@ -1,6 +1,7 @@
 """Transfer, whole: layers of a network on pictures of other classes, and what goes wrong."""
 
 import contextlib
+import dataclasses
 import io
 import json
 import shutil
@@ -13,7 +14,9 @@ import tiny_run
 
 from alexnet_tf import experiment
 from alexnet_tf.command_line import flags
+from alexnet_tf.config.run import Config
 from alexnet_tf.errors import RunFailed, UserError
+from alexnet_tf.experiments import transfer_settings
 from alexnet_tf.experiments.transfer import transfer
 from alexnet_tf.experiments.transfer_features import computed
 from alexnet_tf.experiments.transfer_pictures import Pictures
@@ -230,3 +233,13 @@ def test_pictures_that_cannot_be_decoded_may_leave_too_few():
     assert good.index.tolist() == [2, 3, 7, 9] and good.label.tolist() == [0, 0, 1, 1]
     with pytest.raises(UserError, match="1 in the class 'a' that can be decoded"):
         some.without([2])
+
+
+def test_a_network_without_a_hidden_layer_has_no_features():
+    below = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7")
+    config = Config(network=dataclasses.replace(tiny_run.NETWORK, groups=1, without=below))
+    arrays = {"fc8/kernel": np.zeros(1), "fc8/bias": np.zeros(1)}
+    with pytest.raises(
+        UserError, match="expected a network with a layer below its last, whose fea"
+    ):
+        transfer_settings.probed(config, (), arrays)

@@ -16,7 +16,7 @@ from alexnet_tf.laboratory import maps, settings
 from alexnet_tf.laboratory.attribution import gradcam, occlusion
 from alexnet_tf.laboratory.opening import open_subject
 from alexnet_tf.laboratory.subject import Subject
-from alexnet_tf.laboratory.units import deconvnet, invariance
+from alexnet_tf.laboratory.units import deconvnet, filters, invariance
 from alexnet_tf.networks.alexnet import alexnet
 from alexnet_tf.networks.family import names
 from alexnet_tf.networks.tables.resolved import table
@@ -77,6 +77,15 @@ def test_a_network_without_convolutions_has_no_maps():
     none = dataclasses.replace(none, without=("conv1", "conv2", "conv3", "conv4", "conv5"))
     with pytest.raises(UserError, match="has no layer of maps that has filters, which this needs"):
         maps.convolutions(subject_of(none))
+
+
+@pytest.mark.parametrize("without, towers", [((), 2), (("conv2",), 1)])
+def test_filters_stand_in_towers_where_the_next_layer_sees_them_so(without, towers):
+    network = dataclasses.replace(tiny_run.NETWORK, normalization="batch", without=without)
+    subject = subject_of(network)
+    made = filters.show(subject, settings.Filters(**GIVEN))
+    assert len(made.numbers["mean_color_by_tower"]) == towers
+    assert ("upper half" in made.seen) == (towers == 2)
 
 
 def test_two_names_of_one_row_share_their_winners(files):

@@ -50,9 +50,12 @@ class Answers:
 
 
 def last_hidden(subject: Subject) -> str:
-    """Names the last layer before the output, or the last with weights; dropout is none."""
-    rows = subject.rows[:-1] if subject.is_whole else subject.rows
-    return [row.name for row in rows if not isinstance(row.layer, Drop)][-1]
+    """Names the last layer before the output, or the last with weights; dropout is none.
+
+    The output itself where nothing is before it.
+    """
+    names = [row.name for row in subject.rows if not isinstance(row.layer, Drop)]
+    return names[-2] if subject.is_whole and len(names) > 1 else names[-1]
 
 
 def answers(subject: Subject, what: str, layer: str = "", least: int = LEAST_PICTURES) -> Answers:

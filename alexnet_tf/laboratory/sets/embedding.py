@@ -24,7 +24,8 @@ ABOUT = About(
         "places), are divided by their length, so that their direction counts, centered, and "
         "turned to their principal components, the directions of most variance. With --method=pca "
         "each picture stands where its first two say; with --method=tsne the first "
-        f"{NUM_COMPONENTS} go through t-SNE (scikit-learn, perplexity {PERPLEXITY}, a fixed seed). "
+        f"{NUM_COMPONENTS} go through t-SNE (scikit-learn, perplexity {PERPLEXITY}, or a third of "
+        "the pictures but one where that is less, a fixed seed). "
         "A picture is drawn in the cell of a grid that its place falls into; of several the one "
         "nearest the middle of the cell, and the half percent that lies farthest out at each side "
         "at the edge. Frames are the classes, where they are ten or fewer. The folder projector "
@@ -56,6 +57,12 @@ def show(subject: Subject, settings: Embedding) -> Exhibit:
     lengths = np.linalg.norm(found.features, axis=1, keepdims=True)
     directions = found.features / np.where(lengths > 0, lengths, 1)
     scores, shares = principal(directions, NUM_COMPONENTS)
+    if not scores.any():
+        raise UserError(
+            f"layer={found.layer}: all {len(directions)} pictures point the same way there; "
+            "expected activations that differ. Name another --layer."
+        )
+    scores = np.pad(scores, [(0, 0), (0, max(0, 2 - scores.shape[1]))])  # a plane has two
     of_two, of_all = float(shares[:2].sum()), float(shares.sum())
     if settings.method == Method.TSNE:
         points = _placed(scores)

@@ -7,6 +7,7 @@ from alexnet_tf.figures import sheets
 from alexnet_tf.laboratory.exhibit import About, Exhibit
 from alexnet_tf.laboratory.settings import Filters
 from alexnet_tf.laboratory.subject import Subject
+from alexnet_tf.networks.tables.resolved import table
 
 ABOUT = About(
     title="Filters of the first layer",
@@ -35,7 +36,7 @@ def show(subject: Subject, settings: Filters) -> Exhibit:
     """
     row = subject.rows[0]
     shape = row.kernel_shape
-    if len(shape) != 4 or shape[2] not in (1, 3):
+    if not sheets.are_filters(shape):
         raise UserError(
             f"layer={row.name}: expected a first layer that is a convolution of a picture; the "
             f"kernel of {subject.config.network.name} has shape {shape}. Show another network."
@@ -43,7 +44,7 @@ def show(subject: Subject, settings: Filters) -> Exhibit:
     kernel = subject.model.get_layer(row.name).kernel.numpy()
     if subject.config.network.input.channel_order == "bgr":
         kernel = kernel[:, :, ::-1]
-    towers = np.split(kernel, 2, axis=3) if subject.config.network.groups == 2 else [kernel]
+    towers = np.split(kernel, 2, axis=3) if _has_towers(subject, row.name) else [kernel]
     drawn = [sheets.filters(part) for part in towers]
     gap = np.full((GAP_PIXELS, drawn[0].shape[1], 3), 255, np.uint8)
     color = colorfulness(kernel)
@@ -62,6 +63,13 @@ def show(subject: Subject, settings: Filters) -> Exhibit:
         numbers={"layer": row.name, "mean_color_by_tower": means},
         arrays={"kernel": kernel, "color": color},
     )
+
+
+def _has_towers(subject: Subject, first: str) -> bool:
+    """Tells whether the next layer with a kernel sees the first one in two halves."""
+    network = subject.config.network
+    above = (row.layer for row in table(network) if row.name != first and row.layer.has_kernel)
+    return network.groups == 2 and getattr(next(above, None), "grouped", False)
 
 
 def colorfulness(kernel: np.ndarray) -> np.ndarray:

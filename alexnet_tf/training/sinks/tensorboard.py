@@ -85,7 +85,7 @@ class Events:
         self._train.write(BATCH_TAG, 0, write_first)
 
     def weights(self, values: Mapping[str, Values], step: int) -> None:
-        """Writes the first layer's filters and the distribution of every weight.
+        """Writes the first layer's filters, if it sees pictures, and each weight's distribution.
 
         Args:
           values: weights by the names in files, as `named_weights(model)` returns them.
@@ -93,7 +93,9 @@ class Events:
         """
         first = next(iter(values))
         kernel = np.asarray(values[first])
-        self.filters(first.partition("/")[0], kernel[:, :, ::-1] if self._is_bgr else kernel, step)
+        if sheets.are_filters(kernel.shape):
+            kernel = kernel[:, :, ::-1] if self._is_bgr else kernel
+            self.filters(first.partition("/")[0], kernel, step)
         self.histograms(values, step)
 
     def hparams(self, config: Config) -> None:

@@ -13,6 +13,8 @@ from alexnet_tf.laboratory.sets import answers as floor
 from alexnet_tf.laboratory.sets.answers import answers
 from alexnet_tf.networks.tables.resolved import table
 
+BELOW_FC8 = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7")
+
 
 def test_answers_are_what_the_layers_give_and_are_computed_once(seen):
     found = answers(seen, "a test")
@@ -37,6 +39,7 @@ def test_answers_are_what_the_layers_give_and_are_computed_once(seen):
         ({"normalization": "batch"}, -2, "relu7"),
         ({}, -5, "pool5"),
         ({}, -1, "fc7"),
+        ({"without": (*BELOW_FC8, "pool1", "pool2", "pool5")}, None, "fc8"),
     ],
 )
 def test_the_last_hidden_layer_has_what_follows_it(pictures, changes, num_rows, layer):

@@ -203,6 +203,21 @@ def test_tsne_keeps_classes_together(planted):
     assert exhibit.arrays["points"].shape == (15, 2)
 
 
+@pytest.mark.parametrize("method", settings.Method)
+def test_one_activation_is_a_line_and_equal_ones_are_nothing(planted, method):
+    pytest.importorskip("sklearn")
+    draw = np.random.default_rng(0)
+    line = show(
+        planted(features=draw.normal(size=(15, 1)).astype(np.float32)), "embedding", method=method
+    )
+    assert line.arrays["points"].shape == (15, 2)
+    for rows in (np.zeros((15, 4)), np.tile([2.0, 0, 0, 0], (15, 1)) * draw.random((15, 1))):
+        with pytest.raises(
+            UserError, match="layer=fc7: all 15 pictures point the same way there; ex"
+        ):
+            show(planted(features=rows.astype(np.float32)), "embedding", method=method)
+
+
 def test_without_scikit_learn_tsne_says_what_to_install(seen, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "sklearn.manifold", None)
     with pytest.raises(UserError, match=r"method=tsne needs scikit-learn; expected pip install"):

@@ -205,6 +205,14 @@ def test_filters_are_the_sheet_of_conv1(tmp_path):
     np.testing.assert_array_equal(tf.io.decode_png(png), sheets.filters(kernel))
 
 
+@pytest.mark.parametrize("shape", [(1024, 10), (24, 24, 27, 32), (3, 3, 16, 4)])
+def test_of_a_first_layer_that_sees_no_picture_there_are_histograms_alone(tmp_path, shape):
+    events = Events(tmp_path, 0, 0)
+    events.weights({"fc/kernel": np.ones(shape, np.float32)}, 1)
+    events.close()
+    assert {tag for tag, *_ in records(tmp_path / "events" / "train")} == {"fc/kernel"}
+
+
 def test_a_disk_that_takes_no_more_is_one_sentence(tmp_path):
     sink = Events(tmp_path, 0, 0)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
