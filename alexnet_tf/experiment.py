@@ -263,6 +263,8 @@ KINDS = dict.fromkeys(EXPERIMENTS, Kind(TableArguments, TABLE_SHARED, table)) | 
 def main(argv: Sequence[str]) -> int:
     """Runs the command and returns its exit code."""
     if [*argv[:1]] == ["--list"]:
+        if argv[1:]:
+            raise UserError(f"{argv[1]}: expected nothing behind --list. Leave it out.")
         others = {name: kind.title for name, kind in KINDS.items() if kind.title}
         print(plan_text.list_text(others, SEEDS), flush=True)
         return 0

@@ -1,11 +1,14 @@
 """The environment of every command: variables that TensorFlow reads, and how a command ends."""
 
+import contextlib
 import errno
 import os
 import sys
-from typing import NoReturn
+from collections.abc import Iterator
+from typing import Any, NoReturn, TextIO
 
 from alexnet_tf.command_line import quiet
+from alexnet_tf.errors import UserError
 
 QUIET = {quiet.LEVEL: "3"}
 """Our own sentences should be seen."""
@@ -19,6 +22,7 @@ FAST = {
 """What makes steps on a CPU fast; a user's own values stay."""
 
 
+THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """What a disk says that takes no more."""
 
@@ -52,6 +56,57 @@ def _open_closed_files() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115
+
+
+def check() -> None:
+    """Refuses numbers of threads with which TensorFlow would end in a stack trace, or ignore.
+
+    Raises:
+      UserError: one is no whole number from 0.
+    """
+    for name in THREADS:
+        text = os.environ.get(name) or "0"
+        if not text.isdecimal():
+            raise UserError(
+                f"{name}={text}: expected a whole number of threads, or 0 for as many as there are "
+                "processors. Set it so, or leave it out of the environment."
+            )
+
+
+class Messages:
+    """Standard error of a command: where it can no longer be written, the work goes on without.
+
+    A terminal may be closed, a disk full, or the reader of a pipe gone.
+
+    Args:
+      stream: what messages are written to.
+    """
+
+    def __init__(self, stream: TextIO):
+        """Takes the stream."""
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Writes, if that is possible."""
+        with self._going_on():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flushes, if that is possible."""
+        with self._going_on():
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        """Has all else of the stream."""
+        return getattr(self._stream, name)
+
+    @contextlib.contextmanager
+    def _going_on(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
 
 def is_of_output(error: OSError) -> bool:

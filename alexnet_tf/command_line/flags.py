@@ -178,7 +178,9 @@ def run_command(main: Callable[[Sequence[str]], int]) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):  # names of files need not be UTF-8
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    sys.stderr = environment.Messages(sys.stderr)
     try:
+        environment.check()
         with place_errors():
             code = main(sys.argv[1:])
         sys.stdout.flush()

@@ -18,6 +18,7 @@ import os
 import pathlib
 import re
 import shutil
+import sys
 from collections.abc import Mapping
 
 import numpy as np
@@ -27,7 +28,7 @@ from alexnet_tf.config import json_form
 from alexnet_tf.config.run import Config
 from alexnet_tf.errors import NotFinite, RunFailed, UserError
 from alexnet_tf.training import converted
-from alexnet_tf.training.stored import Checkpoint, damaged
+from alexnet_tf.training.stored import Checkpoint, check_kinds, damaged, object_in
 from pipelines import files
 from pipelines.typed import choice
 
@@ -76,12 +77,14 @@ def save(
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise NotFinite(
-                f"step={progress['step']}: {name} is not finite, so nothing was saved; the last "
-                "good checkpoint was kept. Start in another --run_dir with a lower "
+                f"step={progress['step']}: {name} is not finite, so nothing was saved; earlier "
+                "checkpoints are as they were. Start in another --run_dir with a lower "
                 "--optimizer.learning_rate."
             )
     target = directory / f"{_PREFIX}{progress['step']:09d}"
     unfinished = directory / f"{_UNFINISHED}{target.name}"
+    if not kept_epoch and _is_kept(target):  # the same step again, which callbacks may change
+        kept_epoch = object_in(target / KEPT_EPOCH)["epoch"]
     descriptions = {KEPT_EPOCH: {"epoch": kept_epoch}} if kept_epoch else {}
     descriptions["state.json"] = {
         "format_version": FORMAT_VERSION,
@@ -169,6 +172,12 @@ def load(
             return _read(best)
     if best.is_dir():
         raise damaged(best, FileNotFoundError("a file of it is missing"))
+    print(
+        f"{name}={str(run_dir)!r}: its best checkpoint, of step {best_step}, is gone; the last one "
+        f"is taken, of step {last.step}",
+        file=sys.stderr,
+        flush=True,
+    )
     return last
 
 
@@ -246,19 +255,19 @@ def _read(path: pathlib.Path) -> Checkpoint:
       RunFailed: it is damaged.
     """
     try:
-        state = _json(path / "state.json")
+        state = object_in(path / "state.json")
         version = state.get("format_version")
         if isinstance(version, int) and version > FORMAT_VERSION:
             raise UserError(
                 f"format_version={version}, expected at most {FORMAT_VERSION}. Use the version of "
                 "alexnet_tf that wrote it."
             )
-        _check_kinds(state, REQUIRED)
+        check_kinds(state, REQUIRED)
         is_evaluated = (path / EVALUATION).exists()
-        progress = _json(path / EVALUATION) if is_evaluated else state["progress"]
-        _check_kinds(progress, {"step": int, "best_step": int, "best_error": float})
-        kept_as = _json(path / KEPT_EPOCH) if _is_kept(path) else {"epoch": 0}
-        _check_kinds(kept_as, {"epoch": int})
+        progress = object_in(path / EVALUATION) if is_evaluated else state["progress"]
+        check_kinds(progress, {"step": int, "best_step": int, "best_error": float})
+        kept_as = object_in(path / KEPT_EPOCH) if _is_kept(path) else {"epoch": 0}
+        check_kinds(kept_as, {"epoch": int})
         if not all(isinstance(name, str) for name in state["classes"]):
             raise ValueError("classes are no list of names")
         return Checkpoint(
@@ -270,7 +279,7 @@ def _read(path: pathlib.Path) -> Checkpoint:
             kept_epoch=kept_as["epoch"],
             arrays_file=os.open(path / "arrays.npz", os.O_RDONLY),
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, NameError, ImportError, MemoryError):  # no damage
         raise
     except UserError as error:
         raise UserError(f"checkpoint={str(path)!r}: {error}") from error
@@ -278,23 +287,8 @@ def _read(path: pathlib.Path) -> Checkpoint:
         raise damaged(path, error) from error
 
 
-def _json(path: pathlib.Path) -> dict:
-    """Reads an object of JSON; ValueError where the file holds anything else."""
-    found = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(found, dict):
-        raise ValueError(f"{path.name} holds no object")
-    return found
-
-
-def _check_kinds(values: dict, kinds: dict[str, type]) -> None:
-    """Refuses values of another type than `kinds` says."""
-    for name, kind in kinds.items():
-        if not isinstance(values.get(name), kind):
-            raise ValueError(f"{name}={str(values.get(name))[:40]!r}, expected {kind.__name__}")
-
-
 def _unwritten(path: pathlib.Path, error: OSError) -> RunFailed:
     return RunFailed(
-        f"checkpoint={str(path)!r} could not be written: {error.strerror}. The previous "
-        "checkpoint is good; make room or permit writing, and run the same command again."
+        f"checkpoint={str(path)!r} could not be written: {error.strerror}. Earlier ones are as "
+        "they were; make room or permit writing, and run the same command again."
     )

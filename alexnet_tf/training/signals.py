@@ -1,16 +1,17 @@
-"""SIGTERM and Ctrl-C as a stop request."""
+"""SIGTERM, Ctrl-C and a terminal that closes as a stop request."""
 
 import signal
 import threading
 
 
 class Signals:
-    """Turns SIGTERM and Ctrl-C into a stop request that the loop reads between two launches.
+    """Turns these signals into a stop request that the loop reads between two launches.
 
-    A second signal acts at once, as it would by default.
+    A second signal acts at once, as it would by default. One that is ignored, as `nohup` has
+    SIGHUP, stays so.
     """
 
-    CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
+    CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129}
 
     def __init__(self):
         """Starts without a request."""
@@ -18,10 +19,10 @@ class Signals:
 
     def __enter__(self) -> "Signals":
         """Installs the handlers, if Python permits it: in the main thread."""
-        if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in self.CODES}
-        else:
-            self._before = {}
+        numbers = [*self.CODES] if threading.current_thread() is threading.main_thread() else []
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN and numbers:
+            numbers.remove(signal.SIGHUP)
+        self._before = {number: signal.signal(number, self._note) for number in numbers}
         return self
 
     def __exit__(self, *unused) -> None:

@@ -1,6 +1,7 @@
 """Weights read from a directory, with their description. Imports no TensorFlow."""
 
 import dataclasses
+import json
 import os
 import pathlib
 import weakref
@@ -102,9 +103,24 @@ def damaged(path: pathlib.Path, error: Exception, is_converted: bool = False) ->
     advice = (
         "convert once more with `python -m alexnet_tf.convert`"
         if is_converted
-        else "remove this directory to go on from the one before"
+        else "remove this directory, and the run goes on from the last one that is left"
     )
     return RunFailed(
         f"checkpoint={str(path)!r} cannot be read: {reason.rstrip('.')}. Expected it as it was "
         f"written; {advice}."
     )
+
+
+def object_in(path: pathlib.Path) -> dict:
+    """Reads an object of JSON; ValueError where the file holds anything else."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(found, dict):
+        raise ValueError(f"{path.name} holds no object")
+    return found
+
+
+def check_kinds(values: dict, kinds: dict[str, type]) -> None:
+    """Refuses values of another type than `kinds` says."""
+    for name, kind in kinds.items():
+        if not isinstance(values.get(name), kind):
+            raise ValueError(f"{name}={str(values.get(name))[:40]!r}, expected {kind.__name__}")

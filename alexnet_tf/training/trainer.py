@@ -191,9 +191,9 @@ class Trainer:
             report(said.undecoded, self.train_source, data.on_error, data.max_pixels)
         if said.bad_step:
             raise NotFinite(
-                f"step={said.bad_step}: the loss is not finite. The last good checkpoint was "
-                "kept; start in another --run_dir with a lower --optimizer.learning_rate, or with "
-                "more --optimizer.warmup_epochs."
+                f"step={said.bad_step}: the loss is not finite. Earlier checkpoints are as "
+                "they were; start in another --run_dir with a lower --optimizer.learning_rate, or "
+                "with more --optimizer.warmup_epochs."
             )
         progress.step = last
         progress.sums = tuple(float(x) for x in state.sums)

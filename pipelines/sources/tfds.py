@@ -179,7 +179,8 @@ def _keys(info: Any, where: str) -> Keys:
 
     there = dict(info.features)
     preferred = [*(info.supervised_keys or ()), "image", "label"]
-    names = sorted(there, key=lambda name: name not in preferred)  # stable: else as they come
+    ranks = {name: preferred.index(name) for name in there if name in preferred}
+    names = sorted(there, key=lambda name: ranks.get(name, len(preferred)))  # else as they come
     images = [name for name in names if isinstance(there[name], features.Image)]
     colors = [name for name in images if there[name].np_dtype != np.float32]
     if images and not colors:  # TFDS keeps their bits in the channels of a PNG
@@ -204,7 +205,7 @@ def _label_sets(shards: list[Shard], chosen: Part) -> list[list[int]]:
         index = indexed.read_index(shard.index_path)
         held = chosen.holds(index.rows["hash"]) & (index.rows["label"] >= 0)
         texts = [index.name(place).partition("/")[0] for place in np.flatnonzero(held)]
-        found += [list(map(int, text.split(","))) for text in texts]
+        found += [[*dict.fromkeys(map(int, text.split(",")))] for text in texts]  # each once
     return found
 
 

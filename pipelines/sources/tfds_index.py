@@ -16,11 +16,18 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines import files, storage
+from pipelines.decode import last_words
 from pipelines.records import index as indexes
 from pipelines.records.shards import FRAME_BYTES
 from pipelines.sources.indexed import Shard
 
 _BATCH_EXAMPLES = 256
+_DAMAGE = (
+    tf.errors.DataLossError,
+    tf.errors.InvalidArgumentError,
+    tf.errors.OutOfRangeError,
+)
+"""What TensorFlow raises where a file is not what it should be."""
 UNLABELED = -1
 """Label of an example that has none."""
 
@@ -55,8 +62,10 @@ def shards_of(split: Any, keys: Keys, classes: tuple[str, ...], where: str) -> l
     for path, count in zip(map(os.fspath, split.filepaths), split.shard_lengths, strict=True):
         try:
             num_bytes = storage.num_bytes(path)
-        except OSError as error:
+        except FileNotFoundError as error:
             raise ValueError(_unusable(where, path, "is missing")) from error
+        except OSError as error:
+            raise ValueError(_unread(where, path, error.strerror or str(error))) from error
         places = _places(path, num_bytes)
         there = next((place for place in places if _is_newer(place, path)), None)
         shards.append(Shard(path, there or "", count, num_bytes, split.name, first))
@@ -136,8 +145,10 @@ def _index(shard: Shard, keys: Keys, classes: tuple[str, ...], where: str) -> in
         for batch in ds.batch(_BATCH_EXAMPLES).as_numpy_iterator():
             for column, part in zip(columns, batch, strict=True):
                 column.extend(part.tolist())
-    except tf.errors.OpError as error:
+    except _DAMAGE as error:
         raise ValueError(_unusable(where, shard.path, "is damaged, or no such set's")) from error
+    except tf.errors.OpError as error:
+        raise ValueError(_unread(where, shard.path, last_words(error))) from error
     lengths, sizes, labels, names = columns
     if len(lengths) != shard.num_examples:
         reason = f"has {len(lengths)} records, expected {shard.num_examples}"
@@ -145,6 +156,10 @@ def _index(shard: Shard, keys: Keys, classes: tuple[str, ...], where: str) -> in
     ends = np.cumsum([length + FRAME_BYTES for length in lengths])
     each = [[int(label) for label in text.split(b",") if label] for text in labels]
     each = [[label for label in some if label != UNLABELED] for some in each]
+    highest = max((label for some in each for label in some), default=0)
+    if highest >= len(classes):
+        reason = f"has the label {highest} in a set of {len(classes)} classes"
+        raise ValueError(_unusable(where, shard.path, reason))
     called = [
         f"{_class(some, keys, classes)}/{_file(name, shard.first + place)}"
         for place, (some, name) in enumerate(zip(each, names, strict=True))
@@ -176,6 +191,13 @@ def _class(labels: list[int], keys: Keys, classes: tuple[str, ...]) -> str:
 
 def _file(name: bytes, number: int) -> str:
     return os.fsdecode(name).rpartition("/")[2] or f"{number:08}"
+
+
+def _unread(where: str, path: str, reason: str) -> str:
+    return (
+        f"{where}: {path!r} cannot be read: {reason}. Expected a file of the set that this user "
+        "may read; permit it, or run the same command again where the disk was at fault."
+    )
 
 
 def _unusable(where: str, path: str, reason: str) -> str:

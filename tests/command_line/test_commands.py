@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from alexnet_tf import benchmark, evaluate, summary
-from alexnet_tf.command_line import flags
+from alexnet_tf import benchmark, evaluate, experiment, summary
+from alexnet_tf.command_line import environment, flags
 from alexnet_tf.config.fields import POSITIONAL
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.recipes import recipe
@@ -241,3 +241,30 @@ def test_a_command_starts_once_more_with_huge_pages_and_only_once():
         command, env=without | {"GLIBC_TUNABLES": ""}, capture_output=True, text=True, timeout=60
     )
     assert again.stderr.count("alexnet_tf.command_line.environment\n") == 1
+
+
+def test_where_standard_error_leads_nowhere_the_work_goes_on():
+    reader, writer = os.pipe()
+    os.close(reader)
+    messages = environment.Messages(os.fdopen(writer, "w", buffering=1))
+    for _ in range(3):
+        assert messages.write("a line\n") == 7
+        messages.flush()
+    assert os.readlink(f"/proc/self/fd/{messages.fileno()}") == "/dev/null"
+    assert not messages.isatty()
+    messages.close()
+
+
+@pytest.mark.parametrize("name", environment.THREADS)
+@pytest.mark.parametrize("text", ["-5", "abc", "1.5"])
+def test_threads_that_tensorflow_would_not_take_are_refused(monkeypatch, name, text):
+    monkeypatch.setenv(name, text)
+    with pytest.raises(UserError, match=f"{name}={text}: expected a whole number of threads, or"):
+        environment.check()
+    monkeypatch.setenv(name, "2")
+    environment.check()
+
+
+def test_a_list_takes_no_more():
+    with pytest.raises(UserError, match="depth: expected nothing behind --list. Leave it out."):
+        experiment.main(["--list", "depth"])

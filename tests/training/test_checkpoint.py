@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -45,6 +46,16 @@ def test_the_best_and_the_last_two_are_kept(tmp_path):
     assert checkpoint.load(tmp_path, Which.LAST).step == 6
 
 
+def test_a_best_checkpoint_that_is_gone_is_said(tmp_path, capsys):
+    for step in range(1, 5):
+        save(tmp_path, step, best_step=1)
+    shutil.rmtree(tmp_path / "checkpoints/step-000000001")
+    assert checkpoint.load(tmp_path, Which.LAST).step == 4 and not capsys.readouterr().err
+    assert checkpoint.load(tmp_path, Which.BEST).step == 4
+    said = "its best checkpoint, of step 1, is gone; the last one is taken, of step 4"
+    assert said in capsys.readouterr().err
+
+
 def test_weights_that_are_not_finite_are_not_saved(tmp_path):
     save(tmp_path, 1)
     with pytest.raises(RunFailed, match="step=2: conv1/bias is not finite"):
@@ -59,7 +70,7 @@ def test_a_full_disk_is_one_sentence_and_the_previous_checkpoint_stays(tmp_path,
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(RunFailed, match="No space left on device. The previous checkpoint is good"):
+    with pytest.raises(RunFailed, match="No space left on device. Earlier ones are as they were"):
         save(tmp_path, 2)
     assert steps(tmp_path) == [1]
     tiny.assert_equal(checkpoint.load(tmp_path).arrays(), ARRAYS)

@@ -103,7 +103,7 @@ def test_every_command_says_so(written, tmp_path, form, damage):
     for command, read in READERS.items():
         with pytest.raises(RunFailed, match=f"checkpoint=.* cannot be read: .*{damage}") as raised:
             read(tmp_path / form, tmp_path / "new")
-        advice = "convert once more" if form == "converted" else "from the one before"
+        advice = "convert once more" if form == "converted" else "the last one that is left"
         assert advice in str(raised.value), command
     assert not list(tmp_path.glob("new*"))
 

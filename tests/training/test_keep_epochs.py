@@ -73,6 +73,13 @@ def test_epochs_end_where_steps_complete_them(tmp_path):
     assert Cadence(config, 2).kept_epoch(1) == 3  # a step that completes four
 
 
+def test_a_step_that_is_saved_again_is_kept(tmp_path):
+    save(tmp_path, 1, kept_epoch=2)
+    for step in (1, 2, 3, 4):
+        save(tmp_path, step)
+    assert [x.kept_epoch for x in checkpoint.kept(tmp_path)] == [2]
+
+
 def test_evaluations_are_due_where_a_step_completes_several_epochs(tmp_path):
     def due(num_examples, batch, every, num_epochs):
         run = {"global_batch_size": batch, "evaluate_every_epochs": every}

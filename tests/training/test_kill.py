@@ -149,7 +149,7 @@ def test_a_full_disk_while_training_goes_on_ends_the_run_in_one_sentence(picture
     process = start(pictures, tmp_path, LARGE, limit)
     output, errors = process.communicate()
     assert (process.returncode, output) == (1, "")
-    text = "could not be written: File too large. The previous checkpoint is good; make room or"
+    text = "could not be written: File too large. Earlier ones are as they were; make room or"
     assert text in errors.splitlines()[-1]
     assert "Traceback" not in errors
     assert not any((tmp_path / "checkpoints").iterdir())

@@ -14,7 +14,9 @@ from alexnet_tf.training import checkpoint, run_directory, versions
 from alexnet_tf.training.signals import Signals
 
 
-@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    "number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
+)
 def test_a_signal_becomes_a_stop_request_and_its_exit_code(number, code):
     before = signal.getsignal(number)
     with Signals() as signals:
@@ -22,6 +24,16 @@ def test_a_signal_becomes_a_stop_request_and_its_exit_code(number, code):
         os.kill(os.getpid(), number)
         assert signals.exit_code == code
     assert signal.getsignal(number) is before
+
+
+def test_a_terminal_that_closes_is_not_heard_where_nohup_says_so():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Signals() as signals:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signals.exit_code is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_second_ctrl_c_interrupts_at_once():

@@ -82,7 +82,11 @@ class Console:
     def _draw(self, step: int, words: list[str]) -> None:
         """Draws over the last bar; the bar proper fills the space next to the words, if any."""
         # One cell stays free: a full line would wrap, and "\r" would come back to its second half.
-        width = (os.get_terminal_size(self._stream.fileno()).columns or DEFAULT_WIDTH) - 1
+        try:
+            width = os.get_terminal_size(self._stream.fileno()).columns
+        except OSError:  # it was closed meanwhile
+            width = 0
+        width = (width or DEFAULT_WIDTH) - 1
         parts = [self._where(step, step / self._steps_per_epoch), *words]
         cells = min(BAR_CELLS, width - len("  ".join([*parts, "[]"])))
         if cells >= MIN_BAR_CELLS:

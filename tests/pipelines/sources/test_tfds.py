@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import types
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import tfds_sets
 import tiny
 
 from pipelines.config import DataConfig
-from pipelines.sources import open_source, own_splits, tfds_index
+from pipelines.sources import open_source, own_splits, tfds, tfds_index
 
 CLASSES = tiny.CLASSES
 
@@ -187,6 +188,43 @@ def test_files_that_tfds_did_not_write_are_named(data_dir, tmp_path, monkeypatch
         with pytest.raises(ValueError) as caught:
             opened("both")
         assert f"{str(path)!r} {reason}{after}" in str(caught.value)
+    path.mkdir()  # is no damage, and no reason to prepare the set again
+    with pytest.raises(
+        ValueError, match="cannot be read: .* Expected a file of the set that this u"
+    ):
+        opened("both")
+
+
+def test_a_label_that_no_class_has_is_named(pictures, tmp_path, monkeypatch):
+    names = ("a", "b", "c")
+    examples = tfds_sets.examples_in(pictures / "val", CLASSES)
+    tfds_sets.prepare(tmp_path, "few", {"train": examples}, names)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    (info,) = tmp_path.rglob("label.labels.txt")
+    info.write_text("a\nb\n")
+    with pytest.raises(
+        ValueError, match="has the label 2 in a set of 2 classes; expected the file"
+    ):
+        opened("few")
+
+
+def test_the_label_that_a_set_declares_is_taken():
+    import tensorflow_datasets as tfds_package
+
+    label = tfds_package.features.ClassLabel
+    features = {"image": tfds_package.features.Image(), "label": label(num_classes=3)}
+    features["species"] = label(num_classes=7)
+    info = types.SimpleNamespace(features=features, supervised_keys=("image", "species"))
+    assert tfds._keys(info, "a set").label == "species"
+    info.supervised_keys = None
+    assert tfds._keys(info, "a set").label == "label"
+
+
+def test_a_label_that_an_example_has_twice_counts_once(pictures, tmp_path, monkeypatch):
+    several(pictures, tmp_path, [[0, 0], [2, 1, 2]])
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    source = opened("real", "all", classes=CLASSES)
+    assert source.label_sets.tolist() == [[0, -1], [2, 1]]
 
 
 def test_a_set_that_tfds_cannot_open_is_refused(data_dir, tmp_path, monkeypatch):
