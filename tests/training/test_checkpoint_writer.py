@@ -181,7 +181,7 @@ def test_a_run_ends_by_what_fails_beside_it(pictures, tmp_path):
     checkpoint.save(tmp_path / "first" / "checkpoints", arrays, first, tiny.CLASSES, progress, {})
     settings = {"steps": 400, "steps_per_launch": 1, "evaluate_every_epochs": 200}
     settings["start_from"] = str(tmp_path / "first")  # saved at the start, then no more
-    with pytest.raises(RunFailed, match="could not be written: Not a directory. The previous"):
+    with pytest.raises(RunFailed, match="could not be written: Not a directory. Earlier ones"):
         run(tiny.config(pictures, tmp_path / "run", **settings), [Block()])
     lines = tiny.metrics(tmp_path / "run")
     assert not lines or lines[-1]["step"] < 100

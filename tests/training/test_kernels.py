@@ -103,7 +103,7 @@ def test_a_gpu_can_do_every_operation_of_training(name, pictures, tmp_path, two_
 def test_a_gpu_can_do_every_operation_of_evaluation(views, pictures, tmp_path, two_devices):
     config, strategy, source, state = parts_of("", {}, {}, pictures, tmp_path, two_devices)
     evaluator = evaluation.Evaluator(state.model, source, config, strategy, views)
-    batch = next(iter(evaluator._dataset))
+    batch = next(iter(evaluator._batches()))
     assert without_kernel(evaluator._sums, batch, tf.zeros([], tf.float64)) == set()
 
 

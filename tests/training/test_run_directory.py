@@ -17,7 +17,10 @@ from alexnet_tf.training.signals import Signals
 @pytest.mark.parametrize(
     "number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
 )
-def test_a_signal_becomes_a_stop_request_and_its_exit_code(number, code):
+def test_a_signal_becomes_a_stop_request_and_its_exit_code(number, code, request):
+    if signal.getsignal(number) is signal.SIG_IGN:  # as nohup leaves it to us
+        signal.signal(number, signal.SIG_DFL)
+        request.addfinalizer(lambda: signal.signal(number, signal.SIG_IGN))
     before = signal.getsignal(number)
     with Signals() as signals:
         assert signals.exit_code is None
