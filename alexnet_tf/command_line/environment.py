@@ -23,6 +23,7 @@ FAST = {
 
 
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+"""Numbers that TensorFlow reads unchecked."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """What a disk says that takes no more."""
 
@@ -106,7 +107,12 @@ class Messages:
         try:
             yield
         except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            give_up(self._stream)
+
+
+def give_up(stream: TextIO) -> None:
+    """Lets what is written to a stream from now on be lost, and what libraries write there."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def is_of_output(error: OSError) -> bool:
@@ -120,7 +126,7 @@ def is_of_output(error: OSError) -> bool:
         os.write(sys.stdout.fileno(), b"\n")
         return False
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up(sys.stdout)
         return True
 
 

@@ -185,7 +185,7 @@ def run_command(main: Callable[[Sequence[str]], int]) -> NoReturn:
             code = main(sys.argv[1:])
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as `head`, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        environment.give_up(sys.stdout)
         code = EXIT_FAILED
     except UserError as error:
         print(error, file=sys.stderr)
@@ -254,7 +254,7 @@ def _show_help_if_asked(
     try:
         print(help_text(settings, description, default_of, word), flush=True)
     except BrokenPipeError:  # `--help | head`: what was read was enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        environment.give_up(sys.stdout)
     sys.exit(0)
 
 

@@ -40,7 +40,7 @@ def run(config: Config, callbacks=()) -> tuple[int, dict]:
       callbacks: Keras callbacks.
 
     Returns:
-      the exit code (0, 130 or 143) and the result (BUILD.md, "JSON"), {} but for the chief.
+      the exit code (0, 129, 130 or 143) and the result (BUILD.md, "JSON"), {} but for the chief.
 
     Raises:
       UserError: a mistake in the settings or in the data.

@@ -19,10 +19,10 @@ class Signals:
 
     def __enter__(self) -> "Signals":
         """Installs the handlers, if Python permits it: in the main thread."""
-        numbers = [*self.CODES] if threading.current_thread() is threading.main_thread() else []
-        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN and numbers:
-            numbers.remove(signal.SIGHUP)
-        self._before = {number: signal.signal(number, self._note) for number in numbers}
+        heard = set(self.CODES) if threading.current_thread() is threading.main_thread() else set()
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+            heard.discard(signal.SIGHUP)
+        self._before = {number: signal.signal(number, self._note) for number in heard}
         return self
 
     def __exit__(self, *unused) -> None:

@@ -100,7 +100,7 @@ class Trainer:
           signals: read between launches; one worker's stop all.
 
         Returns:
-          the exit code: 0 at the end of the run, 130 or 143 after a signal.
+          the exit code: 0 at the end of the run, 129, 130 or 143 after a signal.
 
         Raises:
           RunFailed: a loss or weight is not finite (NotFinite), or a checkpoint cannot be written.
