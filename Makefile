@@ -13,7 +13,7 @@ FITS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < 
 FIND_PYTHON = for python in $(BASE_PYTHON) python3.11 python3.12 python3.13 python3; do \
   if $$python -c '$(FITS)' 2>/dev/null; then echo $$python; exit; fi; done
 
-.PHONY: train test test-all lint setup clean
+.PHONY: train test test-long test-all lint setup clean
 
 train: $(VENV)/.installed
 	$(PYTHON) -m alexnet_tf.train --run_dir=$(RUN)
@@ -26,7 +26,10 @@ train: $(VENV)/.installed
 	@echo "  $(PYTHON) -m alexnet_tf.train --data.source=folder:DIR --run_dir=runs/mine"
 
 test: $(VENV)/.installed-test
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not long and not slow"
+
+test-long: $(VENV)/.installed-test
+	$(PYTEST) -m "long and not slow"
 
 test-all: $(VENV)/.installed-test
 	$(PYTEST)

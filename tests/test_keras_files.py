@@ -58,6 +58,7 @@ def saved(tmp_path_factory):
     return folder, {name: write(folder / f"{name}.keras", *x) for name, x in NETWORKS.items()}
 
 
+@pytest.mark.long
 def test_a_file_trains_on_in_a_new_process_as_if_nothing_had_happened(saved):
     folder, expected = saved
     printed = read(folder, "import alexnet_tf, keras")

@@ -238,6 +238,7 @@ def test_pytorch_normalizes_as_the_paper_in_both_forms(groups):
         np.testing.assert_allclose(theirs, y, atol=1e-5)
 
 
+@pytest.mark.long
 def test_some_pictures_come_from_all_over_a_source():
     noise = Noise(num_examples=10)
     some = Some(noise, 3)

@@ -26,6 +26,7 @@ SPEC = Spec(
 )
 
 
+@pytest.mark.long
 def test_a_contender_that_is_lost_between_two_rounds_ends_the_benchmark():
     def kill(line):
         if line == "round 2 of 2":

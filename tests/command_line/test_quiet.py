@@ -161,6 +161,7 @@ def test_a_command_without_standard_error_goes_on(tmp_path):
 
 
 @pytest.mark.parametrize("level", [None, "0"])
+@pytest.mark.long
 def test_a_command_prints_none_of_the_real_lines_unless_asked(tmp_path, level):
     (tmp_path / "saved_model.pb").write_bytes(b"damaged")
     environment = {name: x for name, x in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}

@@ -116,6 +116,7 @@ def test_damaged_parts_are_one_sentence(run_dir, colors, tmp_path):
         call(colors, tmp_path, run_dir=str(run_dir))
 
 
+@pytest.mark.long
 def test_features_are_those_of_the_layer(run_dir, colors, tmp_path):
     stored = checkpoint.load(run_dir)
     config = flags.override(stored.config, {"data.on_error": "skip", "global_batch_size": 8})

@@ -138,6 +138,7 @@ def test_a_disk_without_room_is_refused_before_anything_is_computed(tmp_path):
         check_room(str(tmp_path / "x.npz"), (4096,), 10**12)
 
 
+@pytest.mark.long
 def test_pictures_of_other_classes_keep_them(capsys, run_dir, tmp_path):
     folder = tmp_path / "animals"
     tiny.write_pictures(tmp_path / "there", train=3, val=0)

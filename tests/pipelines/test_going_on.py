@@ -70,6 +70,7 @@ def seen(source, shuffle, seed, first_step: int, last_step: int, batch: int, wor
 @pytest.mark.parametrize(
     "num_examples", [*SIZES[:2], pytest.param(SIZES[2], marks=pytest.mark.slow)]
 )
+@pytest.mark.long
 def test_interruptions_and_workers_change_nothing(num_examples, shuffle):
     draw = np.random.default_rng(num_examples)
     source, seed = Numbers(num_examples), int(draw.integers(2**32))

@@ -133,6 +133,7 @@ print(found)
 """
 
 
+@pytest.mark.long
 def test_a_quota_goes_over_no_users_value():
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(

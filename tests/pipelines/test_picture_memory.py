@@ -81,6 +81,7 @@ def test_large_pictures_are_decoded_one_at_a_time(tmp_path):
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5, tf.data.AUTOTUNE])
+@pytest.mark.long
 def test_no_size_changes_a_square_or_its_place(threads):
     sides = [30, 90, 31, 32, 91, 150, 33, 92]
     source = Given(*[png(side, level=side) for side in sides], b"no picture", png(34))

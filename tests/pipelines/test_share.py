@@ -61,6 +61,7 @@ def test_workers_train_on_the_batches_of_one(request, kind, workers, replicas):
     "workers, replicas, rows",
     [(2, 2, 5)] + [pytest.param(*case, marks=SLOW) for case in ((2, 1, 4), (3, 1, 2), (4, 1, 9))],
 )
+@pytest.mark.long
 def test_workers_evaluate_every_example_once_in_equally_many_batches(
     source, memory, workers, replicas, rows
 ):

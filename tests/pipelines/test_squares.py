@@ -47,6 +47,7 @@ def assert_whole(made, num, bad, first=0):
 
 
 @pytest.mark.parametrize("make, batch_examples", WAYS)
+@pytest.mark.long
 def test_every_position_is_there_once_in_order(make, batch_examples):
     num = 7 * len(PLACES)
     bad = [7 * i + place for i, places in enumerate(PLACES) for place in places]
@@ -119,6 +120,7 @@ def test_padding_follows_the_last_position_even_where_that_one_fails(make):
 
 
 @pytest.mark.parametrize("is_fused", [True, False])
+@pytest.mark.long
 def test_batches_lose_nothing_between_signs(is_fused, monkeypatch):
     monkeypatch.setattr(squares, "_SIGN_BATCHES", 2)
     options = tf.data.Options()

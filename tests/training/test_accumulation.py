@@ -46,6 +46,7 @@ def whole(pictures, tmp_path_factory):
     "parts, replicas",
     [(2, 2), *(pytest.param(*x, marks=pytest.mark.slow) for x in ((4, 1), (1, 2)))],
 )
+@pytest.mark.long
 def test_parts_and_replicas_change_nothing(pictures, tmp_path, whole, parts, replicas):
     tiny.assert_equal(ended(pictures, tmp_path, parts, replicas), whole, atol=1e-6)
 
@@ -137,6 +138,7 @@ def test_batches_are_compared_with_the_papers(scaling, factor):
 @pytest.mark.parametrize(
     "scaling, rate", [pytest.param("none", 0.01, marks=pytest.mark.slow), ("linear", 0.02)]
 )
+@pytest.mark.long
 def test_the_learning_rate_follows_the_batch(pictures, tmp_path, capsys, scaling, rate):
     config = tiny.config(pictures, tmp_path, steps=1, log_every_steps=1, global_batch_size=256)
     rule = OptimizerConfig(learning_rate=0.01, schedule="constant", batch_scaling=scaling)

@@ -32,6 +32,7 @@ def averaged(pictures, tmp_path_factory):
     return run_dir
 
 
+@pytest.mark.long
 def test_averages_stand_beside_the_weights_that_they_do_not_change(averaged, undisturbed):
     plain, found = (checkpoint.load(x, "last").arrays() for x in (undisturbed, averaged))
     tiny.assert_equal({name: found[name] for name in plain}, plain)
@@ -44,6 +45,7 @@ def test_averages_stand_beside_the_weights_that_they_do_not_change(averaged, und
 @pytest.mark.parametrize(
     "rule", ["paper", *(pytest.param(x, marks=pytest.mark.slow) for x in ("lamb", "sgdw"))]
 )
+@pytest.mark.long
 def test_a_run_goes_on_with_its_averages_and_moments_bit_for_bit(
     averaged, pictures, tmp_path, rule
 ):
@@ -86,6 +88,7 @@ def test_both_are_evaluated_in_training_and_afterwards(averaged, capsys):
     assert abs(line["eval/loss"] - line["eval/raw_loss"]) > 1e-5
 
 
+@pytest.mark.long
 def test_both_are_exported(averaged, pictures, tmp_path, capsys):
     picture = str(next((pictures / "val/red").iterdir()))
     found = {}

@@ -48,6 +48,7 @@ FLAGS = [*tiny.FLAGS, "--deterministic", "--data.source=folder:pictures", "--ste
     "where",
     [[], pytest.param(["--network.towers=2", "--devices=cpu:0,cpu:1"], marks=pytest.mark.slow)],
 )
+@pytest.mark.long
 def test_a_run_of_the_version_before_goes_on_to_the_same_end(tmp_path, where):
     shutil.copytree(BEFORE, tmp_path / "before")
     command = [sys.executable, "-m", "alexnet_tf.train", *FLAGS, *where, "--run_dir=run"]

@@ -52,6 +52,7 @@ def test_a_run_goes_on_from_pictures_on_disk_and_in_memory(pictures, tmp_path):
     assert sorted((tmp_path / "kept").iterdir()) == files
 
 
+@pytest.mark.long
 def test_a_run_on_kept_squares_does_not_open_a_picture(tmp_path):
     pictures = tiny.write_pictures(tmp_path / "pictures")
     run(kept_in(tiny.config(pictures, tmp_path / "first", steps=3), tmp_path / "kept"))
@@ -61,6 +62,7 @@ def test_a_run_on_kept_squares_does_not_open_a_picture(tmp_path):
     tiny.assert_equal(arrays(tmp_path / "first"), arrays(tmp_path / "second"))
 
 
+@pytest.mark.long
 def test_what_is_wrong_with_a_cache_is_one_sentence(tmp_path):
     pictures = tiny.write_pictures(tmp_path / "pictures")
     (tmp_path / "file").touch()

@@ -61,6 +61,7 @@ def test_both_forms_hold_the_same(directory):
     assert found.weights()["conv1/kernel"].any() and found.config.network.name == "caffe"
 
 
+@pytest.mark.long
 def test_both_serve_every_command_but_train(directory, pictures, tmp_path, capsys):
     source = f"--data.source=folder:{pictures}"
     for which in ("best", "last"):

@@ -49,6 +49,7 @@ def call(capsys, run_dir, *flags):
 
 
 @pytest.mark.parametrize("command", [evaluate, export])
+@pytest.mark.long
 def test_without_averages_raw_weights_are_all_there_is(run_dir, whole, tmp_path, capsys, command):
     flags = [f"--run_dir={run_dir}", "--raw_weights"]
     flags += [f"--output={tmp_path}"] if command is export else []
@@ -98,12 +99,14 @@ def test_views_are_averaged_as_probabilities(capsys, run_dir, views, places):
 
 
 @pytest.mark.parametrize("batch_size", [4, pytest.param(15, marks=pytest.mark.slow), 64])
+@pytest.mark.long
 def test_no_batch_size_changes_what_is_found(capsys, run_dir, whole, batch_size):
     other = call(capsys, run_dir, f"--global_batch_size={batch_size}")
     assert other["seen"] == 15
     assert other["loss"] == pytest.approx(whole[0]["loss"], abs=1e-6)
 
 
+@pytest.mark.long
 def test_other_pictures_need_no_training_split(capsys, run_dir, whole, pictures, tmp_path):
     shutil.copytree(pictures / "val", tmp_path / "val")
     other = call(capsys, run_dir, f"--data.source=folder:{tmp_path}")
@@ -180,6 +183,7 @@ def test_a_split_is_what_is_asked_for(capsys, run_dir, whole):
     assert (found["split"], found["seen"]) == ("all", 45)
 
 
+@pytest.mark.long
 def test_the_training_split_is_seen_without_augmentation(capsys, run_dir, pictures):
     found = call(capsys, run_dir, "--split=train")
     assert (found["split"], found["seen"]) == ("train", 30)
@@ -212,6 +216,7 @@ def plain(pictures, tmp_path_factory):
     return path
 
 
+@pytest.mark.long
 def test_a_run_is_evaluated_on_what_it_held_out_wherever_that_lies_now(capsys, plain, tmp_path):
     found = call(capsys, plain / "run")
     assert (found["split"], found["seen"]) == ("val", 4)
@@ -223,6 +228,7 @@ def test_a_run_is_evaluated_on_what_it_held_out_wherever_that_lies_now(capsys, p
     assert (others["split"], others["seen"]) == ("all", 29)
 
 
+@pytest.mark.long
 def test_a_run_on_a_part_is_evaluated_on_what_it_held_out_too(capsys, pictures, tmp_path):
     shutil.copytree(pictures / "train", tmp_path / "pictures")
     config = tiny.config(tmp_path / "pictures", tmp_path / "run", steps=2)

@@ -119,6 +119,7 @@ def operations(settings: Config) -> collections.Counter:
         (("fc7", "conv2"), 2, (8, 8, 13)),
     ],
 )
+@pytest.mark.long
 def test_a_frozen_layer_has_no_gradient_and_drops_all_the_same(pictures, freeze, towers, expected):
     found = operations(config(pictures, "unused", towers, freeze=freeze))
     assert tuple(found[name] for name in (*GRADIENTS, "MatMul")) == expected

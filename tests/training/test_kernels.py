@@ -91,6 +91,7 @@ OFTEN = ("float16",)
 @pytest.mark.parametrize(
     "name", [pytest.param(x, marks=[] if x in OFTEN else pytest.mark.slow) for x in RUNS]
 )
+@pytest.mark.long
 def test_a_gpu_can_do_every_operation_of_training(name, pictures, tmp_path, two_devices):
     parts = parts_of(name, *RUNS[name], pictures, tmp_path, two_devices)
     config, strategy, source, state = parts
@@ -100,6 +101,7 @@ def test_a_gpu_can_do_every_operation_of_training(name, pictures, tmp_path, two_
 
 
 @pytest.mark.parametrize("views", [pytest.param(Views.CENTER, marks=pytest.mark.slow), Views.TEN])
+@pytest.mark.long
 def test_a_gpu_can_do_every_operation_of_evaluation(views, pictures, tmp_path, two_devices):
     config, strategy, source, state = parts_of("", {}, {}, pictures, tmp_path, two_devices)
     evaluator = evaluation.Evaluator(state.model, source, config, strategy, views)

@@ -84,6 +84,7 @@ def survive(pictures, run_dir, undisturbed, num_kills, draw):
     return steps
 
 
+@pytest.mark.long
 def test_a_run_killed_twice_ends_with_the_same_bits(pictures, tmp_path, undisturbed):
     steps = survive(pictures, tmp_path, undisturbed, 2, random.Random(0))
     assert steps == sorted(steps)
@@ -144,6 +145,7 @@ def test_a_kill_in_the_middle_of_writing_costs_this_checkpoint_only(pictures, tm
     assert not unfinished.exists()
 
 
+@pytest.mark.long
 def test_a_full_disk_while_training_goes_on_ends_the_run_in_one_sentence(pictures, tmp_path):
     limit = {resource.RLIMIT_FSIZE: (2_000_000, 2_000_000)}
     process = start(pictures, tmp_path, LARGE, limit)

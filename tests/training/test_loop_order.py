@@ -55,6 +55,7 @@ def assert_ends_like(run_dir, undisturbed):
         pytest.param(signal.SIGINT, 130, 3, 12, marks=pytest.mark.slow),  # the end of the run
     ],
 )
+@pytest.mark.long
 def test_a_signal_is_heard_during_an_evaluation_and_costs_nothing(
     pictures, tmp_path, undisturbed, number, code, which, step, capsys
 ):
@@ -123,6 +124,7 @@ def test_the_end_of_a_plateau_run_that_is_extended_counts_no_evaluation_more(pic
     tiny.assert_equal(pieces.arrays(), whole.arrays())
 
 
+@pytest.mark.long
 def test_a_callback_that_changes_weights_at_the_end_is_saved(pictures, tmp_path):
     class Zero(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):

@@ -139,6 +139,7 @@ def test_draws_are_those_of_the_step_and_the_row(data):
         assert (drawn(numbered(8), **other) != whole).any()
 
 
+@pytest.mark.long
 def test_xla_compiles_it_to_the_same_rectangles_and_parts():
     data = DataConfig(mixup=0.4, cutmix=1.0, erasing=0.5)
 

@@ -56,6 +56,7 @@ def exported(tmp_path_factory):
     return place / "export"
 
 
+@pytest.mark.long
 def test_an_export_of_more_processors_runs_on_one(exported, tmp_path):
     (tmp_path / "good.jpg").write_bytes(tiny_run.picture())
     (tmp_path / "large.png").write_bytes(tiny_run.picture(200, 101, "PNG"))

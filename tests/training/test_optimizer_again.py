@@ -27,6 +27,7 @@ def cell(jit_compile: bool, steps_per_execution: int = 1) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("jit_compile, steps_per_execution", [(False, 3), (True, 1)])
+@pytest.mark.long
 def test_a_cell_runs_again_after_its_model_was_cleared(jit_compile, steps_per_execution):
     first = cell(jit_compile, steps_per_execution)
     keras.utils.clear_session()
@@ -65,6 +66,7 @@ def test_the_next_model_trains_under_mirrored_replicas():
         gc.collect()
 
 
+@pytest.mark.long
 def test_a_model_in_half_precision_trains_with_keras_own_loss_scale():
     for _ in range(2):
         dense = keras.layers.Dense(4, dtype="mixed_float16")

@@ -38,6 +38,7 @@ def sets(pictures, tmp_path_factory):
 
 
 @pytest.mark.parametrize("form", [pytest.param("original", marks=pytest.mark.slow), "raw"])
+@pytest.mark.long
 def test_a_run_goes_on_from_packed_pictures_bit_for_bit(
     pictures, sets, undisturbed, tmp_path, form
 ):
@@ -114,6 +115,7 @@ def test_a_damaged_record_is_named_or_skipped(pictures, damaged, tmp_path, capsy
     assert f"skipped: 'train/bright/8.jpg {what}" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_what_could_not_be_packed_says_why(pictures, undisturbed, tmp_path, capsys):
     shutil.copytree(pictures, tmp_path / "pictures")
     (tmp_path / "pictures" / "val" / "red" / "3.jpg").write_bytes(b"text")
@@ -130,6 +132,7 @@ def test_what_could_not_be_packed_says_why(pictures, undisturbed, tmp_path, caps
         evaluate.main(call)
 
 
+@pytest.mark.long
 def test_a_run_on_staged_shards_is_evaluated_on_pictures_that_are_not(
     pictures, sets, tmp_path, capsys
 ):

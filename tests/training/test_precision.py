@@ -79,6 +79,7 @@ def products(precision: str) -> dict[str, set]:
 
 
 @pytest.mark.parametrize("precision", DTYPES)
+@pytest.mark.long
 def test_a_step_computes_in_the_dtype_that_was_asked_for(precision):
     found = products(precision)
     for kind in PRODUCTS[:3]:
@@ -115,6 +116,7 @@ def trained(pictures, run_dir, precision):
 @pytest.mark.parametrize(
     "precision", ["bfloat16", "float16", pytest.param("tf32", marks=pytest.mark.slow)]
 )
+@pytest.mark.long
 def test_every_precision_trains_near_float32_and_not_in_it(pictures, tmp_path, exact, precision):
     weights, progress = trained(pictures, tmp_path, precision)
     differ = {name: np.abs(weights[name] - exact[name]).max() for name in exact}

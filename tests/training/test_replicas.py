@@ -34,6 +34,7 @@ def largest_difference(pictures, folder, **network) -> float:
     return max(np.abs(ends[0][name] - ends[1][name]).max() for name in ends[0])
 
 
+@pytest.mark.long
 def test_two_replicas_end_20_steps_like_one_device_with_dropout_on(pictures, tmp_path):
     assert largest_difference(pictures, tmp_path, **SMOOTH) <= 1e-6
 

@@ -58,6 +58,7 @@ def test_a_run_takes_its_batches_from_a_service_and_says_what_repeats(pictures, 
         assert json.loads(again.stdout.splitlines()[-1])["step"] == 6
 
 
+@pytest.mark.long
 def test_a_service_that_does_not_answer_is_one_sentence(pictures, tmp_path):
     done = train(pictures, tmp_path, f"--data.service=grpc://localhost:{port()}")
     assert done.returncode == 2

@@ -81,6 +81,7 @@ def test_mistakes_in_flags(source, tmp_path):
         run(started(source, "unused", f"{source}/."))
 
 
+@pytest.mark.long
 def test_the_last_layer_begins_with_the_weights_of_its_seed_and_name(source, tmp_path, capsys):
     two = tiny.write_pictures(tmp_path / "pictures", classes=("a", "b"))
     argv = [f"--start_from={source}", f"--data.source=folder:{two}", "--seed=5", "--steps=1"]

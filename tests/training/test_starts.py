@@ -169,6 +169,7 @@ def test_a_class_whose_name_is_not_utf8_is_trained(tmp_path):
     assert b"caf\xe9" in (tmp_path / "run" / "classes.txt").read_bytes()
 
 
+@pytest.mark.long
 def test_a_run_goes_on_with_its_own_classes_alone(undisturbed, pictures, tmp_path):
     renamed = shutil.copytree(pictures, tmp_path / "pictures")
     for split in ("train", "val"):
@@ -179,6 +180,7 @@ def test_a_run_goes_on_with_its_own_classes_alone(undisturbed, pictures, tmp_pat
         run(tiny.config(renamed, run_dir, steps=16))
 
 
+@pytest.mark.long
 def test_a_damaged_description_of_a_run_is_one_sentence(pictures, undisturbed, tmp_path):
     run_dir = shutil.copytree(undisturbed, tmp_path / "run")
     (run_dir / "config.json").write_text("{")

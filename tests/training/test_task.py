@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import pytest
 import tensorflow as tf
 import tiny
 
@@ -40,6 +41,7 @@ def another(known: Task) -> Task:
     )
 
 
+@pytest.mark.long
 def test_another_task_is_trained_counted_and_judged_by_its_own_figure(pictures, tmp_path):
     config = tiny.config(pictures, tmp_path, steps=8, log_every_steps=3, steps_per_launch=2)
     config = tiny.with_network(config, num_classes=3)

@@ -90,6 +90,7 @@ def test_its_splits_are_evaluated_by_name(capsys, run_dir):
 
 
 @pytest.mark.parametrize("views", ["center", "ten"])
+@pytest.mark.long
 def test_of_several_labels_any_is_right(capsys, pictures, run_dir, views):
     source = "--data.source=tfds:real"
     found, said = evaluated(capsys, run_dir, source, f"--views={views}", "--checkpoint=last")

@@ -92,6 +92,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(
     assert checkpoint.load(run_dir, "last").step == 12
 
 
+@pytest.mark.long
 def test_a_finished_run_says_so_and_can_be_extended(pictures, tmp_path, capsys, undisturbed):
     run(tiny.config(pictures, tmp_path, steps=8))
     capsys.readouterr()
@@ -115,11 +116,13 @@ def test_a_run_whose_schedule_needs_its_length_cannot_be_extended(pictures, tmp_
         run(cosine(6))
 
 
+@pytest.mark.long
 def test_other_settings_in_the_same_directory_are_refused_by_name(pictures, undisturbed):
     with pytest.raises(UserError, match="seed: 0 -> 1"):
         run(tiny.config(pictures, undisturbed, seed=1))
 
 
+@pytest.mark.long
 def test_changed_data_are_refused(pictures, undisturbed, tmp_path):
     shutil.copytree(pictures, tmp_path / "pictures")
     (tmp_path / "pictures" / "train" / "red" / "0.jpg").unlink()
@@ -166,6 +169,7 @@ class Spy(keras.callbacks.Callback):
         self.model.stop_training = epoch == 1
 
 
+@pytest.mark.long
 def test_the_plateau_schedule_divides_the_rate_and_remembers_it(pictures, tmp_path):
     config = tiny.config(pictures, tmp_path, steps=12)
     stuck = dataclasses.replace(
@@ -219,6 +223,7 @@ def test_keras_callbacks_are_driven_as_fit_drives_them(watched):
     assert spy.called == [("begin", 0), ends[0], ("begin", 1), ends[1]]
 
 
+@pytest.mark.long
 def test_the_loop_holds_no_weights_beside_the_variables(watched):
     _, held = watched
     assert held.num_bytes and not any(held.num_bytes)

@@ -71,6 +71,7 @@ def after_launches(config, source, change=lambda task: task):
         pytest.param("float16", 2e-2, marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.long
 def test_launches_of_compiled_steps_end_like_those_of_others(pictures, precision, most):
     config = config_of(pictures, Precision(precision))
     source = open_source(config.data, "train", config.run.seed, inputs=config.network.input)

@@ -57,6 +57,7 @@ def test_a_directory_holds_the_weights_their_preprocessing_and_the_names(run_dir
     assert (run_dir / "classes.txt").read_text().split() == list(tiny.CLASSES)
 
 
+@pytest.mark.long
 def test_it_is_evaluated_exported_and_asked(run_dir, pictures, tmp_path, capsys):
     source = f"--data.source=folder:{pictures}"
     assert evaluate.main([f"--run_dir={run_dir}", source]) == 0
@@ -73,6 +74,7 @@ def test_it_is_evaluated_exported_and_asked(run_dir, pictures, tmp_path, capsys)
     assert answers[0] == answers[1] and {x["class"] for x in answers[0]} == set(tiny.CLASSES)
 
 
+@pytest.mark.long
 def test_a_run_starts_from_it_with_settings_and_classes_of_its_own(run_dir, tmp_path):
     pictures = tiny.write_pictures(tmp_path / "pictures", classes=("ant", "bee"))
     places = [f"--run_dir={tmp_path / 'on'}", f"--data.source=folder:{pictures}"]

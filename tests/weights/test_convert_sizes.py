@@ -129,6 +129,7 @@ def files() -> dict[str, bytes]:
     }
 
 
+@pytest.mark.long
 def test_no_file_takes_more_than_it_has(tmp_path):
     whole = files()
     for called, contents in whole.items():

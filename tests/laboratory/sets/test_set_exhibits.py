@@ -104,6 +104,7 @@ def test_a_query_that_the_set_has_several_times_is_no_neighbor_of_its_own(pictur
         show(subject, "nearest", neighbors=15)
 
 
+@pytest.mark.long
 def test_a_bad_picture_is_named_left_out_and_counted(run_dir, pictures, tmp_path, capsys):
     shutil.copytree(pictures, tmp_path / "set")
     (tmp_path / "set/val/red/0.jpg").write_bytes(b"no picture")

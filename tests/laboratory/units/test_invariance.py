@@ -31,6 +31,7 @@ def show(run_dir, output, *flags):
         return json.loads((output / "invariance.json").read_text()), dict(file)
 
 
+@pytest.mark.long
 def test_changes_are_those_of_pictures_that_are_moved_by_hand(pictures, tmp_path):
     run_dir = tmp_path / "run"
     tiny_run.write_checkpoint(run_dir)

@@ -141,6 +141,7 @@ def kill_and_compare(pictures, tmp_path, kills: int) -> None:
         assert not left.exists()
 
 
+@pytest.mark.long
 def test_a_packing_that_was_killed_ends_with_the_same_bytes(pictures, tmp_path):
     kill_and_compare(pictures, tmp_path, 1)
 

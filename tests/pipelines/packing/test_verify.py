@@ -204,6 +204,7 @@ def test_a_picture_that_is_none_is_found_where_nothing_says_so(copy):
     assert found.startswith(f"{SHARD}, record 5: its picture")
 
 
+@pytest.mark.long
 def test_large_pictures_are_decoded_one_at_a_time(whole, monkeypatch):
     from pipelines.packing import verify as module
     from pipelines.parallelism import Decoding
