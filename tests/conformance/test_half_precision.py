@@ -1,5 +1,6 @@
 """bfloat16 and float16: outputs are of that dtype, weights are not, both are near float32."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -31,3 +32,25 @@ def test_half_precision_in_training(name, precision):
     for weight, exact in zip(half.weights, model.weights, strict=True):
         weight.assign(exact)
     assert_near(step_with(half, case.input()), step_with(model, case.input()), PART[precision])
+
+
+@pytest.mark.parametrize("precision", PART)
+@pytest.mark.parametrize("name", names(LAYERS))
+def test_gradients_of_many_rows_add_up_in_float32(name, precision):
+    case, model = case_with(name, "half_precision"), model_of(name)
+    if not model.trainable_variables or type(model.layers[-1]) is keras.layers.Dense:
+        pytest.skip("no weights, or Keras' own layer")
+    half = case.make(precision)
+    for weight, exact in zip(half.weights, model.weights, strict=True):
+        weight.assign(exact)
+    # In bfloat16, 256 + 1 is 256. Where a processor lacks it, TensorFlow's own convolution adds so.
+    checked = [i for i, w in enumerate(model.trainable_variables) if "kernel" not in w.name]
+    x = tf.repeat(tf.constant(case.input()), 300, axis=0)
+    found = []
+    for each in (half, model):
+        with tf.GradientTape() as tape:
+            y = tf.cast(each(x, training=True), tf.float32)
+            loss = tf.reduce_sum(0.3 * y + 0.1 * tf.square(y)) / 64  # below 65,504
+        gradients = tape.gradient(loss, [weight.value for weight in each.trainable_variables])
+        found.append({each.trainable_variables[i].name: gradients[i] for i in checked})
+    assert_near(*found, PART[precision])

@@ -86,13 +86,13 @@ class BaseConvolution(keras.layers.Layer):
 
 
 def add_bias(y: tf.Tensor, bias: tf.Tensor, training: bool) -> tf.Tensor:
-    """Adds a bias to each channel.
+    """Adds a bias to each channel, or each unit.
 
     The gradient of tf.nn.bias_add adds in bfloat16, where a sum no longer grows once it is 256
     times as large as what is added (TF 2.21, CPU); that of `+` adds in float32.
 
     Args:
-      y: float [N, H, W, C].
+      y: float [N, H, W, C] or [N, C].
       bias: float [C].
       training: whether there will be a gradient; without one Grappler fuses tf.nn.bias_add.
     """
@@ -100,6 +100,11 @@ def add_bias(y: tf.Tensor, bias: tf.Tensor, training: bool) -> tf.Tensor:
     if training and y.dtype == tf.bfloat16:
         return y + bias
     return tf.nn.bias_add(y, bias, data_format="NHWC")
+
+
+def plus(y: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    """Adds a bias of any shape. The gradient of a plain `+` adds in float16 (TF 2.21, CPU)."""
+    return tf.cast(tf.cast(y, tf.float32) + tf.cast(bias, tf.float32), y.dtype)
 
 
 @keras.saving.register_keras_serializable("alexnet_tf")

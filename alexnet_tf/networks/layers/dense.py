@@ -8,6 +8,8 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from alexnet_tf.networks.layers.convolution import add_bias
+
 MANY_WEIGHTS = 2**20
 """Of a kernel. Below, nothing is gained, and the bits stay those of version 0.1."""
 
@@ -46,13 +48,14 @@ class Dense(keras.layers.Dense):
 
     def call(self, inputs, training=None):
         """Multiplies by the kernel, adds the bias and activates."""
-        found = getattr(_thread, "products", None)
-        if not training or (self.compute_dtype != "float32" and found is None):
+        if not training:
             return super().call(inputs, training=training)
-        y = _product(inputs, tf.convert_to_tensor(self.kernel))
+        found = getattr(_thread, "products", None)
+        is_faster = self.compute_dtype == "float32" or found is not None
+        y = (_product if is_faster else tf.matmul)(inputs, tf.convert_to_tensor(self.kernel))
         if found is not None and self.kernel.trainable:
             found.append(Product(self._kernel, inputs, y))
-        return self.activation(tf.nn.bias_add(y, self.bias) if self.use_bias else y)
+        return self.activation(add_bias(y, self.bias, training) if self.use_bias else y)
 
 
 @tf.custom_gradient

@@ -92,7 +92,7 @@ class Dropout(keras.layers.Layer):
         whole = tf.concat([[num_rows], whole], axis=0)
         bits = tf.random.stateless_uniform(whole, seed, None, None, dtype=tf.uint32, alg="philox")
         # The integers of all devices agree; XLA makes other floats of the same bits (TF 2.21).
-        is_kept = bits >= tf.constant(round(self.rate * 2**32), tf.uint32)
+        is_kept = bits >= tf.constant(min(round(self.rate * 2**32), 2**32 - 1), tf.uint32)
         # Cut afterwards: GPUs cannot cut uint32, and would have the host do it (TF 2.21).
         return tf.slice(is_kept, tf.concat([[first_row], begin], axis=0), shape)
 

@@ -65,6 +65,12 @@ def test_both_modes_keep_their_scale_in_every_dtype(mode, kept, test, dtype):
     np.testing.assert_allclose(np.unique(tf.cast(at_test, tf.float64)), [test], rtol=rtol)
 
 
+def test_the_highest_rate_below_one_drops_nearly_all():
+    layer, x = Dropout(1 - 2.0**-53, name="drop6"), tf.ones((ROWS, UNITS))
+    with drop_position(DropPosition(5, 3, 0, ROWS)):
+        assert not tf.reduce_any(layer(x, training=True) != 0)
+
+
 def test_the_gradient_passes_where_the_mask_lets_through():
     layer, x = Dropout(0.5, name="drop6"), tf.ones((ROWS, UNITS))
     with tf.GradientTape() as tape, drop_position(DropPosition(5, 3, 0, ROWS)):
