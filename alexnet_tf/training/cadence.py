@@ -72,9 +72,8 @@ class Cadence:
 
     def learning_rate(self, step: int, plateau: Plateau) -> float:
         """Computes the learning rate of a step."""
-        steps_per_epoch = 1 / self.epoch_of(1)
         return self.config.rate_factor * schedules.learning_rate(
-            self.config.optimizer, step, self.num_steps, steps_per_epoch, plateau
+            self.config.optimizer, step, self.num_steps, self.epoch_of, plateau
         )
 
     def _epoch_end_after(self, step: int) -> int:

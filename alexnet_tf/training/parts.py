@@ -51,6 +51,12 @@ def check(config: Config, replicas: int) -> None:
             f"global_batch_size={batch_size}: expected a multiple of {2 * replicas * parts}, since "
             "data.mixup and data.cutmix mix pictures in pairs. Change it, or leave them out."
         )
+    if batch_size == 1 and _has_statistics(config, of_vectors=True):
+        raise UserError(
+            "global_batch_size=1: expected at least 2 with a batch normalization of fully "
+            "connected layers, which makes the same of any one example. Change it, or leave out "
+            "--network.normalization."
+        )
     if parts == 1 or not _has_statistics(config):
         return
     if replicas > 1:
@@ -91,13 +97,19 @@ def check_same(config: Config, before: Config) -> None:
         )
 
 
-def _has_statistics(config: Config) -> bool:
-    """Tells whether a layer that trains normalizes by the batch."""
+def _has_statistics(config: Config, of_vectors: bool = False) -> bool:
+    """Tells whether a layer that trains normalizes by the batch.
+
+    Args:
+      config: the run's settings.
+      of_vectors: a layer whose output has no places.
+    """
     network = config.network
     with user_errors():
         rows = table(network.with_num_classes(network.num_classes or ANY_CLASSES))
     frozen = frozen_layers(config)
-    return any(row.statistics and row.name not in frozen for row in rows)
+    trained = [row for row in rows if row.statistics and row.name not in frozen]
+    return any(len(row.output_shape) == 1 or not of_vectors for row in trained)
 
 
 def _counted(number: int, what: str) -> str:

@@ -5,6 +5,7 @@ Only the plateau schedule has a state, which checkpoints store.
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 from alexnet_tf.config.optimizer import OptimizerConfig, Schedule
 
@@ -45,7 +46,11 @@ def needs_length(schedule: Schedule) -> bool:
 
 
 def learning_rate(
-    config: OptimizerConfig, step: int, num_steps: int, steps_per_epoch: float, plateau: Plateau
+    config: OptimizerConfig,
+    step: int,
+    num_steps: int,
+    epoch_of: Callable[[int], float],
+    plateau: Plateau,
 ) -> float:
     """Computes the learning rate of one step.
 
@@ -53,11 +58,12 @@ def learning_rate(
       config: base rate and schedule.
       step: number of the step, from 1.
       num_steps: steps of the whole run.
-      steps_per_epoch: examples / global batch size; need not be whole.
+      epoch_of: the passes over the training set that are done after a step; rounded once, so that
+        an epoch that is over is a whole number.
       plateau: state of the plateau schedule; other schedules ignore it.
     """
     done = step - 1  # updates that lie behind
-    epoch = done / steps_per_epoch
+    epoch = epoch_of(done)
     rate = config.learning_rate
     if config.schedule == Schedule.STEP:
         drops = sum(epoch >= drop for drop in config.drop_epochs)
@@ -72,7 +78,7 @@ def learning_rate(
     elif config.schedule == Schedule.RANGE:
         rate *= config.drop_factor ** (done / max(num_steps - 1, 1) - 1)
     if epoch < config.warmup_epochs:
-        rate *= min(1.0, step / (config.warmup_epochs * steps_per_epoch))
+        rate *= min(1.0, step / (config.warmup_epochs / epoch_of(1)))
     return rate
 
 

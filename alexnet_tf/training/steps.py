@@ -29,6 +29,8 @@ class Scale(NamedTuple):
 
 GOOD_STEPS_TO_DOUBLE = 2000
 """As in Keras' LossScaleOptimizer, which looks at one replica alone (Keras 3.15)."""
+MOST_SCALE = 2.0**100
+"""Of a loss; the least is one by that. What is rounded to zero or to infinity stays so."""
 
 
 def train_step(
@@ -262,4 +264,5 @@ def _unscale(state: TrainState, gradients: list, scale: Scale) -> tuple[list, Sc
     good_steps = tf.where(is_good, scale.good_steps + 1, tf.zeros_like(scale.good_steps))
     is_time = good_steps >= GOOD_STEPS_TO_DOUBLE
     value = tf.where(is_good, tf.where(is_time, scale.value * 2, scale.value), scale.value / 2)
+    value = tf.clip_by_value(value, 1 / MOST_SCALE, MOST_SCALE)
     return gradients, Scale(value, tf.where(is_time, tf.zeros_like(good_steps), good_steps))

@@ -12,7 +12,7 @@ from test_replicas import SMOOTH
 from alexnet_tf.config.optimizer import OptimizerConfig
 from alexnet_tf.config.run import Config, RunConfig
 from alexnet_tf.errors import UserError
-from alexnet_tf.training import checkpoint
+from alexnet_tf.training import checkpoint, parts
 from alexnet_tf.training.optimizer import PaperSGD
 from alexnet_tf.training.run import run
 
@@ -96,6 +96,15 @@ def test_a_gradient_is_clipped_as_a_whole():
 
 
 BATCH_NORM = {"normalization": "batch"}
+
+
+def test_a_batch_norm_of_vectors_makes_nothing_of_one_example(tmp_path):
+    config = tiny.config(tmp_path, tmp_path, global_batch_size=1)
+    parts.check(config, 1)
+    with pytest.raises(UserError, match="global_batch_size=1: expected at least 2 with a batch n"):
+        parts.check(tiny.with_network(config, **BATCH_NORM), 1)
+    frozen = {"freeze": ("all_but_last",), "start_from": "a.npz"}
+    parts.check(tiny.with_network(tiny.config(tmp_path, tmp_path, **frozen), **BATCH_NORM), 1)
 
 
 @pytest.mark.slow

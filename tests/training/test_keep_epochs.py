@@ -1,13 +1,18 @@
 """Checkpoints of chosen epochs stay, whatever else a run saves, and nothing else does."""
 
+import dataclasses
+import itertools
+
 import numpy as np
 import pytest
 import tiny
 
+from alexnet_tf.config.optimizer import OptimizerConfig
 from alexnet_tf.errors import RunFailed
 from alexnet_tf.training import checkpoint
 from alexnet_tf.training.cadence import Cadence
 from alexnet_tf.training.run import run
+from alexnet_tf.training.schedules import Plateau
 from alexnet_tf.training.state import Progress
 
 
@@ -98,6 +103,18 @@ def test_a_part_of_an_epoch_is_no_step_longer_than_it_is(tmp_path):
     config = tiny.config(tmp_path, tmp_path, epochs=1.1, steps=0, global_batch_size=100)
     assert Cadence(config, 3000).num_steps == 33  # as floats 1.1 * 3000 is more than 3300
     assert Cadence(config, 3001).num_steps == 34
+
+
+def test_a_rate_drops_with_the_step_after_its_epoch(tmp_path):
+    def drops(num_examples, batch, epochs):
+        config = tiny.config(tmp_path, tmp_path, global_batch_size=batch)
+        rule = OptimizerConfig(learning_rate=1.0, schedule="step", drop_epochs=epochs)
+        cadence = Cadence(dataclasses.replace(config, optimizer=rule), num_examples)
+        rates = [cadence.learning_rate(step, Plateau()) for step in range(1, 300)]
+        return [i + 2 for i, (a, b) in enumerate(itertools.pairwise(rates)) if a != b]
+
+    assert drops(59, 25, (25, 50)) == [60, 119]  # as floats 59 / (59 / 25) is less than 25
+    assert drops(30, 3, (0.1, 0.7, 1.1)) == [2, 8, 12]
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"epoch": "1"}'])

@@ -11,7 +11,7 @@ from alexnet_tf.config.optimizer import OptimizerConfig
 from alexnet_tf.training import checkpoint, steps
 from alexnet_tf.training.run import run
 from alexnet_tf.training.state import FIRST_LOSS_SCALE, TrainState
-from alexnet_tf.training.steps import GOOD_STEPS_TO_DOUBLE, Scale
+from alexnet_tf.training.steps import GOOD_STEPS_TO_DOUBLE, MOST_SCALE, Scale
 from alexnet_tf.training.strategy import make_strategy
 from pipelines.dataset import Batch
 
@@ -44,7 +44,7 @@ class Steps:
 
         self.graph = tf.function(lambda batch, scale: self.strategy.run(one, (batch, scale)))
 
-    def batch(self, seed=0, noise=(0.0, 0.0)):
+    def batch(self, seed=0, noise=(0.0, 0.0), is_good=True):
         """Makes one Batch for each replica; `noise` is added to a replica's colors."""
         draw = np.random.default_rng(seed)
         images = draw.integers(0, 256, (2, ROWS, 67, 67, 3), np.uint8)
@@ -54,7 +54,7 @@ class Steps:
             i = context.replica_id_in_sync_group
             shift = tf.fill([ROWS, 3], noise[i])
             index = tf.range(ROWS, dtype=tf.int64)
-            return Batch(images[i], shift, labels[i], tf.ones([ROWS], tf.bool), index)
+            return Batch(images[i], shift, labels[i], tf.fill([ROWS], is_good), index)
 
         return self.strategy.experimental_distribute_values_from_function(of_replica)
 
@@ -162,6 +162,13 @@ def test_the_loss_scale_doubles_after_so_many_good_steps(good_steps, scale):
     value, count = scale
     expected = (value, GOOD_STEPS_TO_DOUBLE + count if count else 0)
     assert made(made.batch(), 1024.0, GOOD_STEPS_TO_DOUBLE + good_steps) == expected
+
+
+def test_the_loss_scale_stays_a_number_whatever_the_gradients_are():
+    made = Steps("float16")
+    most = GOOD_STEPS_TO_DOUBLE - 1
+    assert made(made.batch(), MOST_SCALE, most) == (MOST_SCALE / 2, 0)  # of what overflowed
+    assert made(made.batch(is_good=False), MOST_SCALE, most) == (MOST_SCALE, 0)  # no gradient
 
 
 def test_the_loss_scale_leaves_no_trace_in_the_weights():

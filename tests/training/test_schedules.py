@@ -6,13 +6,17 @@ import pytest
 from alexnet_tf.config.optimizer import OptimizerConfig
 from alexnet_tf.training.schedules import Plateau, learning_rate
 
-STEPS, STEPS_PER_EPOCH = 1000, 10.0
+STEPS, STEPS_PER_EPOCH = 1000, 10
+
+
+def epoch_of(step):
+    return step / STEPS_PER_EPOCH
 
 
 def rates(num_steps=STEPS, **config):
     settings = OptimizerConfig(**config)
     return [
-        learning_rate(settings, step, num_steps, STEPS_PER_EPOCH, Plateau())
+        learning_rate(settings, step, num_steps, epoch_of, Plateau())
         for step in range(1, num_steps + 1)
     ]
 
@@ -38,7 +42,7 @@ def test_step_divides_by_ten_after_25_50_and_80_epochs():
 def test_drops_beyond_what_a_float_holds_end_somewhere(factor, last):
     settings = OptimizerConfig(schedule="plateau", drop_factor=factor, max_drops=11)
     plateau = Plateau(drops=11)
-    assert learning_rate(settings, 1, STEPS, STEPS_PER_EPOCH, plateau) == last
+    assert learning_rate(settings, 1, STEPS, epoch_of, plateau) == last
     assert rates(schedule="step", drop_factor=factor, drop_epochs=(*range(1, 12),))[-1] == last
 
 
@@ -82,5 +86,5 @@ def test_plateau_divides_when_the_error_stalls_and_three_times_at_most():
         drops.append(state.drops)
     assert drops[:9] == [0, 0, 0, 1, 1, 1, 2, 2, 3]
     assert drops[-1] == 3
-    rate = learning_rate(config, 1, STEPS, STEPS_PER_EPOCH, state)
+    rate = learning_rate(config, 1, STEPS, epoch_of, state)
     assert rate == pytest.approx(1e-5)
