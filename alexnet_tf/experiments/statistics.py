@@ -20,15 +20,22 @@ _FARTHEST = 40.0
 and then it ends at infinity."""
 
 
+ONE_SEED = "one seed tells nothing about the chance of training"
+ONE_PICTURE = "one picture tells nothing about others"
+NO_SPREAD = "seeds that agree to the last digit tell nothing about the chance of training"
+
+
 class Estimate(NamedTuple):
     """A number and its 95 % interval."""
 
     value: float
     low: float | None
-    """None where a row has only one seed, which tells nothing about the chance of training."""
+    """None where nothing is known of its chance."""
     high: float | None
     nothing: float = 0.0
     """The number that stands for no difference."""
+    lacks: str = ""
+    """Why there is no interval."""
 
     @property
     def is_resolved(self) -> bool:
@@ -55,7 +62,9 @@ def difference(row: np.ndarray, base: np.ndarray) -> Estimate:
     apart = base.mean(axis=0) - row.mean(axis=0)  # right less often is wrong more often
     value, num = float(apart.mean()), len(apart)
     if min(len(row), len(base)) < 2:
-        return Estimate(value, None, None)
+        return Estimate(value, None, None, lacks=ONE_SEED)
+    if num < 2:
+        return Estimate(value, None, None, lacks=ONE_PICTURE)
     pictures = float(apart.var(ddof=1)) / num
     chance = sum(float(one.var(axis=0, ddof=1).mean()) / len(one) for one in (row, base)) / num
     terms = [(float(one.mean(axis=1).var(ddof=1)) / len(one), len(one) - 1) for one in (row, base)]
@@ -68,7 +77,7 @@ def difference_of_means(row: Sequence[float], base: Sequence[float]) -> Estimate
     values = np.asarray(row), np.asarray(base)
     value = float(values[0].mean() - values[1].mean())
     if min(map(len, values)) < 2:
-        return Estimate(value, None, None)
+        return Estimate(value, None, None, lacks=ONE_SEED)
     return _estimate(value, [(float(x.var(ddof=1)) / len(x), len(x) - 1) for x in values])
 
 
@@ -79,7 +88,7 @@ def ratio(row: Sequence[float], base: Sequence[float]) -> Estimate:
     """
     found = difference_of_means(np.log(row), np.log(base))
     ends = (None if x is None else math.exp(x) for x in (found.low, found.high))
-    return Estimate(math.exp(found.value), *ends, nothing=1.0)
+    return Estimate(math.exp(found.value), *ends, nothing=1.0, lacks=found.lacks)
 
 
 def _estimate(value: float, terms: list[tuple[float, int]], least: float = 0.0) -> Estimate:
@@ -91,6 +100,8 @@ def _estimate(value: float, terms: list[tuple[float, int]], least: float = 0.0) 
       least: what their sum is at least; seeds that happen to agree prove nothing.
     """
     total = sum(variance for variance, _ in terms)
+    if max(total, least) == 0:
+        return Estimate(value, None, None, lacks=NO_SPREAD)
     squares = sum(variance**2 / freedom for variance, freedom in terms)
     freedom = total**2 / squares if squares else min(freedom for _, freedom in terms)
     half = quantile(freedom) * math.sqrt(max(total, least))

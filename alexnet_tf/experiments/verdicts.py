@@ -8,7 +8,6 @@ from alexnet_tf.experiments.statistics import Estimate
 from alexnet_tf.experiments.table import Claim, Direction
 
 NO_CLAIM = Claim(sentence="", source="")
-ONE_SEED = "one seed tells nothing about the chance of training"
 
 
 def of_difference(found: Estimate, claim: Claim = NO_CLAIM, failed: str = "") -> str:
@@ -24,7 +23,7 @@ def of_difference(found: Estimate, claim: Claim = NO_CLAIM, failed: str = "") ->
     if failed:
         return f"not resolved: {points:+.1f} points{beside} of the runs that ended; {failed}"
     if found.low is None:
-        return f"not resolved: {points:+.1f} points{beside}; {ONE_SEED}"
+        return f"not resolved: {points:+.1f} points{beside}; {found.lacks}"
     half = 100 * (found.high - found.value)
     if not found.is_resolved:
         return f"not resolved: {points:+.1f} +- {half:.1f} points{beside}"
@@ -43,7 +42,7 @@ def of_ratio(found: Estimate, claim: Claim = NO_CLAIM) -> str:
     beside = _published(found, claim, lambda x: f"{x:g}")
     text = f"{found.value:.2f} times the epochs"
     if found.low is None:
-        return f"not resolved: {text}{beside}; {ONE_SEED}"
+        return f"not resolved: {text}{beside}; {found.lacks}"
     text += f", {found.low:.2f} to {found.high:.2f}{beside}"
     return _beside_the_claim(found, claim, text) if found.is_resolved else f"not resolved: {text}"
 

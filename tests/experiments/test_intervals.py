@@ -62,7 +62,27 @@ def test_a_row_stuck_at_chance_is_resolved_and_breaks_nothing():
     stuck = np.tile(rng.random(1000) < 0.1, (3, 1))
     found = statistics.difference(stuck, base)
     assert found.low > 0.6 and found.high < 0.8
-    assert statistics.difference(stuck, stuck) == Estimate(0, 0, 0)
+    same = statistics.difference(stuck, stuck)
+    assert same == Estimate(0, None, None, lacks=statistics.NO_SPREAD)
+
+
+def test_seeds_that_agree_in_all_resolve_nothing():
+    right, wrong = (np.full([2, 10], x) for x in (True, False))
+    for found in (
+        statistics.difference(right, wrong),
+        statistics.difference_of_means([0, 0], [0.01, 0.01]),
+        statistics.ratio([1.5, 1.5], [0.25, 0.25]),
+    ):
+        assert (found.low, found.high, found.is_resolved) == (None, None, False)
+    text = "not resolved: 6.00 times the epochs; seeds that agree to the last digit tell nothing"
+    assert verdicts.of_ratio(found).startswith(text)
+
+
+def test_one_picture_resolves_nothing():
+    found = statistics.difference(*(np.full([2, 1], x) for x in (True, False)))
+    assert found == Estimate(-1, None, None, lacks=statistics.ONE_PICTURE)
+    text = "not resolved: -100.0 points; one picture tells nothing about others"
+    assert verdicts.of_difference(found) == text
 
 
 @pytest.mark.parametrize("seeds", [(3, 3), (2, 5)])
@@ -127,7 +147,7 @@ def test_exchanged_rows_change_the_sign_alone():
 def test_one_seed_resolves_nothing_however_large_the_difference(seeds):
     row, base = (np.full([count, 100], x) for count, x in zip(seeds, (True, False), strict=True))
     found = statistics.difference(row, base)
-    assert found == Estimate(-1, None, None) and not found.is_resolved
+    assert found == Estimate(-1, None, None, lacks=statistics.ONE_SEED) and not found.is_resolved
     assert verdicts.of_difference(found) == (
         "not resolved: -100.0 points; one seed tells nothing about the chance of training"
     )
