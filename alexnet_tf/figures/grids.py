@@ -1,6 +1,7 @@
 """Pictures of any sizes in rows and columns, pixel for pixel, with words around them."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +12,8 @@ RIGHT, WRONG = COLORS[:2]
 """Colors of frames."""
 GAP_PIXELS, FRAME_PIXELS, LINE_PIXELS = 12, 4, 16
 MOST_ROW_TITLE_PIXELS = 240
+ROOM_PIXELS = 130
+"""That words under a picture get where they need it, however small it is."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,7 +36,8 @@ def image_grid(
 ) -> np.ndarray:
     """Places pictures on white, none of them scaled.
 
-    A column is as wide as its widest picture, and words never reach into the next one.
+    A column is as wide as its widest picture, or wider where there are words under a small one,
+    which never reach into the next one.
 
     Args:
       rows: pictures from the left; None leaves a place empty, and rows may differ in length.
@@ -102,8 +106,10 @@ def _lines(title: str) -> list[str]:
 
 
 def _widest(column: Sequence[Picture | None]) -> int:
-    """Returns the width of the widest picture of a column, at least a pixel."""
-    return max((x.image.shape[1] for x in column if x), default=1)
+    """Returns the width of the widest picture of a column, or some room for words under it."""
+    there = [x for x in column if x]
+    words = max((width_of(line) for x in there for line in _lines(x.title)), default=1)
+    return max(math.ceil(min(words, ROOM_PIXELS)), *(x.image.shape[1] for x in there), 1)
 
 
 def _left(row_titles: Sequence[str]) -> int:

@@ -9,13 +9,11 @@ import tensorflow as tf
 
 from alexnet_tf.config.run import Config
 from alexnet_tf.errors import UserError, expected_one_of
-from alexnet_tf.networks.alexnet import alexnet
-from alexnet_tf.networks.named_weights import assign, compute_dtype, named_weights
+from alexnet_tf.networks.named_weights import assign, named_weights
 from alexnet_tf.networks.tables.resolved import table
 from alexnet_tf.networks.tables.shapes import activated
 from alexnet_tf.training import checkpoint
-from alexnet_tf.training.evaluation import nothing_decoded, report
-from alexnet_tf.training.strategy import make_strategy
+from alexnet_tf.training.evaluation import network_of, nothing_decoded, report
 from pipelines.dataset import eval_batches
 from pipelines.preprocess import preprocess
 from pipelines.source import Source
@@ -59,9 +57,8 @@ class Extractor:
     ):
         """Builds the network up to the layer."""
         run = self._config = config
-        strategy, weights = make_strategy(run.run), stored.weights()
-        with strategy.scope():
-            model = alexnet(run.network, run.run.seed, compute_dtype(run.run.precision))
+        weights = stored.weights()
+        strategy, model = network_of(run)
         assign(named_weights(model), weights)
         names = [x.name for x in model.layers[1:]]
         if layer not in names:
@@ -123,6 +120,6 @@ def of_every_picture(
     for batch in eval_batches(source, inputs, rows, data.max_pixels):
         values = function(batch.image)
         index, mask = batch.index.numpy(), batch.mask.numpy()
-        report(index[~mask & (index >= 0)], source, data.on_error, data.max_pixels)
+        report(index[~mask & (index >= 0)], source, data)
         arrays = tf.nest.map_structure(lambda x, mask=mask: x.numpy()[mask], values)
         yield index[mask], batch.label.numpy()[mask], arrays

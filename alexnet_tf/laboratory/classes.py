@@ -56,10 +56,10 @@ def true_or_likely(subject: Subject, pictures: Pictures, said: np.ndarray) -> np
 def titles(
     subject: Subject, pictures: Pictures, numbers: np.ndarray, likely: np.ndarray
 ) -> list[str]:
-    """Writes two lines under each picture: what it is, and the class that it is asked about."""
+    """Writes under each picture what it is, the class that it is asked about, and how likely."""
     found = []
     for label, name, number, p in zip(pictures.label, pictures.name, numbers, likely, strict=True):
         is_known = label >= 0
         what = f"true: {subject.source.classes[label]}" if is_known else name.rpartition("/")[2]
-        found.append(f"{what}\nasked: {subject.classes[number]}, {p:.1%}")
+        found.append(f"{what}\nasked: {subject.classes[number]}\n{p:.1%}")
     return found

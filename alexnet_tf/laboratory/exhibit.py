@@ -53,7 +53,11 @@ class Exhibit:
         """
         contents = {f"{self.name}.png": png(self.picture)}
         caption = dataclasses.asdict(self.about) | {"seen": self.seen}
-        contents[f"{self.name}.json"] = json.dumps(caption | self.numbers, indent=1).encode()
+        named = [*caption.items(), *self.numbers.items()]
+        both = dict(named)
+        if len(both) < len(named):
+            raise ValueError(f"{self.name}: a number is called as a part of its caption")
+        contents[f"{self.name}.json"] = json.dumps(both, indent=1).encode()
         contents |= self.files
         if self.arrays:
             file = io.BytesIO()

@@ -11,7 +11,7 @@ from types import TracebackType
 
 import numpy as np
 
-from alexnet_tf.errors import UserError, writing
+from alexnet_tf.errors import UserError, make_output, writing
 from pipelines import files
 
 
@@ -84,15 +84,9 @@ def check_place(path: str) -> None:
     place = pathlib.Path(path)
     if place.suffix != ".npz":
         raise UserError(f"output={path!r}: expected a file that ends in .npz. Change --output.")
-    try:
-        if place.is_dir():
-            raise UserError(f"output={path!r} is a directory; expected a file. Change --output.")
-        files.make_writable(place.parent, place.name)
-    except OSError as error:
-        raise UserError(
-            f"output={path!r} cannot be written: {error.strerror}. Expected a folder that this "
-            "user may write to; name another with --output."
-        ) from error
+    if os.path.isdir(place):
+        raise UserError(f"output={path!r} is a directory; expected a file. Change --output.")
+    make_output(path, is_file=True)
 
 
 def check_room(path: str, shape: tuple[int, ...], num_examples: int) -> None:

@@ -245,7 +245,8 @@ class Evolution(Common):
     """Shows maps at the checkpoints of `train --keep_epochs` (Zeiler and Fergus 2013, figure 4).
 
     The strongest activation of some maps of each layer is projected down at each of them, and how
-    far the weights still moved is measured.
+    far the weights still moved is measured. Needs --run_dir of such a run; --start_from has no such
+    checkpoints, and --checkpoint chooses none of them.
     """
 
     layer: tuple[str, ...] = ()

@@ -165,7 +165,7 @@ class Subject:
         rows = min(BATCH_EXAMPLES, max(1, self.source.num_examples))
         for batch in eval_batches(self.source, inputs, rows, data.max_pixels):
             index, mask = batch.index.numpy(), batch.mask.numpy()
-            report(index[~mask & (index >= 0)], self.source, data.on_error, data.max_pixels)
+            report(index[~mask & (index >= 0)], self.source, data)
             index = index[mask]
             names = tuple(map(self.source.name, index.tolist()))
             if names:  # convolutions refuse a batch of none
@@ -217,7 +217,7 @@ class Subject:
         index = np.asarray(indices, np.int64)
         images, labels, is_good = (x.numpy() for x in self._windows_at(tf.constant(index)))
         bad, index = index[~is_good], index[is_good]
-        report(bad, self.source, self.config.data.on_error, self.config.data.max_pixels)
+        report(bad, self.source, self.config.data)
         names = tuple(map(self.source.name, index.tolist()))
         return Pictures(index, labels[is_good], images[is_good], names, len(bad))
 

@@ -167,11 +167,11 @@ def test_pictures_of_other_classes_keep_them(capsys, run_dir, tmp_path):
         (["--output=x.h5"], r"output='x.h5': expected a file that ends in .npz"),
         (
             ["--output=/dev/null/x.npz"],
-            "output='/dev/null/x.npz' cannot be written: .*Expected a folder that this user",
+            "output='/dev/null/x.npz' cannot be written: .*Expected a file that this user",
         ),
         (
             [f"--output={'a' * 300}/x.npz"],
-            "cannot be written: File name too long. Expected a folder",
+            "cannot be written: File name too long. Expected a file",
         ),
         (["--run_dir=nowhere"], "run_dir='nowhere'"),
     ],

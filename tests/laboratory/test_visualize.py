@@ -111,6 +111,14 @@ class Reader(html.parser.HTMLParser):
         assert self.open.pop() == tag
 
 
+def test_no_number_takes_the_place_of_a_caption(tmp_path):
+    about = About(title="Filters", method="drawn", source="here", limits="none")
+    picture = np.zeros((4, 4, 3), np.uint8)
+    made = Exhibit(name="a", about=about, seen="gray", picture=picture, numbers={"method": 1})
+    with pytest.raises(ValueError, match="a: a number is called as a part of its caption"):
+        made.write(tmp_path)
+
+
 def test_the_page_holds_its_pictures_and_escapes_names():
     about = About(title="<Filters>", method="m & n", source="s", limits="l")
     picture = np.zeros([4, 4, 3], np.uint8)

@@ -90,7 +90,7 @@ def show(subject: Subject, settings: Embedding) -> Exhibit:
         picture=picture,
         numbers={
             "layer": found.layer,
-            "method": str(settings.method),
+            "placed_by": str(settings.method),
             "pictures": len(points),
             "drawn": len(shown),
             "variance_of_two": of_two,

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from alexnet_tf.errors import UserError
+from alexnet_tf.figures.canvas import COLORS
 from alexnet_tf.laboratory import classes
 from alexnet_tf.laboratory.exhibit import About, Exhibit
 from alexnet_tf.laboratory.settings import Invariance
@@ -154,8 +155,10 @@ def _told(
         if "probability" in of:
             fact += f"; the class has {_percents(of['probability'])}, before {of['untouched']:.0%}"
         facts.append(fact)
+    num, most = len(pictures.image), len(COLORS)
+    color = "one color each" if num <= most else f"{most} colors, in turn"
     return (
-        f"{subject.told(pictures)}, shown to {subject.what}; one color each. On average: "
+        f"{subject.told(pictures)}, shown to {subject.what}; {color}. On average: "
         f"{'. '.join(facts)}."
     )
 

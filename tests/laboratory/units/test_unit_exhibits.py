@@ -76,11 +76,11 @@ def test_deconvnet_shows_the_units_that_it_says(subject):
 
 
 def test_a_page_without_patches_has_the_projections_alone():
-    cells = np.zeros([1, 9, 2, 6, 6, 3], np.uint8)
+    cells = np.zeros([1, 9, 2, 24, 24, 3], np.uint8)
     cells[:, :, 1] = (200, 10, 10)
     both, alone = (deconvnet_page.page({"conv1": ([4], cells)}, has) for has in (True, False))
     assert ((both == (200, 10, 10)).all(axis=2).sum(), both.shape[1] > alone.shape[1]) == (
-        324,
+        9 * 24 * 24,
         True,
     )
     assert not (alone == (200, 10, 10)).all(axis=2).any()
