@@ -180,8 +180,7 @@ class DataConfig(Typed, section="data"):
     (resize * resize * 3 bytes each, of both splits); disk keeps them in files in `cache_dir`, for
     this run and later ones; none decodes each time."""
     cache_dir: str = dataclasses.field(default="", metadata=FREE)
-    """Directory on a fast local disk for the files of cache=disk. Runs with the same pictures and
-    squares share a file; of other pictures of the same names and sizes it is refused."""
+    """Directory on a fast local disk for files of cache=disk, which runs of the same set share."""
     stage: str = dataclasses.field(default="", metadata=FREE)
     """Local directory that the shards of a packed set are copied to ahead of training, and checked;
     by default they are read where they are."""
@@ -251,8 +250,8 @@ class DataConfig(Typed, section="data"):
             if self.stage:
                 raise ValueError(
                     f"data.service={self.service}, data.stage={self.stage!r}: expected one of the "
-                    "two, since the workers of a service would look for the copies on their own "
-                    "machines. Leave out data.stage, and name a data.source that all of them reach."
+                    "two, since its workers would look for the copies on their own machines. Leave "
+                    "out data.stage, and name a data.source that all of them reach."
                 )
         if self.cache == Cache.DISK and not self.cache_dir:
             raise ValueError(
@@ -264,11 +263,12 @@ class DataConfig(Typed, section="data"):
                 f"data.cache_dir={self.cache_dir!r}: expected data.cache=disk with it, got "
                 f"data.cache={self.cache}. Use --data.cache=disk, or leave it out."
             )
-        if self.stage and "://" in self.stage:
-            raise ValueError(
-                f"data.stage={self.stage!r}: expected a directory on a local disk. Name one with "
-                "--data.stage=DIR."
-            )
+        for name in ("cache_dir", "stage"):
+            if "://" in getattr(self, name):
+                raise ValueError(
+                    f"data.{name}={getattr(self, name)!r}: expected a directory on a local disk. "
+                    f"Name one with --data.{name}=DIR."
+                )
         if self.stage and kind != "records":
             raise ValueError(
                 f"data.stage={self.stage!r}: expected a packed set, data.source=records:DIR, got "

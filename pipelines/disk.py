@@ -16,7 +16,7 @@ from pipelines.config import SQUARE_FIELDS, InputConfig
 from pipelines.decode import UNDECODABLE, decode, explain, to_square
 from pipelines.files import size_text
 from pipelines.kept import GatheredSquares, blocks, lent
-from pipelines.source import Source
+from pipelines.source import Source, recoding
 from pipelines.squares_file import Filling, SquaresFile, say
 
 _SAMPLES, _SAMPLE_PIXELS = 8, 1 << 24
@@ -91,7 +91,7 @@ def _file(source: Source, inputs: InputConfig, max_pixels: int, place: str) -> S
         "digest": source.digest,
         # Records of pictures that were encoded anew have the digest of the files that they were
         # made of; this says how they differ.
-        "recoding": getattr(source, "recoding", ""),
+        "recoding": recoding(source),
         "classes": source.classes,
         "max_pixels": max_pixels,
     }
@@ -109,23 +109,30 @@ def _check_same(file: SquaresFile, source: Source, inputs, max_pixels: int, foun
     Raises:
       ValueError: one differs.
     """
-    squares, _, good = found
+    squares, labels, good = found
+
+    def other(index: int) -> ValueError:
+        return ValueError(
+            f"data.cache_dir: {file.path!r} holds squares of other pictures of the same names "
+            f"and sizes; expected those of data.source, such as {source.name(index)!r}. Name "
+            "another directory with --data.cache_dir, or remove the file."
+        )
+
+    if labels.max() >= len(source.classes):
+        raise other(int(labels.argmax()))
     most = min(max_pixels, _SAMPLE_PIXELS)
     for index in np.linspace(0, len(good) - 1, min(_SAMPLES, len(good)), dtype=np.int64).tolist():
         if not good[index]:
             continue
         try:
-            encoded, _ = source.read(tf.constant(index, tf.int64))
+            encoded, label = source.read(tf.constant(index, tf.int64))
             image = decode(encoded, inputs.orientation, most)
         except UNDECODABLE:
             continue
         own = to_square(image, inputs.resize, inputs.resize_rule, inputs.resize_filter).numpy()
-        if np.abs(own.astype(np.int16) - squares[index]).mean() > _MOST_APART:
-            raise ValueError(
-                f"data.cache_dir: {file.path!r} holds squares of other pictures of the same names "
-                f"and sizes; expected those of data.source, such as {source.name(index)!r}. Name "
-                "another directory with --data.cache_dir, or remove the file."
-            )
+        apart = np.abs(own.astype(np.int16) - squares[index]).mean()
+        if apart > _MOST_APART or label != labels[index]:
+            raise other(index)
 
 
 def _fill(filling: Filling, file: SquaresFile, source, inputs, max_pixels) -> None:

@@ -7,13 +7,14 @@ the system fetches what is asked for and keeps what fits.
 
 import contextlib
 import dataclasses
-import fcntl
+import hashlib
 import json
 import os
 import pathlib
 import sys
 import time
 from collections.abc import Iterator
+from typing import IO
 
 import numpy as np
 
@@ -46,10 +47,15 @@ class SquaresFile:
         sizes = [self.num_examples * size for size in (self.side**2 * 3, 4, 1)]
         return tuple(_HEADER_BYTES + sum(sizes[:count]) for count in range(4))
 
-    def header(self, done: int) -> bytes:
+    def header(self, done: int, **more: str) -> bytes:
         """Says what the file is, and that its first `done` examples are in it."""
         what = {"squares_of": self.key, "num_examples": self.num_examples, "side": self.side}
-        return json.dumps(what | {"done": done}).encode().ljust(_HEADER_BYTES - 1) + b"\n"
+        return json.dumps(what | {"done": done} | more).encode().ljust(_HEADER_BYTES - 1) + b"\n"
+
+    def last_header(self, file: IO[bytes]) -> bytes:
+        """Makes the header of a whole file, with a checksum of its labels and marks."""
+        file.seek(self.bounds[1])
+        return self.header(self.num_examples, sha256=hashlib.sha256(file.read()).hexdigest())
 
     def is_whole(self) -> bool:
         """Whether the file is there as it was written.
@@ -59,10 +65,14 @@ class SquaresFile:
         """
         try:
             with open(self.path, "rb") as file:
-                size, header = os.fstat(file.fileno()).st_size, file.read(_HEADER_BYTES)
+                if os.fstat(file.fileno()).st_size != self.bounds[-1]:
+                    return False
+                header = file.read(_HEADER_BYTES)
+                if header == self.header(self.num_examples):  # until 2026-11-29 without a checksum
+                    return True
+                return header == self.last_header(file)
         except FileNotFoundError:
             return False
-        return (size, header) == (self.bounds[-1], self.header(self.num_examples))
 
     def missing_bytes(self) -> int:
         """How much of the disk the file still has to take."""
@@ -99,13 +109,10 @@ class SquaresFile:
             os.close(descriptor)
 
     def _locked(self) -> int:
+        waiting = f"waiting for another process that fills {self.path!r}."
         while True:
             descriptor = os.open(self.unfinished, os.O_RDWR | os.O_CREAT, 0o666)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                say(f"waiting for another process that fills {self.path!r}.")
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            files.lock(descriptor, lambda: say(waiting))
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(descriptor), os.stat(self.unfinished)):
                     return descriptor
@@ -153,6 +160,8 @@ class Filling:
     def finish(self) -> None:
         """Gives the file its name."""
         self.save()
+        with open(self._file.unfinished, "rb") as file:
+            self._write(memoryview(self._file.last_header(file)), 0)
         os.fsync(self._descriptor)
         os.replace(self._file.unfinished, self._file.path)
         files.sync_directory(pathlib.Path(self._file.path).parent)

@@ -17,7 +17,7 @@ from alexnet_tf.networks.named_weights import assign, compute_dtype, named_weigh
 from alexnet_tf.training import checkpoint, counts, steps
 from alexnet_tf.training.strategy import distribute, make_strategy, share
 from pipelines import decode
-from pipelines.config import OnError, Split, Views
+from pipelines.config import DataConfig, OnError, Split, Views
 from pipelines.dataset import eval_dataset
 from pipelines.source import Source, label_sets
 from pipelines.sources import open_source
@@ -113,7 +113,7 @@ class Evaluator:
                 return None
             np.add.at(self.confusion.reshape(-1), cells.numpy(), 1)
             with noting():
-                report(undecoded.numpy(), self._source, data.on_error, data.max_pixels)
+                report(undecoded.numpy(), self._source, data)
             total = counts.Counts(*[a + float(b) for a, b in zip(total, sums, strict=True)])
         if not total.seen:
             raise nothing_decoded(self._source, data.source)
@@ -160,17 +160,27 @@ def evaluate(
       UserError: the data cannot be opened, or have a class that the network lacks.
       RunFailed: the checkpoint is damaged.
     """
-    strategy, weights = make_strategy(config.run), stored.weights(is_raw)
-    inputs = config.network.input
+    weights, inputs = stored.weights(is_raw), config.network.input
     with user_errors():
         source = open_source(config.data, split, config.run.seed, stored.classes, inputs)
     if source.remark:
         print(source.remark, file=sys.stderr, flush=True)
-    with strategy.scope():
-        model = alexnet(config.network, config.run.seed, compute_dtype(config.run.precision))
+    strategy, model = network_of(config)
     assign(named_weights(model), weights)
     evaluator = Evaluator(model, source, config, strategy, views)
     return Found(evaluator(), evaluator.confusion, source)
+
+
+def network_of(config: Config) -> tuple[tf.distribute.Strategy, keras.Model]:
+    """Builds the network of some settings, with their precision, on their devices.
+
+    Raises:
+      UserError: there is no such device.
+    """
+    strategy = make_strategy(config.run)
+    with strategy.scope():
+        model = alexnet(config.network, config.run.seed, compute_dtype(config.run.precision))
+    return strategy, model
 
 
 def _counted(strategy: tf.distribute.Strategy, batch, cells) -> tf.Tensor:
@@ -203,9 +213,15 @@ def nothing_decoded(source: Source, where: str) -> UserError:
 
 
 def report(
-    undecoded: np.ndarray, source, on_error: OnError, max_pixels: int = decode.MAX_PIXELS
+    undecoded: np.ndarray, source: Source, data: DataConfig, is_served: bool = False
 ) -> None:
     """Names the examples that could not be decoded: as an error, or on standard error.
+
+    Args:
+      undecoded: int64 [N], their numbers.
+      source: looks at them once more.
+      data: `on_error`, and how large a picture may be.
+      is_served: processes of `data.service` have read them, not this one.
 
     Raises:
       UserError: there is one and `on_error` is fail.
@@ -215,15 +231,16 @@ def report(
     for index in undecoded:
         name = source.name(int(index))
         try:
-            reason = decode.explain(source, int(index), max_pixels)
+            reason = decode.explain(source, int(index), data.max_pixels)
         except OSError as error:
+            others = " See that all workers of data.service reach it by this path." * is_served
             raise RunFailed(
                 f"data.source: {name!r} could not be read: {error}. This is no fault of the "
-                "picture, so it is not skipped. Run the same command again; training goes on from "
-                "its last checkpoint."
+                f"picture, so it is not skipped.{others} Run the same command again; training goes "
+                "on from its last checkpoint."
             ) from error
         what = f"{name!r} cannot be decoded: {reason}"
-        if on_error == OnError.FAIL:
+        if data.on_error == OnError.FAIL:
             raise UserError(
                 f"data.source: {what}. Mend or remove the file, or leave it out: "
                 "--data.on_error=skip."

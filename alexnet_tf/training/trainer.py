@@ -188,7 +188,7 @@ class Trainer:
         state, said = self._launch(first, rates, state)
         data = self.config.data
         with self.workers.together():  # now: nobody may save a step that lost a picture
-            report(said.undecoded, self.train_source, data.on_error, data.max_pixels)
+            report(said.undecoded, self.train_source, data, is_served=bool(data.service))
         if said.bad_step:
             raise NotFinite(
                 f"step={said.bad_step}: the loss is not finite. Earlier checkpoints are as "

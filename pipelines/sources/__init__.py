@@ -1,6 +1,7 @@
 """Where examples come from: the sources there are, by name."""
 
 import dataclasses
+import os
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -55,6 +56,8 @@ def open_source(
         says what was expected.
     """
     kind, _, place = config.source.partition(":")
+    if config.service and kind in ("folder", "records") and "://" not in place:
+        place = os.path.abspath(place)  # its workers have directories of their own
     source = _KINDS[kind].open(
         _Asked(
             place=place,

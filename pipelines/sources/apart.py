@@ -5,7 +5,9 @@ import os
 from pipelines.sources.layout import SPLITS
 
 
-def check_apart(place: str, name: str, root: str, has_pictures: bool = False) -> None:
+def check_apart(
+    place: str, name: str, root: str, has_pictures: bool = False, setting: str = "output"
+) -> None:
     """Refuses a directory to write in that would be taken for a class of the folder around it.
 
     Args:
@@ -13,6 +15,7 @@ def check_apart(place: str, name: str, root: str, has_pictures: bool = False) ->
       name: of the folder, for the message, as in `input='DIR'`.
       root: that folder.
       has_pictures: whether pictures are written, which are a class beside a single split as well.
+      setting: that names the directory, for the message.
 
     Raises:
       ValueError: it lies in the folder, or in one of its splits.
@@ -22,11 +25,13 @@ def check_apart(place: str, name: str, root: str, has_pictures: bool = False) ->
     inner, outer = os.path.realpath(place), os.path.realpath(root).rstrip("/") + "/"
     there = [os.path.isdir(os.path.join(root, split)) for split in SPLITS]
     has_room = (all if has_pictures else any)(there)
-    is_in_split = inner.removeprefix(outer).split("/")[0] in SPLITS
-    if f"{inner}/".startswith(outer) and (is_in_split or not has_room):
+    folders = f"{inner}/".removeprefix(outer).split("/")
+    is_class = folders[0] in SPLITS or not has_room
+    is_hidden = any(folder.startswith(".") for folder in folders)  # and is passed over
+    if f"{inner}/".startswith(outer) and is_class and not is_hidden:
         raise ValueError(
-            f"output={place!r} lies in {name}, where each folder is a class; expected a directory "
-            "elsewhere. Name another --output."
+            f"{setting}={place!r} lies in {name}, where each folder is a class; expected a "
+            f"directory elsewhere. Name another --{setting}."
         )
 
 

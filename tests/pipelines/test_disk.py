@@ -9,6 +9,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import tensorflow as tf
+import tiny_run
 from packed_sets import pack
 
 from pipelines import disk
@@ -18,6 +19,7 @@ from pipelines.dataset import Batch, eval_dataset, train_dataset
 from pipelines.decode import MAX_PIXELS
 from pipelines.disk import on_disk
 from pipelines.records.description import Undecoded
+from pipelines.sources import open_source
 from pipelines.sources.folder import folder
 from pipelines.sources.records import packed
 
@@ -207,6 +209,33 @@ def test_a_directory_that_cannot_be_used_is_named(root, tmp_path):
         ValueError, match="data.cache_dir='.*file' cannot be used: File exists. Exp"
     ):
         kept([opened(root)], data, INPUTS)
+
+
+@pytest.mark.parametrize("place, is_taken", [("cache", False), (".cache", True)])
+def test_no_class_is_made_of_squares(tmp_path, place, is_taken):
+    root = tmp_path / "set"
+    for name in ("a", "b"):
+        (root / name).mkdir(parents=True)
+        (root / name / "1.jpg").write_bytes(tiny_run.picture(30, 40))
+    data = DataConfig(source=f"folder:{root}", cache="disk", cache_dir=str(root / place))
+    for _ in range(2 if is_taken else 1):
+        source = open_source(data, "all", 0)
+        if is_taken:
+            kept([source], data, INPUTS)
+            continue
+        with pytest.raises(ValueError, match="data.cache_dir='.*cache' lies in data.source='folde"):
+            kept([source], data, INPUTS)
+
+
+@pytest.mark.parametrize("label", [1, 7])
+def test_other_labels_are_refused(root, place, label):
+    source = opened(root)
+    file = disk._file(source, INPUTS, MAX_PIXELS, str(place))
+    squares, labels, good = file.read()
+    disk._check_same(file, source, INPUTS, MAX_PIXELS, (squares, labels, good))
+    labels[0] = label
+    with pytest.raises(ValueError, match="holds squares of other pictures .*class0/000.jpg"):
+        disk._check_same(file, source, INPUTS, MAX_PIXELS, (squares, labels, good))
 
 
 def test_nothing_is_kept_where_nothing_shall_be(root):

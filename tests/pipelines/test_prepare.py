@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from pipelines import prepare
-from pipelines.packing.progress import Progress
+from pipelines.progress import Progress
 
 ROOT = pathlib.Path(__file__).parents[2]
 

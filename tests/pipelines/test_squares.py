@@ -86,8 +86,7 @@ def test_so_it_is_where_the_graph_is_made_for_one_set(bad, make, batch_examples)
     assert_whole(list(make(rows, 0, 7, batch_examples).as_numpy_iterator()), 7, bad)
 
 
-@pytest.mark.parametrize("make", [decoded, in_whole_batches])
-def test_a_stream_without_end_begins_anywhere_and_misses_nothing(make):
+def test_a_stream_without_end_begins_anywhere_and_misses_nothing():
     rows = Rows(
         source=Given(5, (0, 3)),
         inputs=INPUTS,
@@ -95,7 +94,7 @@ def test_a_stream_without_end_begins_anywhere_and_misses_nothing(make):
         keys=lambda position: (position, position % 5),
         finish=lambda position, index, square, label, good: (position, index, good),
     )
-    ds = make(rows, 13, ENDLESS, 4)
+    ds = in_whole_batches(rows, 13, ENDLESS, 4)
     assert [spec.shape.as_list() for spec in tf.nest.flatten(ds.element_spec)] == [[4], [4], [4]]
     position, index, good = (
         np.concatenate(x) for x in zip(*ds.take(5).as_numpy_iterator(), strict=True)
@@ -105,8 +104,7 @@ def test_a_stream_without_end_begins_anywhere_and_misses_nothing(make):
     assert good.tolist() == [i % 5 not in (0, 3) for i in range(13, 33)]
 
 
-@pytest.mark.parametrize("make", [decoded, in_whole_batches])
-def test_padding_follows_the_last_position_even_where_that_one_fails(make):
+def test_padding_follows_the_last_position_even_where_that_one_fails():
     rows = Rows(
         source=Given(5, (4,)),
         inputs=INPUTS,
@@ -114,7 +112,8 @@ def test_padding_follows_the_last_position_even_where_that_one_fails(make):
         finish=lambda index, square, label, good: (index, good),
     )
     padding = ((tf.constant(-1, tf.int64), tf.constant(False)), 3)
-    index, good = (np.stack(x) for x in zip(*make(rows, 0, 5, 4, padding), strict=True))
+    ds = in_whole_batches(rows, 0, 5, 4, padding)
+    index, good = (np.stack(x) for x in zip(*ds, strict=True))
     assert index.tolist() == [[0, 1, 2, 3], [4, -1, -1, -1]]
     assert good.tolist() == [[True] * 4, [False] * 4]
 

@@ -82,6 +82,26 @@ def test_another_set_under_the_same_name_is_begun_anew(file, tmp_path):
         assert filling.done == 0
 
 
+@pytest.mark.parametrize("column, byte", [(1, 0), (2, 0), (3, -1)])
+def test_a_label_or_a_mark_that_is_not_as_it_was_written_is_noticed(file, column, byte):
+    fill(file, 0, NUM)
+    place = file.bounds[column] + byte
+    with open(file.path, "r+b") as damaged:
+        damaged.seek(place)
+        old = damaged.read(1)
+        damaged.seek(place)
+        damaged.write(bytes([old[0] ^ 2]))
+    assert not file.is_whole()
+
+
+def test_files_of_before_have_no_checksum_and_are_taken(file):
+    fill(file, 0, NUM)
+    with open(file.path, "r+b") as older:
+        older.write(file.header(NUM))
+    assert file.is_whole()
+    assert_holds(file)
+
+
 @pytest.mark.parametrize("change", ["shorter", "longer", "other", "empty"])
 def test_what_is_not_as_it_was_written_is_not_taken(file, change):
     fill(file, 0, NUM)

@@ -13,6 +13,7 @@ import tiny
 from alexnet_tf.errors import RunFailed, UserError
 from alexnet_tf.training import checkpoint, evaluation
 from alexnet_tf.training.run import run
+from pipelines.config import DataConfig
 
 
 def last(run_dir):
@@ -152,7 +153,9 @@ def test_a_picture_that_can_be_read_again_is_no_bad_picture(pictures, on_error):
     with pytest.raises(
         RunFailed, match="DIR/red/3.jpg' could not be read: .*for a moment.* This is no fault of"
     ):
-        evaluation.report(np.array([3]), Source(), on_error)
+        evaluation.report(np.array([3]), Source(), DataConfig(on_error=on_error))
+    with pytest.raises(RunFailed, match="See that all workers of data.service reach it by this p"):
+        evaluation.report(np.array([3]), Source(), DataConfig(on_error=on_error), is_served=True)
 
 
 @pytest.mark.slow
