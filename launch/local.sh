@@ -5,17 +5,12 @@
 # Each line of worker 1 begins with [1]. The exit code is that of the first worker that fails; the
 # others then have GRACE_SECONDS (60) to end by themselves before SIGTERM, and as long again before
 # SIGKILL. SIGTERM and Ctrl-C are passed on: the workers save and end with 143 or 130. With
-# CUDA_VISIBLE_DEVICES=0,1 each worker sees the GPU of its place.
+# CUDA_VISIBLE_DEVICES=0,1 each worker sees the GPU of its place. PYTHON names another interpreter.
+# launch/local.sh train --help lists the flags.
 set -euo pipefail
 
 export TF_FORCE_GPU_ALLOW_GROWTH="${TF_FORCE_GPU_ALLOW_GROWTH:-true}"   # memory on demand
 python="${PYTHON:-python}"
-
-case "${1:-}" in
-  -*) exec "$python" -m alexnet_tf.train "$@" ;;
-  [0-9]*) ;;
-  *) exec "$python" -m "alexnet_tf.${1:-train}" "${@:2}" ;;
-esac
 
 say() {
   echo "local.sh: $1" >&2
@@ -26,13 +21,35 @@ refuse() {
   exit 2
 }
 
-num_workers="$1" grace="${GRACE_SECONDS:-60}"
+command -v "$python" >/dev/null ||
+  refuse "PYTHON=$python: no such program; expected a Python that has alexnet_tf. Name one."
+commands=" benchmark convert evaluate experiment export features predict summary train visualize "
+case "${1:-train}" in
+  --help | -h) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit ;;
+  -*) exec "$python" -m alexnet_tf.train "$@" ;;
+  [0-9]*) ;;
+  *)
+    [[ "$commands" == *" ${1:-train} "* ]] ||
+      refuse "command=$1: expected a number of workers, or one of${commands% }. See --help."
+    exec "$python" -m "alexnet_tf.${1:-train}" "${@:2}"
+    ;;
+esac
+
+num_workers="$1" grace="${GRACE_SECONDS:-60}" worker_mb=500
 shift
 [[ "${1:-}" != train ]] || shift
 [[ -z "${1:-}" || "$1" == -* ]] ||
   refuse "command=$1: expected train, which alone has workers. Leave the number out."
-[[ "$num_workers" =~ ^[1-9][0-9]*$ ]] ||
-  refuse "workers=$num_workers: expected a number from 1. Type launch/local.sh 2 train ..."
+[[ "$num_workers" =~ ^[1-9][0-9]{0,4}$ ]] ||
+  refuse "workers=$num_workers: expected 1 to 99999. Type launch/local.sh 2 train ..."
+most=$(($(awk '/^MemAvailable/ {print $2}' /proc/meminfo) / 1024 / worker_mb))
+((num_workers == 1 || num_workers <= most)) ||
+  refuse "workers=$num_workers: expected at most $most, since a worker takes $worker_mb MB of \
+memory or more. Start fewer."
+for word in "$@"; do
+  [[ ! "${word//-/_}" =~ ^__(workers|worker_index|strategy)(=|$) ]] ||
+    refuse "$word: expected no flags about workers, which this script sets. Leave it out."
+done
 [[ "$grace" =~ ^[1-9][0-9]*$ ]] ||
   refuse "GRACE_SECONDS=$grace: expected whole seconds from 1. Leave it unset for 60."
 IFS=, read -ra gpus <<<"${CUDA_VISIBLE_DEVICES:-}"

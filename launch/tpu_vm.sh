@@ -4,6 +4,11 @@
 # Where tensorflow-tpu is missing, it replaces tensorflow first (BUILD.md, "Install").
 set -euo pipefail
 
+if [[ "${1:-}" == --help ]]; then
+  sed -n '2,/^[^#]/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+  exit
+fi
+
 python="${PYTHON:-python}"
 version=2.20.0   # the last one of tensorflow-tpu
 

@@ -174,8 +174,26 @@ def test_each_worker_sees_the_gpu_of_its_place(local, given, seen):
 @pytest.mark.parametrize(
     "words, variables, message",
     [
-        (["0"], {}, "workers=0: expected a number from 1. Type launch/local.sh 2 train ..."),
-        (["2x"], {}, "workers=2x: expected a number from 1. Type launch/local.sh 2 train ..."),
+        (["0"], {}, "workers=0: expected 1 to 99999. Type launch/local.sh 2 train ..."),
+        (["2x"], {}, "workers=2x: expected 1 to 99999. Type launch/local.sh 2 train ..."),
+        (
+            ["evalate", "--views=ten"],
+            {},
+            "command=evalate: expected a number of workers, or one of benchmark convert evaluate "
+            "experiment export features predict summary train visualize. See --help.",
+        ),
+        (
+            ["2", "train", "--worker-index=1"],
+            {},
+            "--worker-index=1: expected no flags about workers, which this script sets. Leave it "
+            "out.",
+        ),
+        (
+            ["2"],
+            {"PYTHON": "nopython"},
+            "PYTHON=nopython: no such program; expected a Python that has alexnet_tf. Name one.",
+        ),
+        (["123456"], {}, "workers=123456: expected 1 to 99999. Type launch/local.sh 2 train ..."),
         (
             ["2"],
             {"GRACE_SECONDS": "1m"},
@@ -192,3 +210,12 @@ def test_each_worker_sees_the_gpu_of_its_place(local, given, seen):
 def test_a_mistake_is_one_sentence_and_exit_code_2(local, words, variables, message):
     assert local.run(*words, **variables) == (2, [], [f"local.sh: {message}"])
     assert local.workers() == []
+
+
+def test_more_workers_than_memory_holds_are_refused(local):
+    code, out, (line,) = local.run("99999", "train")
+    assert (code, out, local.workers()) == (2, [], [])
+    words = (
+        "local.sh: workers=99999: expected at most \\d+, since a worker takes 500 MB of memory or"
+    )
+    assert re.match(words, line)

@@ -189,3 +189,20 @@ def test_the_image_is_for_the_device_that_is_asked_for(programs, device, code, c
 def test_a_signal_reaches_training_in_the_image():
     assert 'ENTRYPOINT ["tini", "--"]' in DOCKERFILE
     assert 'CMD ["python", "-m", "alexnet_tf.train"]' in DOCKERFILE
+
+
+def test_slurms_script_says_where_it_has_no_job(programs):
+    done = programs.run("slurm.sbatch", "--recipe=paper")
+    assert (done.returncode, programs.calls()) == (2, [])
+    assert done.stderr.startswith(
+        "slurm.sbatch: SLURM_JOB_ID is not set; expected a job of SLURM's"
+    )
+
+
+@pytest.mark.parametrize("name", ["local.sh", "tpu_vm.sh"])
+def test_help_is_what_stands_at_the_top(programs, name):
+    done = programs.run(name, "--help")
+    assert done.returncode == 0 and not done.stderr and not programs.calls()
+    lines = (LAUNCH / name).read_text(encoding="utf-8").splitlines()
+    top = [line[2:] for line in lines[1 : lines.index("set -euo pipefail")]]
+    assert done.stdout.splitlines() == top
