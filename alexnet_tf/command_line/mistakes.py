@@ -20,11 +20,16 @@ def check_home(name: str, value: Any) -> None:
         )
 
 
+ELSEWHERE = {"lr": "optimizer.learning_rate", "gpu": "devices", "gpus": "devices"}
+"""Flags of other programs, and what those are called here."""
+
+
 def unknown(word: str, names: Sequence[str]) -> str:
     """Says that there is no such flag, and which ones are similar."""
     name = word.lstrip("-").partition("=")[0]
     last = name.rpartition(".")[2]
     close = [known for known in names if known.rpartition(".")[2] == last]
+    close = close or [x for x in [ELSEWHERE.get(name)] if x in names]
     close = close or difflib.get_close_matches(name, names, n=1)
     hint = f"Did you mean --{' or --'.join(close)}?" if close else "--help lists all of them."
     return f"{word}: expected one of this command's flags. {hint}"

@@ -15,7 +15,7 @@ from alexnet_tf.config.run import Config
 from alexnet_tf.directory_lock import Lock
 from alexnet_tf.errors import RunFailed, UserError, listed, writing
 from alexnet_tf.training import checkpoint, schedules
-from alexnet_tf.training.stored import Checkpoint
+from alexnet_tf.training.stored import Checkpoint, object_in
 from pipelines import files
 from pipelines.checks import is_color
 
@@ -53,9 +53,9 @@ class RunDirectory:
           RunFailed: a file cannot be read.
         """
         if self.last:
-            _check_length(self.path, config, self.last.config, data["train_num_examples"])
             check_same_classes(self.path, self.last.classes, classes)
             check_same_run(self.path, config, data, self.data)
+            _check_length(self.path, config, self.last.config, data["train_num_examples"])
 
     def claim(self, config: Config, data: dict, classes: tuple[str, ...]) -> None:
         """Compares a run to resume, as `compare` does, and stores the description of any.
@@ -84,13 +84,10 @@ def opened(path: pathlib.Path) -> Iterator[RunDirectory]:
       UserError: another process has it, or it cannot be written.
       RunFailed: the checkpoint or data.json is damaged.
     """
-    lock = Lock(path)
-    try:
+    with Lock(path):
         checkpoint.clean(path / "checkpoints")
         last = checkpoint.read_last(path / "checkpoints")
         yield RunDirectory(path, last, read_json(path / "data.json") if last else {})
-    finally:
-        lock.release()
 
 
 class Elsewhere(RunDirectory):
@@ -109,8 +106,10 @@ def _check_length(run_dir: pathlib.Path, config: Config, stored: Config, num_exa
         return
     before, now = stored.num_steps(num_examples), config.num_steps(num_examples)
     if before != now:
+        run = config.run
         raise UserError(
-            f"steps={now}: the run in {str(run_dir)!r} was begun for {before} steps, and "
+            f"{f'steps={run.steps}' if run.steps else f'epochs={run.epochs:g}'}: the run in "
+            f"{str(run_dir)!r} was begun for {before} steps, these are {now}, and "
             f"optimizer.schedule={config.optimizer.schedule} depends on that. Expected the same "
             "length; for another one name another --run_dir."
         )
@@ -182,10 +181,7 @@ def describe_run(run_dir: pathlib.Path, config: Config, data: dict) -> None:
 def read_json(path: pathlib.Path) -> dict:
     """Reads one of the small files of a run directory; {} if it is missing."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        if not isinstance(found, dict):
-            raise ValueError("it holds no object")
-        return found
+        return object_in(path) if path.exists() else {}
     except (OSError, ValueError, RecursionError) as error:
         raise RunFailed(
             f"{str(path)!r} cannot be read: {error}. Expected it as it was written; put it back, "

@@ -91,6 +91,8 @@ MISTAKES = [
     ("--stepz=3", "--stepz=3: .* Did you mean --steps?"),
     ("--learning_rate=1", "Did you mean --optimizer.learning_rate?"),
     ("--batch_size=1", "Did you mean --global_batch_size?"),
+    ("--lr=1", "--lr=1: .* Did you mean --optimizer.learning_rate?"),
+    ("--gpu=0", "--gpu=0: .* Did you mean --devices?"),
     ("--xyzzy", "--xyzzy: .*--help lists all"),
     ("--layers=3", "--layers=3: expected one of"),
     ("--undefok=stepz --stepz=3", "--undefok=stepz: expected one of"),
