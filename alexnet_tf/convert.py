@@ -30,11 +30,10 @@ import numpy as np
 from alexnet_tf.command_line import flags
 from alexnet_tf.config.network import NetworkConfig
 from alexnet_tf.config.run import Config
-from alexnet_tf.errors import UserError
+from alexnet_tf.errors import UserError, make_output
 from alexnet_tf.networks.tables.resolved import table
 from alexnet_tf.training import checkpoint, converted
 from alexnet_tf.weights import formats, layouts
-from pipelines import files
 from pipelines.text_files import text_lines
 
 STRANGE_ENDS = (".h5", ".hdf5", ".keras", ".onnx", ".pb", ".pkl", ".tflite")
@@ -140,22 +139,7 @@ def _check_output(output: pathlib.Path) -> None:
             "another, or remove it."
         )
     if kind:
-        _make(output, output.parent, output.name)
-
-
-def _make(output: pathlib.Path, directory: pathlib.Path, name: str = "") -> None:
-    """Makes a directory to write into, a file of this name if it has one.
-
-    Raises:
-      UserError: nothing can be written there.
-    """
-    try:
-        files.make_writable(directory, name)
-    except OSError as error:
-        raise UserError(
-            f"output={str(output)!r} cannot be made: {error.strerror}. Expected a place where "
-            "this user may write; name another."
-        ) from error
+        make_output(output, is_file=True)
 
 
 def _of_run(call: flags.Call) -> Converted:
@@ -233,7 +217,7 @@ def write_weights(
     """
     from alexnet_tf.training import run_directory, versions
 
-    _make(directory, directory)
+    make_output(directory)
     run_directory.check_space(directory, sum(x.nbytes for x in arrays.values()), "output")
     run_directory.write_text(directory / "classes.txt", "\n".join(classes))
     converted.write(directory, arrays, network, classes, source, versions.versions())

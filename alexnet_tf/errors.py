@@ -1,4 +1,4 @@
-"""The two errors that end a command without a traceback, and how messages list names."""
+"""The errors that end a command without a traceback, what makes them of others, and their words."""
 
 import contextlib
 import errno
@@ -82,18 +82,24 @@ def place_errors() -> Iterator[None]:
         ) from error
 
 
-def make_output(output: pathlib.Path) -> None:
-    """Makes the directory of --output before anything is computed, so that an error comes early.
+def make_output(output: str | os.PathLike, is_file: bool = False) -> None:
+    """Makes a place for --output before anything is computed, so that an error comes early.
+
+    Args:
+      output: a directory, or a file, whose directory is made.
+      is_file: it is a file.
 
     Raises:
       UserError: nothing can be written there.
     """
+    path = pathlib.Path(output)
     try:
-        files.make_writable(output)
+        files.make_writable(*((path.parent, path.name) if is_file else (path,)))
     except OSError as error:
         raise UserError(
-            f"output={str(output)!r} cannot be written: {error.strerror}. Expected a directory "
-            "that this user may write to; name another with --output."
+            f"output={str(output)!r} cannot be written: {error.strerror}. Expected a "
+            f"{'file' if is_file else 'directory'} that this user may write to; name another with "
+            "--output."
         ) from error
 
 

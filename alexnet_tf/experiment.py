@@ -215,7 +215,8 @@ def learning_rate(name: str, call: flags.Call) -> int:
                 flush=True,
             )
     code, found = range_test.run_range(*about)
-    print(json.dumps({"experiment": name, "output": str(output)} | found), flush=True)
+    if found:  # nothing after a signal
+        print(json.dumps({"experiment": name, "output": str(output)} | found), flush=True)
     return code
 
 

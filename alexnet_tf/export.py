@@ -4,7 +4,7 @@ The output is a SavedModel that plain TensorFlow loads without this package; its
 in `serving/classifier.py`, its files in `serving/savedmodel.py`. An older export at the same place
 is replaced once the new one is complete; anything else there is refused. The last line of standard
 output is one JSON object: output, run_dir, step, top1_error (a fraction; null where the checkpoint
-is not the best), num_classes.
+is not the best, or with --raw_weights of a run with averages), num_classes.
 """
 
 import dataclasses

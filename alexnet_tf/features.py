@@ -63,7 +63,7 @@ def main(argv: Sequence[str]) -> int:
     from alexnet_tf.laboratory.activations import Extractor
     from alexnet_tf.laboratory.feature_file import FeatureFile, check_place, check_room
     from alexnet_tf.training import splits
-    from pipelines.packing.progress import Progress
+    from pipelines.progress import Progress
     from pipelines.source import bare_name, label_sets
     from pipelines.sources.layout import looking_once
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from pipelines.source import Source, bare_name, known_reason, label_sets
+from pipelines.source import Source, bare_name, known_reason, label_sets, recoding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Derived:
     @property
     def recoding(self) -> str:
         """The origin's, where it has one."""
-        return getattr(self.origin, "recoding", "")
+        return recoding(self.origin)
 
     @property
     def num_pictures(self) -> int:

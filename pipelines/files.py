@@ -6,9 +6,12 @@ No TensorFlow here. Errors are the system's own; the caller knows what the file 
 import contextlib
 import ctypes
 import errno
+import fcntl
 import os
 import pathlib
 import shutil
+from collections.abc import Callable
+from typing import IO
 
 OLD = ".alexnet_tf-old"
 """Ends the name of a directory that is being replaced."""
@@ -25,6 +28,18 @@ def size_text(num_bytes: float) -> str:
     return (
         f"{size:,.0f} {units[0]}" if size >= 9.95 or size == int(size) else f"{size:.1f} {units[0]}"
     )
+
+
+def lock(file: int | IO, say: Callable[[], None]) -> None:
+    """Locks an open file for this process; waits, once that is said, while another has it.
+
+    The system releases the lock when the file is closed or the process ends.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say()
+        fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def write_text(path: pathlib.Path, text: str) -> None:

@@ -131,4 +131,4 @@ def _kept(source: KeptSquares, rows: Rows, first, last, batch_examples, padding=
     ds = rows.keyed(tf.data.Dataset.range(first, last)).map(row, rows.decoding.threads)
     if padding is not None:
         ds = ds.concatenate(tf.data.Dataset.from_tensors(padding[0]).repeat(padding[1]))
-    return ds.batch(batch_examples, drop_remainder=padding is not None or last == ENDLESS)
+    return ds.batch(batch_examples, drop_remainder=padding is not None or last is ENDLESS)

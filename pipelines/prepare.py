@@ -33,7 +33,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _pack(packing: Packing) -> int:
     from pipelines.packing.pack import pack  # TensorFlow starts only here
-    from pipelines.packing.progress import Progress
+    from pipelines.progress import Progress
 
     began, progress = time.monotonic(), Progress("packed")
     found = pack(packing, progress, lambda text: print(text, file=sys.stderr))
@@ -58,8 +58,8 @@ def _pack(packing: Packing) -> int:
 
 
 def _verify(packing: Packing) -> int:
-    from pipelines.packing.progress import Progress
     from pipelines.packing.verify import verify
+    from pipelines.progress import Progress
 
     found, problems = verify(packing.verify, Progress("checked"), packing.workers)
     for problem in problems[:MOST_PROBLEMS]:

@@ -1,6 +1,6 @@
 """What a source is: numbered examples, encoded, answered by index in any order."""
 
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -63,18 +63,22 @@ class Source(Reader, Protocol):
         ...
 
 
-@runtime_checkable
-class Informed(Protocol):
-    """A source that knows of some examples why they cannot be used, such as who packed them."""
-
-    def reason(self, index: int) -> str:
-        """Says in a few words what is wrong with an example; empty where nothing is known."""
-        ...
+# What only some sources have, by the name of a function or attribute of theirs: `reason`,
+# `bare_name`, `label_sets`, `recoding`.
 
 
 def known_reason(source: Reader, index: int) -> str:
-    """Says what a source knows to be wrong with an example; empty where it knows nothing."""
-    return source.reason(index) if isinstance(source, Informed) else ""
+    """Says in a few words what a source knows to be wrong with an example, such as who packed it.
+
+    Empty where it knows nothing.
+    """
+    find = getattr(source, "reason", None)
+    return find(index) if find else ""
+
+
+def recoding(source: Reader) -> str:
+    """Says how pictures were encoded anew when they were packed; empty where they were not."""
+    return getattr(source, "recoding", "")
 
 
 def bare_name(source: Source, index: int) -> str:

@@ -31,7 +31,7 @@ _SIGN_BATCHES = 32
 """So often a batch without pictures follows, which cannot fail: it shows what was lost before it.
 Else a set of which every batch loses a picture would never come to an end of its gap."""
 
-_one = tf.data.Dataset.range
+_range = tf.data.Dataset.range
 
 
 def _nothing(row: Any) -> Any:
@@ -48,10 +48,23 @@ def batches(source: Reader, rows: Rows, first, last, batch_examples, padding=Non
     that is all, and the first that loses a picture is an error.
 
     `kept.py` registers a function for sources that keep theirs; for all others they are decoded
-    now. `source` is `rows.source`; the other arguments are those of `decoded`.
+    now.
+
+    Args:
+      source: `rows.source`.
+      rows: what to make of each position.
+      first: the first position.
+      last: the one after the last, or ENDLESS.
+      batch_examples: rows of a batch.
+      padding: a row, and how many copies of it follow the last row, to fill up the batch.
+      mends: decode again what was lost.
+
+    Returns:
+      A dataset of batches of rows. All have the same, static shape where `last` is ENDLESS or there
+      is padding; otherwise the last may be shorter.
     """
     if not mends:
-        ds = rows.keyed(_one(first, last))
+        ds = rows.keyed(_range(first, last))
         ds = ds.map(lambda position, keys: rows.side_by_side(keys), rows.decoding.threads)
         return _filled_up(ds.batch(batch_examples), batch_examples, padding, padding is not None)
     last_of_all = _ENDLESS_ROWS if last is ENDLESS else last
@@ -69,12 +82,12 @@ def batches(source: Reader, rows: Rows, first, last, batch_examples, padding=Non
 
     # Nothing may stand between map and batch: TF 2.21 makes one of them, and saves a copy that
     # costs a fifth of the decoding. Were they two, the gaps would be others and be closed as well.
-    ds = rows.keyed(_one(count + count // cycle * batch_examples), placed)
+    ds = rows.keyed(_range(count + count // cycle * batch_examples), placed)
     ds = ds.map(row, rows.decoding.threads, deterministic=True)
     *_, like = ds.element_spec
     ds = ds.batch(batch_examples).ignore_errors()
     if last is not ENDLESS:  # what fails at the end leaves no gap: something has to follow
-        end = _one(last, last + 1).map(lambda position: (position, True, _nothing(like)))
+        end = _range(last, last + 1).map(lambda position: (position, True, _nothing(like)))
         ds = ds.concatenate(end.batch(1))
 
     def since(expected, batch):
@@ -90,7 +103,7 @@ def batches(source: Reader, rows: Rows, first, last, batch_examples, padding=Non
             return tf.nest.map_structure(lambda x: tf.gather(x, kept), batch)
 
         batch = tf.cond(tf.reduce_all(is_row), lambda: batch, pictures)
-        arrived = _one(tf.cast(tf.reduce_any(is_row), tf.int64)).map(lambda _: batch)
+        arrived = _range(tf.cast(tf.reduce_any(is_row), tf.int64)).map(lambda _: batch)
         lost = functools.partial(decoded, rows, expected, positions[0], batch_examples)
         is_lost = expected < positions[0]
         return tf.cond(is_lost, lambda: lost().concatenate(arrived), lambda: arrived)
@@ -104,7 +117,7 @@ def _filled_up(ds: tf.data.Dataset, batch_examples, padding, is_even: bool) -> t
     """Lets rows of padding follow batches, and makes all batches alike."""
     if padding is not None:
         row, count = padding
-        ds = ds.concatenate(_one(count).map(lambda _: row).batch(batch_examples))
+        ds = ds.concatenate(_range(count).map(lambda _: row).batch(batch_examples))
     return ds.rebatch(batch_examples, drop_remainder=is_even)  # hands on what has the size already
 
 
@@ -114,7 +127,6 @@ def decoded(
     first: int | tf.Tensor,
     last: int | tf.Tensor,
     batch_examples: int | tf.Tensor,
-    padding: tuple[Any, int] | None = None,
 ) -> tf.data.Dataset:
     """Reads and decodes in parallel, in order, even where pictures cannot be read or decoded.
 
@@ -125,33 +137,24 @@ def decoded(
     Args:
       rows: what to make of each position.
       first: the first position.
-      last: the one after the last, or ENDLESS.
-      batch_examples: rows of a batch.
-      padding: a row, and how many copies of it follow the last row, to fill up the batch.
+      last: the one after the last.
+      batch_examples: rows of a batch; the last may be shorter.
 
     Returns:
-      A dataset of batches of rows. All have the same, static shape where `last` is ENDLESS or there
-      is padding; otherwise the last may be shorter.
+      A dataset of batches of rows.
     """
-    is_even = last is ENDLESS or padding is not None
     # All threads make a batch in one burst, right after the last was taken. AUTOTUNE would spread
     # the work over the step, where it keeps one core from the network (TF 2.21).
-    ds = rows.keyed(_one(first, last)).map(
+    ds = rows.keyed(_range(first, last)).map(
         lambda position, keys: (position, rows.side_by_side_again(keys)),
         num_parallel_calls=rows.decoding.threads,
         deterministic=True,
     )
     _, like = ds.element_spec
-    ds = ds.ignore_errors()
-    if last is not ENDLESS:  # as in `batches`
-        ds = ds.concatenate(_one(last, last + 1).map(lambda position: (position, _nothing(like))))
-    ds = _without_gaps(ds.batch(batch_examples), first, last)
-    if padding is not None:
-        row, count = padding
-        rest = _one(count).map(lambda _: (tf.constant(ENDLESS, tf.int64), False, row))
-        ds = ds.concatenate(rest.batch(batch_examples))
-    ds = ds.rebatch(batch_examples, drop_remainder=is_even)  # hands on what has the size already
-    return ds.flat_map(lambda *batch: _mended(rows, *batch, is_even))
+    end = _range(last, last + 1).map(lambda position: (position, _nothing(like)))  # as in `batches`
+    ds = ds.ignore_errors().concatenate(end).batch(batch_examples)
+    ds = _without_gaps(ds, first, last).rebatch(batch_examples)
+    return ds.flat_map(lambda *batch: _mended(rows, *batch))
 
 
 def passed_once(rows: Rows, first: int, last: int, batch_examples: int) -> Iterator[Any]:
@@ -225,7 +228,7 @@ def _without_gaps(ds: tf.data.Dataset, first, last) -> tf.data.Dataset:
     return ds.scan(tf.cast(first, tf.int64), placed)
 
 
-def _mended(rows: Rows, positions, has_failed, batch, is_even: bool) -> tf.data.Dataset:
+def _mended(rows: Rows, positions, has_failed, batch) -> tf.data.Dataset:
     """Decodes the failed rows of a batch again: a dataset of this one batch.
 
     Made of range alone, because TF 2.21 under op determinism treats from_tensors and
@@ -235,17 +238,15 @@ def _mended(rows: Rows, positions, has_failed, batch, is_even: bool) -> tf.data.
 
     def row(place):
         keys = rows.keys_of(positions[place])
-        tried = _one(tf.cast(has_failed[place], tf.int64)).map(lambda _: rows.alone_again(keys))
+        tried = _range(tf.cast(has_failed[place], tf.int64)).map(lambda _: rows.alone_again(keys))
         kept = tf.nest.map_structure(lambda x: x[place], batch)
-        otherwise = _one(1).map(
+        otherwise = _range(1).map(
             lambda _: tf.cond(has_failed[place], lambda: rows.bad(keys), lambda: kept)
         )
         return tried.ignore_errors().concatenate(otherwise).take(1)
 
-    again = _one(num_rows * tf.cast(tf.reduce_any(has_failed), tf.int64)).flat_map(row)
-    size = has_failed.shape[0] if is_even else num_rows
-    again = again.batch(size, drop_remainder=is_even)
-    return again.concatenate(_one(1).map(lambda _: batch)).take(1)
+    again = _range(num_rows * tf.cast(tf.reduce_any(has_failed), tf.int64)).flat_map(row)
+    return again.batch(num_rows).concatenate(_range(1).map(lambda _: batch)).take(1)
 
 
 def on_threads(ds: tf.data.Dataset, decoding: Decoding) -> tf.data.Dataset:

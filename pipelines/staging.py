@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -14,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 
 from pipelines import storage
-from pipelines.files import size_text, sync_directory
+from pipelines.files import lock, size_text, sync_directory
 
 _PIECE_BYTES = 1 << 22
 _THREADS = 4
@@ -172,11 +171,7 @@ class _Work:
 def _locked(target: str) -> Iterator[None]:
     """Lets one process at a time work in a directory; the system releases it when we die."""
     with open(os.path.join(target, _LOCK), "ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _say(f"waiting for another process that copies to {target!r}.")
-            fcntl.flock(file, fcntl.LOCK_EX)
+        lock(file, lambda: _say(f"waiting for another process that copies to {target!r}."))
         yield
 
 

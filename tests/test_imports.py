@@ -59,7 +59,7 @@ WITHOUT_TENSORFLOW = """alexnet_tf alexnet_tf.registration alexnet_tf.notebook a
     alexnet_tf.weights.formats alexnet_tf.weights.partial
     alexnet_tf.figures.sheets alexnet_tf.figures.confusion
     alexnet_tf.figures.grids alexnet_tf.figures.plots
-    pipelines.prepare pipelines.packing.settings pipelines.packing.progress
+    pipelines.prepare pipelines.packing.settings pipelines.progress
     pipelines.storage pipelines.staging
     pipelines.config pipelines.typed pipelines.parallelism pipelines.machine""".split()
 

@@ -166,9 +166,9 @@ def run_range(
       steps: how many.
 
     Returns:
-      the exit code, 130 or 143 after a signal, which leaves no files; and suggestion (to be typed
-      as optimizer.learning_rate, None where there is none), rate (what it comes to with
-      batch_scaling), why, rule, steps.
+      the exit code, 129, 130 or 143 after a signal, which leaves no files; and, without a signal,
+      suggestion (to be typed as optimizer.learning_rate, None where there is none), rate (what it
+      comes to with batch_scaling), why, rule, steps.
 
     Raises:
       UserError: `output` holds a run, matplotlib is missing, or a mistake in the settings or data.
@@ -187,18 +187,17 @@ def run_range(
     _check_ours(place)
     with user_errors():
         config = rising(config, place, lowest, highest, steps)
-    lock = Lock(output, "output")
-    try:
-        _remove(place)
+    with Lock(output, "output"):
         try:
-            code, _ = run(config, [_StopAway(place)])
-        except NotFinite as error:
-            code = 0
-            print(f"{str(error).partition('. ')[0]}.", file=sys.stderr, flush=True)
-        found = _curve(place)
-    finally:
-        _remove(place)
-        lock.release()
+            _remove(place)
+            try:
+                code, _ = run(config, [_StopAway(place)])
+            except NotFinite as error:
+                code = 0
+                print(f"{str(error).partition('. ')[0]}.", file=sys.stderr, flush=True)
+            found = _curve(place)
+        finally:
+            _remove(place)
     if code:
         return code, {}
     rate, why = found.suggestion(len(found.rates) == steps and not found.runs_away())

@@ -87,7 +87,7 @@ class Runner:
           most: runs to train.
 
         Returns:
-          the exit code: 0, 1 where a row failed, 130 or 143 after a signal. None where more is
+          the exit code: 0, 1 where a row failed, 129, 130 or 143 after a signal. None where more is
           missing than `most`.
 
         Raises:

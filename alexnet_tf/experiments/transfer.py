@@ -45,8 +45,8 @@ def transfer(
       command: what was typed, for the page.
 
     Returns:
-      the exit code (0; 1 where a loss ran away; 130 or 143 where a training was stopped), and what
-      transfer.json of the table holds, {} where it was stopped or only said.
+      the exit code (0; 1 where a loss ran away; 129, 130 or 143 where a training was stopped), and
+      what transfer.json of the table holds, {} where it was stopped or only said.
 
     Raises:
       UserError: a mistake in the settings, the pictures or the weights.
@@ -70,8 +70,7 @@ def transfer(
         count = len(pictures.index), len(pictures.classes)
         print(plan_text.transfer_text(arguments, layers, config.data.source, *count), flush=True)
         return 0, {}
-    lock = Lock(output, "output")
-    try:
+    with Lock(output, "output"):
         settings = transfer_settings.compared(config, first.arrays, source.digest)
         parts = Parts(output / "parts.json", settings)
         work = _Work(config, first.arrays, source, pictures, parts, output)
@@ -94,8 +93,6 @@ def transfer(
         return transfer_table.write(
             output, about, layers, parts.values, arguments.per_class, arguments.folds
         )
-    finally:
-        lock.release()
 
 
 @dataclasses.dataclass(frozen=True)

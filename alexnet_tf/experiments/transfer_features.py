@@ -14,11 +14,10 @@ from alexnet_tf.config.run import Config
 from alexnet_tf.errors import writing
 from alexnet_tf.experiments.places import few_places
 from alexnet_tf.laboratory.activations import of_every_picture
-from alexnet_tf.networks.alexnet import alexnet
-from alexnet_tf.networks.named_weights import assign, compute_dtype, named_weights
-from alexnet_tf.training.strategy import make_strategy
-from pipelines.packing.progress import Progress
+from alexnet_tf.networks.named_weights import assign_some, named_weights
+from alexnet_tf.training.evaluation import network_of
 from pipelines.preprocess import preprocess
+from pipelines.progress import Progress
 from pipelines.source import Source
 
 MOST_PLACES = 6
@@ -55,11 +54,8 @@ def computed(
       UserError: a picture cannot be decoded and `data.on_error` is fail.
       RunFailed: a picture could not be read, or the disk is full.
     """
-    strategy = make_strategy(config.run)
-    with strategy.scope():
-        model = alexnet(config.network, config.run.seed, compute_dtype(config.run.precision))
-    weights = named_weights(model)
-    assign({name: weights[name] for name in arrays}, dict(arrays))
+    strategy, model = network_of(config)
+    assign_some(named_weights(model), arrays)
     part = keras.Model(model.inputs, {layer: model.get_layer(layer).output for layer in layers})
 
     @tf.function(autograph=False)

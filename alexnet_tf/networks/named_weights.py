@@ -1,6 +1,6 @@
 """The weights of a network, on one device or two, by the names that files use."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import keras
 import numpy as np
@@ -21,15 +21,19 @@ def compute_dtype(precision: Precision) -> str:
 
 def freeze(model: keras.Model, names: Iterable[str]) -> None:
     """Makes layers untrainable; call it before the optimizer is built."""
-    for layer in layers_of(model) if isinstance(model, TwoTowers) else model.layers:
+    for layer in _layers(model):
         if layer.name in names:
             layer.trainable = False
 
 
+def _layers(model: keras.Model) -> list[keras.Layer]:
+    return layers_of(model) if isinstance(model, TwoTowers) else model.layers
+
+
 def statistics(model: keras.Model) -> list[keras.Variable]:
     """Lists what layers that train keep of batches, such as moving means: without a gradient."""
-    layers = layers_of(model) if isinstance(model, TwoTowers) else model.layers
-    return [x for layer in layers if layer.trainable for x in layer.weights if not x.trainable]
+    layers = [layer for layer in _layers(model) if layer.trainable]
+    return [x for layer in layers for x in layer.weights if not x.trainable]
 
 
 def named_weights(model: keras.Model, is_trained: bool = False) -> dict[str, Weight]:
@@ -48,7 +52,17 @@ def named_weights(model: keras.Model, is_trained: bool = False) -> dict[str, Wei
     }
 
 
-def assign(variables: dict[str, Weight], arrays: dict[str, np.ndarray]) -> None:
+def assign_some(variables: dict[str, Weight], arrays: Mapping[str, np.ndarray]) -> None:
+    """Sets the variables that there are arrays for; the others stay as they are.
+
+    Raises:
+      KeyError: a name is not among the variables.
+      ValueError: a shape does not match.
+    """
+    assign({name: variables[name] for name in arrays}, arrays)
+
+
+def assign(variables: dict[str, Weight], arrays: Mapping[str, np.ndarray]) -> None:
     """Sets variables from arrays of the same names and shapes, all of them or none.
 
     Raises:

@@ -2,7 +2,8 @@
 
     saved_model.pb, variables/        as TensorFlow writes them
     assets.extra/alexnet_tf.json      format_version, step, top1_error, recipe, network, classes,
-                                      trained_with (versions), max_pixels (of a picture)
+                                      trained_with (versions), max_pixels (of a picture),
+                                      raw_weights
 
 It is written whole, or not at all.
 """

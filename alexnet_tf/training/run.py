@@ -12,7 +12,7 @@ import keras
 from alexnet_tf.config.optimizer import PAPER_BATCH
 from alexnet_tf.config.run import Config
 from alexnet_tf.errors import RunFailed, UserError, user_errors
-from alexnet_tf.networks.named_weights import assign, named_weights
+from alexnet_tf.networks.named_weights import assign_some, named_weights
 from alexnet_tf.networks.tables.resolved import table
 from alexnet_tf.networks.tables.two_towers import towers_table
 from alexnet_tf.training import parts, run_directory, schedules, selection, start
@@ -83,8 +83,7 @@ def _trainer(config, strategy, sources, run_dir, workers, callbacks, first) -> T
     task = classification(config, sources[0])
     trainer = Trainer(config, task, strategy, sources, run_dir, workers, callbacks)
     if first:
-        weights = named_weights(trainer.state.model)
-        assign({name: weights[name] for name in first.arrays}, first.arrays)
+        assign_some(named_weights(trainer.state.model), first.arrays)
         first.arrays.clear()  # the network has them now
     trainer.follow_chief()
     return trainer
@@ -96,10 +95,10 @@ def _train(trainer: Trainer, first) -> tuple[int, dict]:
     if trainer.is_finished():
         if not workers.is_chief:
             return 0, {}
-        print(_end(trainer, run_dir), file=sys.stderr)
-        return 0, _finished(trainer, run_dir)
+        print(_end(trainer), file=sys.stderr)
+        return 0, _finished(trainer)
     if workers.is_chief:
-        _announce(trainer, trainer.strategy, run_dir, first)
+        _announce(trainer, first)
         sinks = Sinks(run_dir, config, trainer.state, trainer.train_source)
     else:
         print(f"worker {workers.index} of {workers.count} follows", file=sys.stderr, flush=True)
@@ -111,7 +110,7 @@ def _train(trainer: Trainer, first) -> tuple[int, dict]:
         sinks.close()
     if not workers.is_chief:
         return exit_code, {}
-    result = _result(trainer, run_dir)
+    result = _result(trainer)
     if exit_code:
         print(
             f"stopped at step {result['step']:,} of {trainer.cadence.num_steps:,}, which is saved. "
@@ -120,7 +119,7 @@ def _train(trainer: Trainer, first) -> tuple[int, dict]:
         )
     else:
         if trainer.cadence.has_stalled(trainer.state.progress):
-            print(_end(trainer, run_dir), file=sys.stderr)
+            print(_end(trainer), file=sys.stderr)
         run_directory.write_text(run_dir / "result.json", json.dumps(result))
     return exit_code, result
 
@@ -215,13 +214,14 @@ def identity(train: Source, val: Source) -> dict:
     }
 
 
-def _announce(trainer: Trainer, strategy, run_dir: pathlib.Path, first: start.Start | None) -> None:
+def _announce(trainer: Trainer, first: start.Start | None) -> None:
     """Says on standard error what is trained, where and for how long."""
     config, progress = trainer.config, trainer.state.progress
     source, cadence = trainer.train_source, trainer.cadence
     begun = f"going on after step {progress.step}" if progress.step else "a new run"
     lines = [
-        f"{config.recipe}: {begun} in {run_dir}, {describe(strategy, config.run.precision)}",
+        f"{config.recipe}: {begun} in {trainer.run_dir}, "
+        f"{describe(trainer.strategy, config.run.precision)}",
         f"{config.network.name} network, {trainer.state.model.count_params():,} parameters; "
         f"{source.num_examples:,} training examples of {len(source.classes)} classes from "
         f"{config.data.source}; {cadence.num_steps:,} steps of "
@@ -251,7 +251,7 @@ def _announce(trainer: Trainer, strategy, run_dir: pathlib.Path, first: start.St
     print("\n".join(lines), file=sys.stderr, flush=True)
 
 
-def _end(trainer: Trainer, run_dir: pathlib.Path) -> str:
+def _end(trainer: Trainer) -> str:
     """Says that a run is finished, why, and how to extend it."""
     config, progress = trainer.config, trainer.state.progress
     if trainer.cadence.has_stalled(trainer.state.progress):
@@ -265,29 +265,29 @@ def _end(trainer: Trainer, run_dir: pathlib.Path) -> str:
         is_fixed = schedules.needs_length(config.optimizer.schedule)
         longer = "" if is_fixed else "Train longer with --epochs or --steps. "
     return (
-        f"run_dir={str(run_dir)!r} is finished at step {progress.step}{why}. {longer}"
+        f"run_dir={str(trainer.run_dir)!r} is finished at step {progress.step}{why}. {longer}"
         "For another run name another --run_dir."
     )
 
 
-def _finished(trainer: Trainer, run_dir: pathlib.Path) -> dict:
+def _finished(trainer: Trainer) -> dict:
     """Reads the result of a finished run; makes it again if a kill kept it from being written."""
-    path = run_dir / "result.json"
+    path = trainer.run_dir / "result.json"
     stored = run_directory.read_json(path)
     if stored.get("step") == trainer.state.progress.step:
         return stored
-    result = _result(trainer, run_dir)
+    result = _result(trainer)
     run_directory.write_text(path, json.dumps(result))
     return result
 
 
-def _result(trainer: Trainer, run_dir: pathlib.Path) -> dict:
+def _result(trainer: Trainer) -> dict:
     """Makes the result: the last line of standard output, and result.json."""
     progress = trainer.state.progress
     speed = trainer.timer.steps_per_second() if trainer.timer.has_measured() else None
     evaluation = progress.evaluation or {}
     return {
-        "run_dir": str(run_dir),
+        "run_dir": str(trainer.run_dir),
         "step": progress.step,
         "epoch": round(trainer.cadence.epoch_of(progress.step), 4),
         "top1_error": evaluation.get("top1_error"),

@@ -7,8 +7,8 @@ import threading
 class Signals:
     """Turns these signals into a stop request that the loop reads between two launches.
 
-    A second signal acts at once, as it would by default. One that is ignored, as `nohup` has
-    SIGHUP, stays so.
+    A second signal acts at once, as it would by default. One that is ignored stays so: `nohup`
+    ignores SIGHUP, and a shell SIGINT for what it starts in the background.
     """
 
     CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129}
@@ -19,9 +19,8 @@ class Signals:
 
     def __enter__(self) -> "Signals":
         """Installs the handlers, if Python permits it: in the main thread."""
-        heard = set(self.CODES) if threading.current_thread() is threading.main_thread() else set()
-        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-            heard.discard(signal.SIGHUP)
+        is_main = threading.current_thread() is threading.main_thread()
+        heard = {x for x in self.CODES if is_main and signal.getsignal(x) is not signal.SIG_IGN}
         self._before = {number: signal.signal(number, self._note) for number in heard}
         return self
 

@@ -179,19 +179,21 @@ class TrainState:
 
     def variables(self) -> dict[str, Weight]:
         """Lists weights and slots by name, as `arrays` does."""
-        found = dict(named_weights(self.model))
-        for slot, every in self.optimizer.slots.items():
-            of = dict(zip(map(id, self.model.trainable_variables), every, strict=True))
-            for name, weight in named_weights(self.model, is_trained=True).items():
+        weights, trained = named_weights(self.model), self.model.trainable_variables
+        slots = {
+            slot: {id(weight): held for weight, held in zip(trained, every, strict=True)}
+            for slot, every in self.optimizer.slots.items()
+        }
+        means = {id(variable): mean for variable, mean in self.optimizer.statistics}
+        slots["average"] = slots.get("average", {}) | means
+        found = dict(weights)
+        for slot, held in slots.items():
+            for name, weight in weights.items():
                 is_joined = isinstance(weight, Joined)
-                parts = [of[id(part)] for part in (weight.parts if is_joined else [weight])]
-                found[f"{name}/{slot}"] = Joined(parts) if is_joined else parts[0]
-        of = {id(variable): mean for variable, mean in self.optimizer.statistics}
-        for name, weight in named_weights(self.model).items():
-            is_joined = isinstance(weight, Joined)
-            parts = [of.get(id(part)) for part in (weight.parts if is_joined else [weight])]
-            if all(part is not None for part in parts):
-                found[f"{name}/average"] = Joined(parts) if is_joined else parts[0]
+                parts = weight.parts if is_joined else [weight]
+                if id(parts[0]) in held:  # of two towers, both are or neither
+                    parts = [held[id(part)] for part in parts]
+                    found[f"{name}/{slot}"] = Joined(parts) if is_joined else parts[0]
         return found
 
     @contextlib.contextmanager

@@ -138,13 +138,19 @@ def test_mistakes_are_refused(model, run_dir, tmp_path):
         ([f"--from={tmp_path / 'broken.pth'}", new, *CAFFE], "cannot be read .*expected a whole"),
         (
             [caffe, f"--output={names}/new.npz", *CAFFE],
-            "output=.*new.npz' cannot be made: File exists. Expected a place",
+            "output=.*new.npz' cannot be written: File exists. Expected a file",
         ),
-        ([caffe, "--output=/proc/new.npz", *CAFFE], "output=.* cannot be made: .*Expected a pla"),
-        ([caffe, f"--output={tmp_path}/{'a' * 300}.npz", *CAFFE], "made: File name too long. Exp"),
+        (
+            [caffe, "--output=/proc/new.npz", *CAFFE],
+            "output=.* cannot be written: .*Expected a fi",
+        ),
+        (
+            [caffe, f"--output={tmp_path}/{'a' * 300}.npz", *CAFFE],
+            "written: File name too long. E",
+        ),
         (
             [caffe, f"--output={names}/new", *CAFFE],
-            "output=.* cannot be made: Not a directory. Expected a place",
+            "output=.* cannot be written: Not a directory. Expected a directory",
         ),
         (["--check=a.npz", new], "check=a.npz: expected no from, output"),
         (["--check=a.npz"], "check='a.npz': No such file"),
