@@ -212,16 +212,14 @@ def nothing_decoded(source: Source, where: str) -> UserError:
     )
 
 
-def report(
-    undecoded: np.ndarray, source: Source, data: DataConfig, is_served: bool = False
-) -> None:
+def report(undecoded: np.ndarray, source: Source, data: DataConfig, service: str = "") -> None:
     """Names the examples that could not be decoded: as an error, or on standard error.
 
     Args:
       undecoded: int64 [N], their numbers.
       source: looks at them once more.
       data: `on_error`, and how large a picture may be.
-      is_served: processes of `data.service` have read them, not this one.
+      service: whose processes have read them; empty where this one did.
 
     Raises:
       UserError: there is one and `on_error` is fail.
@@ -233,7 +231,7 @@ def report(
         try:
             reason = decode.explain(source, int(index), data.max_pixels)
         except OSError as error:
-            others = " See that all workers of data.service reach it by this path." * is_served
+            others = " See that all workers of data.service reach it by this path." * bool(service)
             raise RunFailed(
                 f"data.source: {name!r} could not be read: {error}. This is no fault of the "
                 f"picture, so it is not skipped.{others} Run the same command again; training goes "

@@ -52,6 +52,7 @@ def joined(config: Config) -> Iterator[tuple[tf.distribute.Strategy, Workers]]:
     workers = Workers(strategy, members)
     try:
         yield strategy, workers
+        workers.part()
     except tf.errors.OpError as error:
         if lost := workers.lost(error):
             raise lost from error

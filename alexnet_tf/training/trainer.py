@@ -177,8 +177,7 @@ class Trainer:
         """Runs the steps up to the next event, at most `most`."""
         progress = self.state.progress
         event = self.cadence.next_event(progress.step)
-        num_steps = min(event - progress.step, most)
-        first, last = progress.step + 1, progress.step + num_steps
+        first, last = progress.step + 1, min(event, progress.step + most)
         if self._open_epoch is None:
             self._open_epoch = self.cadence.epochs_done(progress.step)
             self.callbacks.on_epoch_begin(self._open_epoch)
@@ -187,8 +186,9 @@ class Trainer:
         state = carried(self.sums, progress.loss_scale, progress.good_steps)
         state, said = self._launch(first, rates, state)
         data = self.config.data
-        with self.workers.together():  # now: nobody may save a step that lost a picture
-            report(said.undecoded, self.train_source, data, is_served=bool(data.service))
+        if state.sums.skipped > self.sums.skipped:  # of all workers: none may save such a step
+            with self.workers.together():
+                report(said.undecoded, self.train_source, data, data.service)
         if said.bad_step:
             raise NotFinite(
                 f"step={said.bad_step}: the loss is not finite. Earlier checkpoints are as "
@@ -199,7 +199,7 @@ class Trainer:
         progress.sums = tuple(float(x) for x in state.sums)
         progress.loss_scale = float(state.scale.value)
         progress.good_steps = int(state.scale.good_steps)
-        self.timer.add(num_steps, said.seconds, said.waited_seconds)
+        self.timer.add(len(rates), said.seconds, said.waited_seconds)
         speed = self.timer.steps_per_second() * self.config.run.global_batch_size
         loss = self.sums.loss / max(self.sums.seen, 1)
         self._sinks.progress(last, speed, loss)

@@ -84,6 +84,8 @@ class Workers:
         kind = next((x for x in _MISTAKES if isinstance(self.mistake, _MISTAKES[x])), None)
         mistake = kind and [kind, str(self.mistake)]
         heard = self._exchanged(json.dumps([said, mistake]))
+        if any(mistake for _, mistake in heard):
+            self.part()
         if self.mistake:
             raise self.mistake
         for index, (_, mistake) in enumerate(heard):
@@ -91,6 +93,12 @@ class Workers:
                 kind, text = mistake
                 raise _MISTAKES[kind](f"{self._cluster.name(index)}: {text}")
         return [words for words, _ in heard]
+
+    def part(self) -> None:
+        """Waits until all have heard the last words: who ends takes along what it still sends."""
+        if self.are_many:
+            with contextlib.suppress(*_LOST):
+                self._summed(tf.zeros([1], tf.int32))
 
     def _exchanged(self, text: str) -> list:
         """Sends JSON to all workers; returns what each sent."""

@@ -155,7 +155,7 @@ def test_a_picture_that_can_be_read_again_is_no_bad_picture(pictures, on_error):
     ):
         evaluation.report(np.array([3]), Source(), DataConfig(on_error=on_error))
     with pytest.raises(RunFailed, match="See that all workers of data.service reach it by this p"):
-        evaluation.report(np.array([3]), Source(), DataConfig(on_error=on_error), is_served=True)
+        evaluation.report(np.array([3]), Source(), DataConfig(on_error=on_error), "grpc://there:1")
 
 
 @pytest.mark.slow
