@@ -12,7 +12,7 @@ import numpy as np
 
 from pipelines.packing.entries import Entries
 from pipelines.packing.members import Window, members_of, objection
-from pipelines.sources.layout import SPLITS
+from pipelines.sources.layout import LITTER, SPLITS
 
 _TAR = ".tar"
 
@@ -131,7 +131,8 @@ class Archive:
         """Puts what lies in a folder that holds all else into its place."""
         top = mount
         while not self.file_names(top):
-            visible = [name for name in self._inner[self._folders[top]] if name[0] != "."]
+            inner = self._inner[self._folders[top]]
+            visible = [x for x in inner if x[0] != "." and not self._is_litter(x, top)]
             if len(visible) != 1 or (not mount and visible[0] in SPLITS):
                 break
             top = _join(top, visible[0])
@@ -141,6 +142,12 @@ class Archive:
             for path, folder in found.items():
                 if path == top or _is_in(path, top):
                     self._folders[_join(mount, path[len(top) + 1 :])] = folder
+
+    def _is_litter(self, name: str, top: str) -> bool:
+        """Tells whether a folder is one that systems leave behind, without a picture."""
+        path = _join(top, name)
+        inside = [x for x in self._folders if name in LITTER and (x == path or _is_in(x, path))]
+        return name in LITTER and not any(map(self.file_names, inside))
 
     def sort(self, labels: dict[str, str], mount: str, source: str) -> None:
         """Moves files that lie side by side into folders of their classes.

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import itertools
 import os
 import pathlib
 from collections.abc import Callable, Iterator
@@ -84,10 +85,12 @@ class Check:
         if num_bytes != shard.num_bytes:
             reason = f"it has {num_bytes} bytes, dataset.json says {shard.num_bytes}"
             problems.append(Problem(shard.name, None, reason))
-        offsets = list(_walk(path)) if rows is None else rows.rows["offset"].tolist()
+        offsets = _found(path, shard.num_examples) if rows is None else rows.rows["offset"].tolist()
         problems += self._records(shard, path, offsets, rows, bad)
         if rows is None and len(offsets) != shard.num_examples:
-            reason = f"it has {len(offsets)} records, dataset.json says {shard.num_examples}"
+            count = min(len(offsets), shard.num_examples)
+            more = "more than " * (len(offsets) > shard.num_examples)
+            reason = f"it has {more}{count} records, dataset.json says {shard.num_examples}"
             problems.append(Problem(shard.name, None, reason))
         if not is_same and not problems:
             reason = "its checksum is not the one in dataset.json"
@@ -211,6 +214,11 @@ def _parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
     features = {key: tf.io.FixedLenFeature([], tf.string) for key in texts}
     features[shards.LABEL] = tf.io.FixedLenFeature([], tf.int64)
     return tf.io.parse_single_example(record, features)
+
+
+def _found(path: pathlib.Path, num_examples: int) -> list[int]:
+    """Walks over so many records, and one more: of a damaged file there may be millions."""
+    return list(itertools.islice(_walk(path), num_examples + 1))
 
 
 def _walk(path: pathlib.Path) -> Iterator[int]:

@@ -65,7 +65,9 @@ def members_of(name: str, window: Window) -> Iterator[tarfile.TarInfo]:
         tar = tarfile.TarFile(fileobj=window, encoding="utf-8", errors="surrogateescape")
         while member := tar.next():
             tar.members.clear()  # it would keep them all, a kilobyte each
-            if member.isreg() and window.begin + member.offset_data + member.size > window.end:
+            # The size of one with holes is not what it takes here.
+            end = tar.offset if member.issparse() else member.offset_data + member.size
+            if member.isreg() and window.begin + end > window.end:
                 raise tarfile.ReadError("it ends inside of a member")
             yield member
         window.seek(tar.offset)

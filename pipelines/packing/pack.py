@@ -247,7 +247,7 @@ def _description(packing: Packing, inventory: Inventory, unfinished: Unfinished)
             shards=tuple(one.shard for one in packed[split]),
         )
     return Description(
-        format=packing.format,
+        format=packing.format.value,
         size=None if packing.keeps_files else packing.size,
         squares={name: getattr(packing.inputs, name) for name in SQUARE_FIELDS},
         classes=inventory.classes,

@@ -5,7 +5,9 @@ No TensorFlow.
 
 import dataclasses
 import json
-from typing import Any
+
+from pipelines.config import InputConfig
+from pipelines.typed import Typed
 
 FILE = "dataset.json"
 FORMAT_VERSION = 1
@@ -14,7 +16,7 @@ WHOLE = "all"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Shard:
+class Shard(Typed):
     """A file of TFRecords, and the index beside it."""
 
     name: str
@@ -26,7 +28,7 @@ class Shard:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PackedSplit:
+class PackedSplit(Typed):
     """The examples of one split, in the order of their numbers."""
 
     num_examples: int
@@ -38,7 +40,7 @@ class PackedSplit:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Undecoded:
+class Undecoded(Typed):
     """An example that keeps its number, though nothing can be made of it."""
 
     split: str
@@ -48,7 +50,7 @@ class Undecoded:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Statistics:
+class Statistics(Typed):
     """Of the squares of the training split, exact; examples that cannot be decoded are left out."""
 
     num_examples: int
@@ -66,19 +68,19 @@ class Statistics:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Description:
+class Description(Typed):
     """A packed data set."""
 
     format: str
     """jpeg: encoded pictures. raw: uint8 squares, row by row, RGB."""
     size: int | None
     """Side of the squares that were stored, in pixels; None where files were kept as they are."""
-    squares: dict[str, Any]
+    squares: dict
     """How squares were cut: the fields of InputConfig in SQUARE_FIELDS, by name. Where the files
     were kept as they are, how those of `statistics` were."""
     classes: tuple[str, ...]
-    splits: dict[str, PackedSplit]
-    """train and val, or WHOLE alone; other names where the origin has others."""
+    splits: dict
+    """PackedSplit by name: train and val, or WHOLE alone; others where the origin has others."""
     statistics: Statistics | None
     """None where no square could be made."""
     undecoded: tuple[Undecoded, ...]
@@ -86,8 +88,16 @@ class Description:
     """What is no example of a class: name and reason."""
     origin: str
     """What it was made of, as it was typed."""
-    settings: dict[str, Any]
+    settings: dict
     """What else was set, by name."""
+
+    @property
+    def inputs(self) -> InputConfig:
+        """How the squares that were stored were cut; ValueError where `squares` does not say."""
+        try:
+            return InputConfig(**{"size": self.squares["resize"], **self.squares})
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"squares={self.squares}: expected how they were cut.") from error
 
 
 def to_text(description: Description) -> str:
@@ -101,7 +111,7 @@ def from_text(text: str) -> Description:
     """Reads dataset.json.
 
     Raises:
-      ValueError: it is none, or of a later version.
+      ValueError: it is none, of a later version, or contradicts itself.
     """
     try:
         found = json.loads(text)
@@ -113,7 +123,7 @@ def from_text(text: str) -> Description:
             )
         splits = {name: _split(split) for name, split in found.pop("splits").items()}
         statistics = found.pop("statistics")
-        return Description(
+        description = Description(
             splits=splits,
             statistics=statistics and _statistics(statistics),
             undecoded=tuple(Undecoded(**one) for one in found.pop("undecoded")),
@@ -121,8 +131,35 @@ def from_text(text: str) -> Description:
             left_out=tuple(map(tuple, found.pop("left_out"))),
             **found,
         )
+        _check(description)
+        return description
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
         raise ValueError(f"no description of a packed data set ({error})") from error
+
+
+def _check(found: Description) -> None:
+    """Refuses a description whose parts do not fit each other.
+
+    Raises:
+      ValueError: in a few words.
+    """
+    if not found.splits:
+        raise ValueError("splits are none, but one is expected")
+    for name, split in found.splits.items():
+        if len(split.class_counts) != len(found.classes):
+            raise ValueError(
+                f"class_counts of split {name!r} are {len(split.class_counts)}, of "
+                f"{len(found.classes)} classes"
+            )
+    for one in found.undecoded:
+        split = found.splits.get(one.split)
+        if split is None or not 0 <= one.index < split.num_examples:
+            raise ValueError(f"undecoded names {one.index} of {one.split!r}, which is no example")
+    cut = found.inputs.resize if found.size is not None or found.format == "raw" else None
+    if found.format == "raw" and found.size != cut:
+        raise ValueError(
+            f"size={found.size}, but squares have resize={cut}, and raw ones are stored as they are"
+        )
 
 
 def _split(found: dict) -> PackedSplit:

@@ -22,7 +22,7 @@ SPLITS = ("train", "val")
 _MEANT = dict.fromkeys(("train", "training"), "train") | dict.fromkeys(
     ("val", "valid", "validation", "dev", "eval", "test", "testing"), "val"
 )
-_LITTER = ("__MACOSX", "lost+found", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
+LITTER = ("__MACOSX", "lost+found", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
 """Folders that systems leave behind; they are classes only if they hold pictures."""
 _OURS = ({"config.json", "data.json"}, {"classes.txt", "weights"}, {"saved_model.pb"})
 """Names in a run, in converted weights, in an export; a run that failed at once has its lock."""
@@ -100,7 +100,7 @@ def _look(root: str, tree: Tree) -> Layout:
         found[split], rest = _classes(tree, root, f"{split}/", below[split])
         left_out += [f"{split}/{name}" for name in inside.pop(split).beside_folders()] + rest
     if splits:
-        left_out += [f"{name}/" for name in inside if name not in _LITTER]
+        left_out += [f"{name}/" for name in inside if name not in LITTER]
     return Layout(found, sorted(left_out))
 
 
@@ -238,7 +238,7 @@ def _classes(
             pictures.append(dataclasses.replace(contents.pictures, path=f"{here}/"))
             left_out += [f"{here}/{file}" for file in rest]
         elif _is_no_class(name, contents):
-            left_out += [f"{here}/"] * (name not in _LITTER)
+            left_out += [f"{here}/"] * (name not in LITTER)
         else:
             only = f"only {first_names(rest)}" if rest else "it is empty"
             raise ValueError(
@@ -252,7 +252,7 @@ def _classes(
 
 def _is_no_class(name: str, contents: _Contents) -> bool:
     """Tells whether a folder without pictures is no class: litter, a run, an export, or runs."""
-    if name in _LITTER or contents.is_ours():
+    if name in LITTER or contents.is_ours():
         return True
     return bool(contents.folders and not contents.files and not _has_pictures_below(contents))
 

@@ -80,7 +80,7 @@ def packed(
     )
     if found.format != RAW:
         return source
-    own = _inputs(found)
+    own = found.inputs
     raw_records.check_squares(shards, columns, own.resize, where, advice)
     return RawSource(source, own, *(() if is_served else raw_records.in_memory(source)))
 
@@ -132,11 +132,6 @@ def _description(root: str) -> Description:
     return found
 
 
-def _inputs(found: Description) -> InputConfig:
-    """Gives the settings of the squares that were packed."""
-    return InputConfig(**{"size": found.squares["resize"], **found.squares})
-
-
 def _check_fits(where: str, found: Description, inputs: InputConfig) -> None:
     """Refuses a network whose squares cannot be made of what was packed.
 
@@ -146,7 +141,7 @@ def _check_fits(where: str, found: Description, inputs: InputConfig) -> None:
     fields = SQUARE_FIELDS if found.format == RAW else ("orientation",)
     if found.size is None:
         return  # files as they were
-    packed = _inputs(found)
+    packed = found.inputs
     names, has, wants = differing(packed, inputs, fields)
     if not names:
         return

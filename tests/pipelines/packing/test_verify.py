@@ -224,3 +224,11 @@ def test_what_is_no_packed_set_is_refused(tmp_path):
     (tmp_path / "dataset.json").write_text("{}")
     with pytest.raises(ValueError, match="cannot be read: no description.*. Expected a directory"):
         problems(tmp_path)
+
+
+def test_of_a_shard_of_zeros_no_more_is_looked_at_than_it_should_hold(copy):
+    (copy / f"{SHARD}.index").unlink()
+    (copy / SHARD).write_bytes(bytes(10**6))
+    found = problems(copy)
+    assert f"{SHARD}: it has more than 8 records, dataset.json says 8" in found
+    assert len(found) < 20

@@ -49,3 +49,44 @@ def test_a_later_version_is_refused():
     found = json.loads(description.to_text(ONE)) | {"format_version": 2}
     with pytest.raises(ValueError, match="format_version=2: expected 1"):
         description.from_text(json.dumps(found))
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"splits": {}}, "splits are none, but one is expected"),
+        ({"squares": None}, "squares=None: expected an object with named values"),
+        ({"squares": {}}, "squares={}: expected how they were cut"),
+        ({"squares": {"resize": 256, "x": 1}}, "squares=.*: expected how they were cut"),
+        ({"squares": {"resize": 256, "resize_rule": "foo"}}, "resize_rule=foo: expected one of"),
+        ({"format": "raw", "size": 32}, "size=32, but squares have resize=256, and raw ones are"),
+        ({"format": "raw", "size": None}, "size=None, but squares have resize=256, and raw ones"),
+        ({"size": "256"}, "size='256': expected a whole number"),
+        ({"origin": 5}, "origin=5: expected text"),
+        ({"classes": ["a", "b", "c"]}, "class_counts of split 'all' are 2, of 3 classes"),
+        ({"undecoded": [{"split": "all", "index": 3, "name": "a", "reason": "b"}]}, "names 3 of"),
+        (
+            {"undecoded": [{"split": "x", "index": 0, "name": "a", "reason": "b"}]},
+            "which is no exa",
+        ),
+    ],
+)
+def test_what_contradicts_itself_is_refused(change, words):
+    found = json.loads(description.to_text(ONE)) | change
+    with pytest.raises(ValueError, match=words):
+        description.from_text(json.dumps(found))
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"num_examples": "3"}, "num_examples='3': expected a whole number"),
+        ({"class_counts": 2}, "no description of a packed data set"),
+        ({"shards": [{"name": 5}]}, "no description of a packed data set"),
+    ],
+)
+def test_a_split_of_other_types_is_refused(change, words):
+    found = json.loads(description.to_text(ONE))
+    found["splits"]["all"] |= change
+    with pytest.raises(ValueError, match=words):
+        description.from_text(json.dumps(found))
