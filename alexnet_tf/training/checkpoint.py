@@ -159,6 +159,11 @@ def load(
     directory = pathlib.Path(run_dir) / "checkpoints"
     for _ in range(_ATTEMPTS):
         last = read_last(directory)
+        if last is None and (directory.parent / "saved_model.pb").exists():
+            raise UserError(
+                f"{name}={str(run_dir)!r} is an export; expected the run that it was made of. Name "
+                "that, or load it with tf.saved_model.load."
+            )
         if last is None:
             raise UserError(
                 f"{name}={str(run_dir)!r} holds no checkpoint; expected "

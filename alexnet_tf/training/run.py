@@ -99,6 +99,7 @@ def _train(trainer: Trainer, first) -> tuple[int, dict]:
         return 0, _finished(trainer)
     if workers.is_chief:
         _announce(trainer, first)
+        (run_dir / "result.json").unlink(missing_ok=True)  # of an end that is passed now
         sinks = Sinks(run_dir, config, trainer.state, trainer.train_source)
     else:
         print(f"worker {workers.index} of {workers.count} follows", file=sys.stderr, flush=True)

@@ -158,10 +158,10 @@ class Trainer:
                 if is_late or self.cadence.kept_epoch(progress.step):
                     self._save()
         with self.workers.together():  # who left while the chief still writes would seem lost
+            self.callbacks.on_train_end()
             if self._saved_step != progress.step or self.callbacks.callbacks:
                 self._save()  # callbacks may have changed the weights since
             self._writer.wait()
-        self.callbacks.on_train_end()
         return 0 if is_over and not is_stopped else exit_code
 
     def is_finished(self) -> bool:

@@ -187,3 +187,6 @@ def test_a_directory_without_weights_is_named_by_its_flag(tmp_path):
     with pytest.raises(UserError, match="^model=.* holds no checkpoint"):
         predict.main([f"--model={tmp_path}", __file__])
     assert not converted.is_converted(tmp_path)
+    (tmp_path / "saved_model.pb").touch()
+    with pytest.raises(UserError, match="from=.* is an export; expected the run that it was made"):
+        convert.main([f"--from={tmp_path}", f"--output={tmp_path / 'new'}"])

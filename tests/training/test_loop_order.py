@@ -126,13 +126,15 @@ def test_the_end_of_a_plateau_run_that_is_extended_counts_no_evaluation_more(pic
 
 
 @pytest.mark.long
-def test_a_callback_that_changes_weights_at_the_end_is_saved(pictures, tmp_path):
-    class Zero(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            layer = self.model.get_layer("fc8")
-            layer.bias.assign(np.full(3, 7.0, np.float32))
+@pytest.mark.parametrize("hook", ["on_epoch_end", "on_train_end"])
+def test_a_callback_that_changes_weights_at_the_end_is_saved(pictures, tmp_path, hook):
+    def change(*unused):
+        layer = callback.model.get_layer("fc8")
+        layer.bias.assign(np.full(3, 7.0, np.float32))
 
-    run(tiny.config(pictures, tmp_path, steps=4), [Zero()])
+    callback = keras.callbacks.Callback()
+    setattr(callback, hook, change)
+    run(tiny.config(pictures, tmp_path, steps=4), [callback])
     assert last(tmp_path).arrays()["fc8/bias"].tolist() == [7, 7, 7]
 
 

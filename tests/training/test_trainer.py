@@ -100,7 +100,10 @@ def test_a_finished_run_says_so_and_can_be_extended(pictures, tmp_path, capsys, 
     assert code == 0
     assert result["step"] == 8
     assert "is finished at step 8" in capsys.readouterr().err
-    assert run(tiny.config(pictures, tmp_path, steps=12))[1]["step"] == 12
+    found, going_on = [], keras.callbacks.Callback()
+    going_on.on_train_end = lambda logs=None: found.append((tmp_path / "result.json").exists())
+    assert run(tiny.config(pictures, tmp_path, steps=12), [going_on])[1]["step"] == 12
+    assert found == [False] and (tmp_path / "result.json").exists()
     tiny.assert_equal(last_arrays(undisturbed), last_arrays(tmp_path))
 
 
