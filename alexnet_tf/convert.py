@@ -105,6 +105,9 @@ def main(argv: Sequence[str]) -> int:
         network, arrays, classes = _of_run(call)
     else:
         network, arrays, classes = _of_file(call)
+        if not (is_file or arguments.classes):
+            called = f"{classes[0]} to {classes[-1]}"
+            print(f"classes: called {called}; --classes=FILE gives them names", file=sys.stderr)
     if arguments.classes:
         classes = read_classes(arguments.classes, len(classes))
     if is_file:

@@ -14,6 +14,7 @@ prediction), top, a list of {class, probability}, the likeliest first.
 """
 
 import dataclasses
+import glob
 import json
 import os
 import pathlib
@@ -56,8 +57,18 @@ class Arguments:
         """Refuses directories instead of pictures."""
         for path in self.image:
             if os.path.isdir(path):
-                files = os.path.join(path, "*.jpg")
-                raise ValueError(f"image={path!r} is a directory; expected files, such as {files}.")
+                raise ValueError(
+                    f"image={path!r} is a directory; expected files, such as {_files_in(path)}."
+                )
+
+
+def _files_in(path: str) -> str:
+    """Writes a pattern for the pictures of a folder, or of folders in it."""
+    for depth in ("", "*"):
+        for found in glob.iglob(os.path.join(glob.escape(path), depth, "*")):
+            if found.lower().endswith((".jpg", ".jpeg", ".png", ".bmp")):
+                return os.path.join(path, depth, f"*{os.path.splitext(found)[1]}")
+    return os.path.join(path, "*.jpg")
 
 
 Top = tuple[tuple[str, float], ...]

@@ -121,7 +121,8 @@ def check_fits(array: Stored | np.ndarray, name: str, row: Row, part: str, layou
     if array.shape != expected:
         raise UserError(
             f"{row.name}: {name} has shape {array.shape}, expected {expected}. Name the network "
-            "that it belongs to with --network.name."
+            "that it belongs to with --network.name, and what it has changed, such as "
+            "--network.width and --network.fc_width."
         )
 
 

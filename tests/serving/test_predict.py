@@ -105,6 +105,10 @@ def test_a_file_without_end_is_not_read_to_its_end(monkeypatch):
 def test_a_directory_in_the_place_of_a_picture_is_a_mistake(tmp_path):
     with pytest.raises(UserError, match=r"is a directory; expected files, such as .*\*\.jpg\."):
         predict.main([f"--model={tmp_path}", str(tmp_path)])
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "1.JPEG").touch()
+    with pytest.raises(UserError, match=r"expected files, such as .*/\*/\*\.JPEG\."):
+        predict.main([f"--model={tmp_path}", str(tmp_path)])
 
 
 def test_no_model_is_a_mistake(tmp_path):

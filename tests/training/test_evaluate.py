@@ -179,6 +179,7 @@ def confusion_of(directory):
 
 def test_a_split_is_what_is_asked_for(capsys, run_dir, whole):
     assert (whole[0]["split"], whole[0]["seen"]) == ("val", 15)
+    assert whole[0]["source"].startswith("folder:")
     found = call(capsys, run_dir, "--split=all")
     assert (found["split"], found["seen"]) == ("all", 45)
 

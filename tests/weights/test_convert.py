@@ -99,6 +99,8 @@ def test_there_and_back_nothing_changes(run_dir, tmp_path, capsys, end):
     again = checkpoint.load(tmp_path / "again")
     tiny.assert_equal(again.weights(), WEIGHTS)
     assert again.classes == ("class_0000", "class_0001", "class_0002")
+    said = "classes: called class_0000 to class_0002; --classes=FILE gives them names"
+    assert said in capsys.readouterr().err
 
 
 def test_mistakes_are_refused(model, run_dir, tmp_path):
