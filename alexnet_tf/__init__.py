@@ -12,6 +12,7 @@ learns of its layers as soon as both are imported.
 import importlib
 
 from alexnet_tf import registration
+from pipelines import interrupts
 
 __version__ = "0.2.0"
 
@@ -46,4 +47,5 @@ def __dir__() -> list[str]:
     return __all__
 
 
+interrupts.end_quietly()
 registration.register_with_keras()

@@ -44,6 +44,7 @@ from alexnet_tf.errors import RunFailed, UserError, place_errors, user_errors
 from alexnet_tf.networks.family.names import network
 from alexnet_tf.recipes import recipe
 from alexnet_tf.training import selection
+from pipelines import interrupts
 
 EXIT_FAILED = 1
 EXIT_MISTAKE = 2
@@ -180,6 +181,7 @@ def run_command(main: Callable[[Sequence[str]], int]) -> NoReturn:
             stream.reconfigure(errors="backslashreplace")
     sys.stderr = environment.Messages(sys.stderr)
     try:
+        interrupts.hear()
         environment.check()
         with place_errors():
             code = main(sys.argv[1:])

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -268,3 +269,17 @@ def test_threads_that_tensorflow_would_not_take_are_refused(monkeypatch, name, t
 def test_a_list_takes_no_more():
     with pytest.raises(UserError, match="depth: expected nothing behind --list. Leave it out."):
         experiment.main(["--list", "depth"])
+
+
+@pytest.mark.parametrize("command", ["alexnet_tf.train", "pipelines.prepare"])
+def test_ctrl_c_while_modules_are_imported_is_no_traceback(command):
+    package = command.partition(".")[0]
+    run = [sys.executable, "-v", "-m", command, "--help"]  # -v says what has been imported
+    with subprocess.Popen(run, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        for line in process.stderr:
+            if line.startswith(f"import '{package}'".encode()):
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stderr.read()
+    assert process.returncode in (-signal.SIGINT, 130)
+    assert b"Traceback" not in rest
