@@ -125,7 +125,8 @@ def folder(
     files = _files(layout, split, held_out, train_part)
     remarks = [_remark(root, layout.left_out)]
     if classes:
-        where, found = f"data.source='folder:{root}'", sorted(set(map(class_of, files.folders)))
+        where = f"data.source={f'folder:{root}'!r}"
+        found = sorted(set(map(class_of, files.folders)))
         advice = "Rename the folders, or move them elsewhere."
         labels.check_known(where, found, classes, advice)
         remarks.append(labels.remark(where, found, classes))
@@ -222,9 +223,10 @@ def classes_of(root: str, layout: Layout, tree: Tree = DISK) -> list[str]:
 
 def _no_files(root: str, split: str) -> str:
     return (
-        f"data.source='folder:{root}': no picture for {split}; expected some in "
+        f"data.source={f'folder:{root}'!r}: no picture for {split}; expected some in "
         f"{root}/{split}/<class>/, or in {root}/<class>/ with a data.held_out that leaves some to "
-        "both splits. To hold out a part of a folder's only split name that: "
+        "both splits, and a data.train_part that leaves some of those. To hold out a part of a "
+        "folder's only split name that: "
         f"folder:{root}/train or folder:{root}/val.{nearest(root)}"
     )
 
@@ -234,7 +236,7 @@ def _remark(root: str, left_out: list[str]) -> str:
     if not left_out:
         return ""
     return (
-        f"data.source='folder:{root}': left out {len(left_out)} that "
+        f"data.source={f'folder:{root}'!r}: left out {len(left_out)} that "
         f"{'is' if len(left_out) == 1 else 'are'} no picture of a class: {first_names(left_out)}"
     )
 

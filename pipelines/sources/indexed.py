@@ -158,7 +158,8 @@ def columns(shards: Sequence[Shard], part: Part, where: str, advice: str) -> Col
     if not sum(num_examples):
         raise ValueError(
             f"{where}: none of its examples belongs to what was asked for; expected a "
-            "data.held_out that leaves some to both train and val."
+            "data.held_out that leaves some to both train and val, and a data.train_part that "
+            "leaves some of those."
         )
     shard = np.repeat(np.arange(len(found), dtype=np.int32), num_examples)
     return Columns(shard, *map(np.concatenate, zip(*found, strict=False)))

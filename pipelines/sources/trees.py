@@ -56,7 +56,7 @@ class Disk:
 
     def called(self, root: str) -> str:
         """Names a folder in messages."""
-        return f"{self.setting}='folder:{root}'"
+        return f"{self.setting}={f'folder:{root}'!r}"
 
     def alone(self, path: str) -> str:
         """Names a folder in it."""

@@ -94,6 +94,15 @@ def test_a_label_or_a_mark_that_is_not_as_it_was_written_is_noticed(file, column
     assert not file.is_whole()
 
 
+def test_a_fill_that_was_killed_before_it_got_its_name_is_not_begun_anew(file):
+    fill(file, 0, NUM)
+    os.rename(file.path, file.unfinished)
+    with file.filling() as filling:
+        assert filling.done == NUM
+        filling.finish()
+    assert file.is_whole()
+
+
 def test_files_of_before_have_no_checksum_and_are_taken(file):
     fill(file, 0, NUM)
     with open(file.path, "r+b") as older:
