@@ -44,6 +44,7 @@ def test_the_quickstart_tells_nine_of_ten_held_out_forms_apart(tmp_path, seed):
         (["--strategy=mirrored", "--devices=gpu:0,gpu:99"], "devices=gpu:0,gpu:99: expected"),
     ],
 )
+@pytest.mark.long
 def test_a_mistake_of_the_user_is_one_sentence_and_exit_code_2(tmp_path, flags, text):
     code, result, errors = command("train", f"--run_dir={tmp_path / 'run'}", *flags)
     assert code == 2

@@ -29,6 +29,7 @@ def write_run(run_dir: pathlib.Path, network: alexnet_tf.NetworkConfig) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras 3.15
+@pytest.mark.long
 def test_every_cell_of_the_notebook_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     network = alexnet_tf.NetworkConfig(num_classes=len(tiny_run.CLASSES), **SMALL)

@@ -93,6 +93,7 @@ def test_of_packed_squares_only_what_decodes_nothing_is_measured(pictures, tmp_p
     assert set(names[4:]) <= {"pytorch"}
 
 
+@pytest.mark.long
 def test_a_folder_that_is_not_there_is_named():
     with pytest.raises(UserError, match="folder"):
         benchmark.main(["input", "--data.source=folder:/nowhere"])

@@ -63,6 +63,7 @@ def done(pictures, tmp_path_factory):
     return output, runner.run(), runner
 
 
+@pytest.mark.long
 def test_a_row_whose_loss_is_not_finite_stands_in_the_table_and_the_others_go_on(done):
     output, code, runner = done
     assert code == 1

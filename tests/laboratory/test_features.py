@@ -64,6 +64,7 @@ def call(capsys, run_dir, output, *flags):
 @pytest.mark.parametrize(
     "layer, pool", [("fc7", "none"), ("pool5", "none"), ("conv2", "mean"), ("conv1", "max")]
 )
+@pytest.mark.long
 def test_they_are_what_the_layer_gives(capsys, run_dir, by_keras, tmp_path, layer, pool):
     flags = f"--layer={layer}", f"--pool={pool}", "--global_batch_size=4"
     last, found = call(capsys, run_dir, tmp_path / "x.npz", *flags)
@@ -81,6 +82,7 @@ def test_they_are_what_the_layer_gives(capsys, run_dir, by_keras, tmp_path, laye
     assert os.listdir(tmp_path) == ["x.npz"]
 
 
+@pytest.mark.long
 def test_with_batch_normalization_they_are_those_after_the_activation(capsys, pictures, tmp_path):
     config = tiny.with_network(tiny.config(pictures, tmp_path), num_classes=3)
     config = tiny.with_network(config, normalization="batch")

@@ -92,6 +92,7 @@ def subject(tmp_path):
     return made
 
 
+@pytest.mark.long
 def test_pictures_that_cannot_be_decoded_are_named_and_counted(subject, capsys):
     found = subject(on_error="skip")
     pictures = found.some(4)

@@ -53,6 +53,7 @@ def pictures_of_noise():
 
 
 @pytest.mark.parametrize("config", [SMALL, TEXT], ids=["small", "text"])
+@pytest.mark.long
 def test_logits_loss_and_gradients_are_those_of_one_device(config, pictures_of_noise, two_devices):
     one, two = alexnet(config, seed=3), TwoTowers(config, two_devices, seed=3)
     logits, loss, gradients = graph_of_a_step(one)(pictures_of_noise)

@@ -112,6 +112,7 @@ def test_replicas_share_the_rows_of_one_device(source, trained):
     assert_same([rows(trained[:6])], [rows(halves)])
 
 
+@pytest.mark.long
 def test_squares_in_memory_give_the_same_bits(source, memory, chain, trained, evaluated):
     from_memory = train_dataset(memory, DATA, INPUTS, **TRAIN)
     assert from_memory.element_spec == chain.element_spec
@@ -135,6 +136,7 @@ def test_squares_that_do_not_fit_are_refused_before_the_first_is_decoded(source,
         in_memory(source, INPUTS)
 
 
+@pytest.mark.long
 def test_without_augmentation_training_sees_what_evaluation_sees(source, evaluated):
     plain = DataConfig(random_crop=False, mirror=False, color_noise=0)
     seen = rows(take(train_dataset(source, plain, INPUTS, 5, 0, NUM_EXAMPLES), 1))
@@ -142,6 +144,7 @@ def test_without_augmentation_training_sees_what_evaluation_sees(source, evaluat
     assert not seen.shift.any()
 
 
+@pytest.mark.long
 def test_each_augmentation_is_drawn_anew_for_each_epoch(trained):
     batch = rows(trained)
     first, second = (np.flatnonzero(batch.index == 0)[i] for i in range(2))
@@ -152,6 +155,7 @@ def test_each_augmentation_is_drawn_anew_for_each_epoch(trained):
 @pytest.mark.parametrize(
     "rows_per_replica, replicas, padded", [(4, 1, 24), (5, 2, 30), (22, 1, 22)]
 )
+@pytest.mark.long
 def test_evaluation_sees_every_example_once(source, rows_per_replica, replicas, padded):
     batches = take(eval_dataset(source, INPUTS, rows_per_replica, replicas))
     assert len(batches) % replicas == 0
@@ -161,6 +165,7 @@ def test_evaluation_sees_every_example_once(source, rows_per_replica, replicas, 
     assert batch.mask.tolist() == [i not in (BAD, GONE, PADDING) for i in expected]
 
 
+@pytest.mark.long
 def test_ten_views_get_the_whole_square(source, evaluated):
     squares = rows(take(eval_dataset(source, INPUTS, 11, views=Views.TEN))).image
     windows = rows(evaluated).image[:NUM_EXAMPLES]
@@ -168,6 +173,7 @@ def test_ten_views_get_the_whole_square(source, evaluated):
     np.testing.assert_array_equal(preprocess.ten_views(squares, 24)[4::10], windows)
 
 
+@pytest.mark.long
 def test_the_mean_is_exact_and_leaves_out_what_fails(source, memory):
     squares = memory.images.numpy()[memory.good.numpy()]
     assert len(squares) == NUM_EXAMPLES - 2

@@ -81,6 +81,7 @@ def test_a_row_of_places_gives_what_each_alone_gives(find):
     assert find(epochs, places, 5000, 3).numpy().tolist() == alone
 
 
+@pytest.mark.long
 def test_consecutive_epochs_correlate_no_more_than_runs_by_chance(imagenet):
     correlation = np.corrcoef(*map(np.argsort, imagenet))[0, 1]
     full = (np.argsort(epoch_of(IMAGENET, epoch, Shuffle.FULL)) for epoch in range(2))

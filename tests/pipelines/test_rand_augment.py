@@ -51,6 +51,7 @@ def torchvisions(name, picture, strength, sign):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.long
 def test_an_operation_is_torchvisions(pictures, name):
     number = NAMES.index(name)
     operate = tf.function(rand_augment.augmented, autograph=False)

@@ -132,6 +132,7 @@ def test_a_run_without_a_checkpoint_is_refused(tmp_path):
         call(tmp_path, tmp_path / "model")
 
 
+@pytest.mark.long
 def test_an_export_that_was_killed_while_it_replaced_another_loses_nothing(run_dir, tmp_path):
     output = tmp_path / "model"
     call(run_dir, output)

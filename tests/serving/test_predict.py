@@ -80,6 +80,7 @@ def test_a_batch_ends_where_its_bytes_would_fill_the_memory(monkeypatch):
     "contents, reason",
     [(b"no picture", "its 10 bytes"), (None, "No such file")],
 )
+@pytest.mark.long
 def test_an_unreadable_picture_gets_its_own_line_and_exit_code_1(
     capsys, model, pictures, tmp_path, contents, reason
 ):

@@ -144,6 +144,7 @@ FORMS = {
 @pytest.mark.parametrize(
     "form", ["single"] + [pytest.param(x, marks=pytest.mark.slow) for x in list(FORMS)[1:]]
 )
+@pytest.mark.long
 def test_what_is_written_is_the_state_at_its_step_although_training_went_on(
     pictures, directory, form
 ):

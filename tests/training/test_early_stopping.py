@@ -32,6 +32,7 @@ def evaluated(run_dir) -> list[int]:
     return [line["step"] for line in tiny.metrics(run_dir) if "eval/loss" in line]
 
 
+@pytest.mark.long
 def test_a_run_stops_once_no_evaluation_was_better_for_so_many_epochs(stalled):
     assert evaluated(stalled) == [4, 8, 12]  # the first is the best; two epochs are waited for
     last = checkpoint.load(stalled, "last")

@@ -89,6 +89,7 @@ def by_numpy(run_dir, places):
     "views, places",
     [("center", [(2, 2)]), ("ten", [(0, 0), (0, 5), (5, 0), (5, 5), (2, 2)])],
 )
+@pytest.mark.long
 def test_views_are_averaged_as_probabilities(capsys, run_dir, views, places):
     found = call(capsys, run_dir, f"--views={views}", "--checkpoint=last")
     loss, error = by_numpy(run_dir, places)
@@ -156,6 +157,7 @@ def test_a_place_that_takes_no_files_is_refused_before_the_work(run_dir, tmp_pat
         evaluate.main([f"--run_dir={run_dir}", "--per_class", f"--output={tmp_path}/file/new"])
 
 
+@pytest.mark.long
 def test_a_set_to_be_tested_is_taken_whole_and_needs_not_all_classes(
     capsys, run_dir, pictures, tmp_path
 ):
@@ -177,6 +179,7 @@ def confusion_of(directory):
     return np.array(json.loads((directory / "per_class.json").read_text())["confusion"])
 
 
+@pytest.mark.long
 def test_a_split_is_what_is_asked_for(capsys, run_dir, whole):
     assert (whole[0]["split"], whole[0]["seen"]) == ("val", 15)
     assert whole[0]["source"].startswith("folder:")
@@ -251,6 +254,7 @@ def test_drawn_pictures_lie_in_no_folder(tmp_path, monkeypatch):
     assert default_split(config, DataConfig(source=f"folder:{tmp_path}"), tmp_path) == "val"
 
 
+@pytest.mark.long
 def test_pictures_that_came_later_do_not_bring_those_of_training_in(capsys, plain, pictures):
     shutil.copy(pictures / "val" / "red" / "0.jpg", plain / "pictures" / "red" / "later.jpg")
     found = call(

@@ -51,6 +51,7 @@ def alone(pictures, tmp_path_factory):
     return last(run_dir)
 
 
+@pytest.mark.long
 def test_frozen_layers_end_with_the_bits_they_began_with_and_no_velocity(pictures, alone):
     began = first_weights(config(pictures, "unused"))
     for name, array in began.items():

@@ -122,6 +122,7 @@ def test_a_resumed_run_ends_with_the_same_bits(unbalanced, ended, tmp_path):
     tiny.assert_equal(*arrays)
 
 
+@pytest.mark.long
 def test_another_weight_or_smoothing_is_another_run(pictures, undisturbed):
     text = "data.class_weights: none -> balanced.*smoothing: 0 -> 0.2"
     with pytest.raises(ValueError, match=text):

@@ -145,6 +145,7 @@ def test_a_step_that_overflows_is_held_and_halves_the_loss_scale():
     tiny.assert_equal(after, other.state.arrays())
 
 
+@pytest.mark.long
 def test_an_overflow_on_one_replica_holds_all():
     made = Steps("float16", ("cpu:0", "cpu:1"))
     made(made.batch())

@@ -68,6 +68,7 @@ def test_the_result_is_that_of_the_last_checkpoint(pictures, tmp_path):
     assert json.loads((tmp_path / "result.json").read_text())["step"] == 8
 
 
+@pytest.mark.long
 def test_what_an_early_stop_has_learned_is_saved(pictures, tmp_path):
     class Stop(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -161,6 +162,7 @@ def test_other_towers_and_parts_of_a_step_are_remarked_on():
     assert versions.check_versions(before, now) is None  # a checkpoint that does not say
 
 
+@pytest.mark.long
 def test_a_class_whose_name_is_not_utf8_is_trained(tmp_path):
     pictures = tiny.write_pictures(tmp_path / "pictures")
     for split in ("train", "val"):

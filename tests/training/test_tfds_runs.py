@@ -58,6 +58,7 @@ def evaluated(capsys, run_dir, *flags):
     return json.loads(said.out.splitlines()[-1]), said.err
 
 
+@pytest.mark.long
 def test_a_prepared_set_trains_a_network(pictures, run_dir):
     lines = tiny.metrics(run_dir)
     assert (lines[-1]["step"], lines[-1]["eval/seen"], lines[-1]["eval/skipped"]) == (12, 15, 0)
@@ -78,6 +79,7 @@ def test_a_killed_run_goes_on_with_the_same_bits(pictures, run_dir, tmp_path):
     assert tiny.metrics(tmp_path) == tiny.metrics(run_dir)
 
 
+@pytest.mark.long
 def test_its_splits_are_evaluated_by_name(capsys, run_dir):
     own = evaluated(capsys, run_dir)[0]
     assert (own["split"], own["seen"]) == ("val", 15)

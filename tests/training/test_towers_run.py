@@ -40,6 +40,7 @@ def ends(pictures, tmp_path_factory):
     return root
 
 
+@pytest.mark.long
 def test_both_forms_end_alike_weights_and_momentum(ends):
     tiny.assert_equal(weights(ends / "1"), weights(ends / "2"), atol=1e-5)
 

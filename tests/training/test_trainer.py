@@ -80,6 +80,7 @@ def test_20_steps_of_keras_fit_equal_20_steps_of_ours(pictures, tmp_path):
     tiny.assert_equal(tiny.weights(model), stored.weights(), atol=1e-5)
 
 
+@pytest.mark.long
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(
     pictures, tmp_path, undisturbed
 ):
@@ -220,6 +221,7 @@ def watched(pictures, tmp_path_factory):
     return spy, held
 
 
+@pytest.mark.long
 def test_keras_callbacks_are_driven_as_fit_drives_them(watched):
     spy, _ = watched
     ends = [("end", epoch, ["loss"], 15) for epoch in (0, 1)]

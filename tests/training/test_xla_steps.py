@@ -93,6 +93,7 @@ def test_launches_of_compiled_steps_end_like_those_of_others(pictures, precision
 @pytest.mark.slow
 @pytest.mark.parametrize("views", ["center", "ten"])
 @pytest.mark.parametrize("precision, most", [("float32", 1e-5), ("bfloat16", 2e-2)])
+@pytest.mark.long
 def test_a_compiled_evaluation_counts_the_same(pictures, monkeypatch, precision, most, views):
     config = config_of(pictures, Precision(precision))
     source = open_source(config.data, "val", config.run.seed, inputs=config.network.input)

@@ -132,6 +132,7 @@ def test_a_network_of_few_layers_and_other_classes_shows_nearest_and_embedding(s
             show(whole, name)
 
 
+@pytest.mark.long
 def test_confusion_is_that_of_evaluate(run_dir, capsys, tmp_path):
     last = call(capsys, "confusion", f"--run_dir={run_dir}", f"--output={tmp_path}/a")
     assert evaluate.main([f"--run_dir={run_dir}", "--per_class", f"--output={tmp_path}/b"]) == 0

@@ -53,6 +53,7 @@ def test_winners_are_those_of_brute_force(subject):
         assert all(len(set(column)) == 9 for column in best.number.T)  # one place a picture
 
 
+@pytest.mark.long
 def test_deconvnet_shows_the_units_that_it_says(subject):
     layers = ("conv2", "conv5")
     made = deconvnet.show(subject, settings.Deconvnet(**GIVEN, layer=layers, maps=2, check=True))
@@ -163,6 +164,7 @@ def test_occlusion_without_classes_shows_the_strongest_map(given):
     assert set(made.arrays) == {"map", "strength"} and "probability" not in made.seen
 
 
+@pytest.mark.long
 def test_grad_cam_and_saliency_are_of_the_class_that_was_named(given):
     made = gradcam.show(given, settings.GradCam(**GIVEN, class_="crow", check=True))
     assert made.numbers["classes"] == ["crow", "crow"] and made.arrays["map"].min() >= 0

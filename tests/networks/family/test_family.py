@@ -62,6 +62,7 @@ def test_a_network_is_built_as_it_is_counted(name):
 
 
 @pytest.mark.parametrize("name", FAMILY)
+@pytest.mark.long
 def test_a_network_gives_finite_logits_and_learns_from_every_weight(name):
     import tensorflow as tf
 

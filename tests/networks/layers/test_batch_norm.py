@@ -110,6 +110,7 @@ def trained(pictures, tmp_path_factory):
     return run_dir
 
 
+@pytest.mark.long
 def test_checkpoints_hold_moving_statistics_without_momentum(trained):
     names = set(checkpoint.load(trained, "last").arrays())
     assert {"norm1/gamma", "norm1/gamma/momentum", "norm1/moving_mean"} <= names

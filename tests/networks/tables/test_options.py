@@ -160,6 +160,7 @@ def test_options_that_make_no_sense_are_refused(config, text):
 
 
 @pytest.mark.parametrize("name", ["run2012", "zfnet", "caffe"])
+@pytest.mark.long
 def test_a_pyramid_takes_any_size_in_a_graph_too(name):
     config = dataclasses.replace(
         network(name), num_classes=3, head="pyramid", width=1 / 16, fc_width=8

@@ -42,6 +42,7 @@ def strange(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "raw", "original"])
+@pytest.mark.long
 def test_every_kind_is_packed_or_reported_with_its_reason(strange, tmp_path, kind):
     settings = {"size": "original"} if kind == "original" else {"format": kind, "size": 40}
     found = p.packed(strange, tmp_path / "set", **settings)

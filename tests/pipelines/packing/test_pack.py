@@ -72,6 +72,7 @@ def test_records_have_the_keys_that_other_programs_read(pictures, tmp_path):
 
 
 @pytest.mark.parametrize("format, size", [("jpeg", 64), ("raw", 64), ("jpeg", "original")])
+@pytest.mark.long
 def test_any_number_of_workers_writes_the_same_bytes(pictures, tmp_path, format, size):
     for workers in (1, 2, 5):
         output = tmp_path / f"{workers}"

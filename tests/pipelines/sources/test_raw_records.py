@@ -61,6 +61,7 @@ def root(pictures, tmp_path):
 @pytest.mark.parametrize(
     "split", ["val", *(pytest.param(x, marks=pytest.mark.slow) for x in ("train", "all"))]
 )
+@pytest.mark.long
 def test_mapped_squares_are_those_of_the_pictures(pictures, root, split):
     source = raw(root, split)
     assert source.memory is not None
