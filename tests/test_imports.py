@@ -121,6 +121,7 @@ for name in {[name for name in WITHOUT_TENSORFLOW if name in files()]}:
     run_python(code)
 
 
+@pytest.mark.long
 def test_nothing_touches_a_device_when_it_is_imported():
     code = f"""
 import importlib
@@ -142,6 +143,7 @@ def test_setup_lists_the_packages_there_are():
     assert sorted(packages) == sorted(found)
 
 
+@pytest.mark.long
 def test_the_package_lists_its_public_names_and_each_has_a_home():
     code = """
 import alexnet_tf

@@ -86,6 +86,7 @@ def test_one_gpu_is_not_enough_for_two(monkeypatch):
         on_tensorflow.devices_of(2)
 
 
+@pytest.mark.long
 def test_the_step_is_shared_among_replicas_that_divide_the_batch():
     timing.timed(ours.mirrored(spec(rows=2)), 1)
     with pytest.raises(UserError, match="global_batch_size=3: expected a multiple of 2"):

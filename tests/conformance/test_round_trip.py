@@ -41,7 +41,6 @@ def networks(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", names(is_slow=True))
-@pytest.mark.long
 def test_round_trip(name, request):
     case_with(name, "round_trip")
     folder, expected = request.getfixturevalue("layers" if name in LAYERS else "networks")

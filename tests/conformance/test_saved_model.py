@@ -33,7 +33,6 @@ def networks(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", names(is_slow=True))
-@pytest.mark.long
 def test_saved_model(name, request):
     case_with(name, "saved_model")
     folder, expected = request.getfixturevalue("layers" if name in LAYERS else "networks")

@@ -76,6 +76,7 @@ def run_dir(pictures, tmp_path):
     return tmp_path / "run"
 
 
+@pytest.mark.long
 def test_a_test_takes_the_settings_of_a_run_and_touches_nothing_there(run_dir, tmp_path, capsys):
     before, output = files(run_dir), tmp_path / "out"
     words = [f"--run_dir={run_dir}", f"--output={output}", "--highest=1e4", "--steps=30"]

@@ -97,6 +97,7 @@ def test_with_batch_normalization_they_are_those_after_the_activation(capsys, pi
     assert found["fc7"]["features"].min() == 0 > found["norm7"]["features"].min()
 
 
+@pytest.mark.long
 def test_packed_pictures_have_the_names_that_they_were_packed_by(
     capsys, run_dir, pictures, tmp_path
 ):

@@ -79,6 +79,7 @@ def operations(step, x) -> dict[int, collections.Counter]:
     return counts
 
 
+@pytest.mark.long
 def test_forward_and_backward_of_each_tower_run_on_its_device(pictures_of_noise, two_devices):
     counts = operations(graph_of_a_step(TwoTowers(SMALL, two_devices)), pictures_of_noise)
     convolutions = {"Conv2D": 5, "Conv2DBackpropFilter": 5, "Conv2DBackpropInput": 4}

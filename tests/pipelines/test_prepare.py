@@ -94,6 +94,7 @@ def test_the_report_names_the_first_of_each_kind(tmp_path, capsys):
         (["--verify=nowhere"], 2, "verify='nowhere': dataset.json cannot be read: No such file"),
     ],
 )
+@pytest.mark.long
 def test_a_mistake_is_one_sentence(flags, code, message):
     done = run(*flags)
     assert (done.returncode, done.stdout) == (code, "")

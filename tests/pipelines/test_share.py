@@ -40,6 +40,7 @@ SLOW = pytest.mark.slow
         pytest.param("memory", 3, 1, marks=SLOW),
     ],
 )
+@pytest.mark.long
 def test_workers_train_on_the_batches_of_one(request, kind, workers, replicas):
     one = request.getfixturevalue(kind)
     first = 2 * 4 * workers * replicas  # of the third step

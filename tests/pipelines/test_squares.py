@@ -86,6 +86,7 @@ def test_so_it_is_where_the_graph_is_made_for_one_set(bad, make, batch_examples)
     assert_whole(list(make(rows, 0, 7, batch_examples).as_numpy_iterator()), 7, bad)
 
 
+@pytest.mark.long
 def test_a_stream_without_end_begins_anywhere_and_misses_nothing():
     rows = Rows(
         source=Given(5, (0, 3)),
@@ -104,6 +105,7 @@ def test_a_stream_without_end_begins_anywhere_and_misses_nothing():
     assert good.tolist() == [i % 5 not in (0, 3) for i in range(13, 33)]
 
 
+@pytest.mark.long
 def test_padding_follows_the_last_position_even_where_that_one_fails():
     rows = Rows(
         source=Given(5, (4,)),

@@ -50,6 +50,7 @@ def call(run_dir, output, *more):
     return export.main([f"--run_dir={run_dir}", f"--output={output}", *more])
 
 
+@pytest.mark.long
 def test_it_loads_in_plain_tensorflow_and_answers_like_the_model(exported, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
     np.savez(tmp_path / "given.npz", images=images, encoded=np.frombuffer(picture(), np.uint8))

@@ -77,6 +77,7 @@ def test_devices_change_no_average(averaged, pictures, tmp_path, spread):
     tiny.assert_equal(found, expected, atol=1e-5)
 
 
+@pytest.mark.long
 def test_both_are_evaluated_in_training_and_afterwards(averaged, capsys):
     line = [x for x in tiny.metrics(averaged) if "eval/loss" in x][-1]
     last = ["--checkpoint=last", f"--run_dir={averaged}"]

@@ -171,6 +171,7 @@ def test_what_is_written_is_the_state_at_its_step_although_training_went_on(
     assert all((now[name] != then[name]).any() for name in then)
 
 
+@pytest.mark.long
 def test_a_run_ends_by_what_fails_beside_it(pictures, tmp_path):
     class Block(keras.callbacks.Callback):
         def set_model(self, model):

@@ -173,6 +173,7 @@ def mixed_run(pictures, run_dir, **settings):
     return ended(pictures, run_dir, data={**MIXED, "least_crop": 0.3}, **settings)
 
 
+@pytest.mark.long
 def test_the_loss_is_that_of_both_labels_by_their_parts(pictures, tmp_path):
     config = tiny.with_network(tiny.config(pictures, tmp_path), dropout_rate=0.0, num_classes=3)
     config = dataclasses.replace(config, data=dataclasses.replace(config.data, **MIXED))

@@ -48,6 +48,7 @@ def test_two_models_train_in_turn_each_with_its_velocities():
     assert [float(variable[0]) for variable in variables] == [-2.5, -5.0]
 
 
+@pytest.mark.long
 def test_the_next_model_trains_under_mirrored_replicas():
     strategy = make_strategy(RunConfig(strategy="mirrored", devices=("cpu:0", "cpu:1")))
     for _ in range(2):

@@ -63,6 +63,7 @@ def test_the_length_of_a_launch_changes_nothing(pictures, tmp_path, undisturbed,
     assert tiny.metrics(tmp_path) == tiny.metrics(undisturbed)
 
 
+@pytest.mark.long
 def test_20_steps_of_keras_fit_equal_20_steps_of_ours(pictures, tmp_path):
     config = tiny.with_network(tiny.config(pictures, tmp_path, steps=20), dropout="none")
     run(config)

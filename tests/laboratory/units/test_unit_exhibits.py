@@ -36,6 +36,7 @@ def subject(run_dir, pictures):
     return open_subject(settings.Common(**GIVEN | {"run_dir": str(run_dir)}), elsewhere)
 
 
+@pytest.mark.long
 def test_winners_are_those_of_brute_force(subject):
     every = list(subject.batches())
     images = np.concatenate([batch.image for batch in every])
@@ -116,6 +117,7 @@ def given(subject, files, tmp_path_factory):
     return dataclasses.replace(subject, files=(*files[:2], str(broken)))
 
 
+@pytest.mark.long
 def test_occlusion_shows_what_each_place_does(given):
     made = occlusion.show(given, settings.Occlusion(**GIVEN, square=20, stride=11, check=True))
     assert "2 pictures given (1 left out that cannot be decoded)" in made.seen

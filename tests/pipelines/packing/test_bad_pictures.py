@@ -94,6 +94,7 @@ def test_a_picture_of_any_size_is_decoded_when_it_is_checked(pictures, tmp_path)
         is_sound(tf.constant(picture[:-400]))
 
 
+@pytest.mark.long
 def test_a_picture_is_turned_as_its_exif_says_where_that_is_asked_for(strange, tmp_path):
     encoded = tf.constant((strange / "all/turned.jpg").read_bytes())
     for orientation in Orientation:

@@ -29,6 +29,7 @@ def squares(source, inputs=INPUTS) -> np.ndarray:
     return np.concatenate([square.numpy() for _, square, _, _ in batches])
 
 
+@pytest.mark.long
 def test_raw_records_hold_the_squares_of_training_bit_for_bit(pictures, tmp_path):
     p.packed(pictures, tmp_path / "set", format="raw", size=64)
     for split in ("train", "val"):

@@ -24,6 +24,7 @@ def environment() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("after", [False, True])
+@pytest.mark.long
 def test_a_kill_in_the_last_moment_ends_with_the_same_bytes(pictures, tmp_path, monkeypatch, after):
     settings = {"size": 32, "shard_examples": 4, "format": "raw"}
     p.packed(pictures, tmp_path / "whole", **settings)
