@@ -77,6 +77,7 @@ def evaluated(source):
     return take(eval_dataset(source, INPUTS, 4))
 
 
+@pytest.mark.long
 def test_training_goes_on_in_order_over_the_ends_of_epochs(trained):
     batch = rows(trained)
     positions = tf.data.Dataset.range(17 * 4).map(order(NUM_EXAMPLES, 5))
@@ -101,6 +102,7 @@ def test_batches_are_static_uint8_windows(chain):
     assert spec.index == tf.TensorSpec([4], tf.int64)
 
 
+@pytest.mark.long
 def test_a_run_resumes_anywhere_with_the_same_batches(source, trained):
     later = take(train_dataset(source, DATA, INPUTS, **TRAIN | {"first_position": 28}), 5)
     assert_same(trained[7:12], later)

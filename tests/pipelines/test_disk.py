@@ -180,6 +180,7 @@ def test_a_fill_that_stopped_goes_on_and_ends_with_the_same_bytes(tmp_path, caps
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), name)
 
 
+@pytest.mark.long
 def test_a_file_that_was_cut_is_filled_again(root, place, tmp_path, capsys):
     source = opened(root)
     shutil.copytree(place, tmp_path / "kept")

@@ -53,6 +53,7 @@ def test_a_dataset_gives_the_same_pairs_as_a_call():
 
 
 @pytest.mark.parametrize("shuffle", Shuffle)
+@pytest.mark.long
 def test_one_core_finds_far_more_examples_than_it_decodes(shuffle):
     find, num_batches, batch = order(1_281_167, 0, shuffle), 5000, 128
     ds = tf.data.Dataset.range(0, num_batches * batch, batch)

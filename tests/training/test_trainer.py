@@ -146,11 +146,13 @@ def damaged(pictures, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_bad_picture_is_named(damaged, tmp_path):
     with pytest.raises(UserError, match="red/3.jpg"):
         run(tiny.config(damaged, tmp_path / "fails", steps=4))
 
 
+@pytest.mark.long
 def test_a_bad_picture_is_skipped_and_counted(damaged, tmp_path, capsys):
     config = tiny.config(damaged, tmp_path / "skips", steps=4)
     data = DataConfig(source=config.data.source, on_error="skip")
