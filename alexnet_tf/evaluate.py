@@ -84,8 +84,8 @@ def main(argv: Sequence[str]) -> int:
     check_finite(result["loss"], config.run.precision)
     seconds = time.monotonic() - began
     about = {"run_dir": arguments.run_dir, "step": stored.step, "views": str(arguments.views)}
-    about |= {"source": config.data.source, "split": str(split)}
-    about |= {"raw_weights": arguments.raw_weights}
+    about["source"] = config.data.source
+    about |= {"split": str(split), "raw_weights": arguments.raw_weights}
     if arguments.per_class:
         found = per_class.write(output, about | result, confusion, source.classes)
         print(f"{per_class.table(found)}\nwritten to {output}", file=sys.stderr)

@@ -47,8 +47,12 @@ most=$(($(awk '/^MemAvailable/ {print $2}' /proc/meminfo) / 1024 / worker_mb))
   refuse "workers=$num_workers: expected at most $most, since a worker takes $worker_mb MB of \
 memory or more. Start fewer."
 for word in "$@"; do
-  [[ ! "${word//-/_}" =~ ^__(workers|worker_index|strategy)(=|$) ]] ||
-    refuse "$word: expected no flags about workers, which this script sets. Leave it out."
+  case "${word//-/_}" in
+    __strategy=multi_worker) ;;
+    __workers | __workers=* | __worker_index | __worker_index=* | __strategy | __strategy=*)
+      refuse "$word: expected no flags about workers, which this script sets. Leave it out."
+      ;;
+  esac
 done
 [[ "$grace" =~ ^[1-9][0-9]*$ ]] ||
   refuse "GRACE_SECONDS=$grace: expected whole seconds from 1. Leave it unset for 60."

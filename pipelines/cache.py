@@ -13,7 +13,7 @@ from pipelines.kept import ALIGNED_BYTES, GatheredSquares, blocks, lent
 from pipelines.machine import Machine, this_machine
 from pipelines.parallelism import picture_bytes
 from pipelines.source import Source
-from pipelines.sources.apart import check_apart
+from pipelines.sources.apart import check_cache_apart
 
 
 def kept(sources: Sequence[Source], data: DataConfig, inputs: InputConfig) -> tuple[Source, ...]:
@@ -33,10 +33,7 @@ def kept(sources: Sequence[Source], data: DataConfig, inputs: InputConfig) -> tu
             check_memory(sources, inputs)
             return tuple(in_memory(source, inputs, data.max_pixels) for source in sources)
         case Cache.DISK:
-            kind, _, root = data.source.partition(":")
-            if kind == "folder":
-                name = f"data.source={data.source!r}"
-                check_apart(data.cache_dir, name, root, setting="data.cache_dir")
+            check_cache_apart(data.cache_dir, data.source)
             args = (inputs, data.max_pixels, data.cache_dir)
             check_space(sources, *args)
             return tuple(on_disk(source, *args) for source in sources)

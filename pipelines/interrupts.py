@@ -3,13 +3,19 @@
 import signal
 import sys
 
+PACKAGES = ("alexnet_tf.", "pipelines.")
+"""Begin the names of commands of ours."""
+
 
 def end_quietly() -> None:
     """Lets it end the process without a traceback, where `python -m` has begun with one of ours."""
-    typed = sys.orig_argv
-    name = typed[typed.index("-m") + 1] if sys.argv[:1] == ["-m"] and "-m" in typed else ""
-    is_ours = name.startswith(("alexnet_tf.", "pipelines."))
-    if is_ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    is_starting = sys.argv[:1] == ["-m"]  # so until Python has found the module
+    _, _, name = "\0".join(sys.orig_argv).partition("\0-m\0")
+    if (
+        is_starting
+        and name.startswith(PACKAGES)
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    ):
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

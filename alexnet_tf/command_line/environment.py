@@ -9,6 +9,7 @@ from typing import Any, NoReturn, TextIO
 
 from alexnet_tf.command_line import quiet
 from alexnet_tf.errors import UserError
+from pipelines import interrupts
 
 QUIET = {quiet.LEVEL: "3"}
 """Our own sentences should be seen."""
@@ -146,4 +147,4 @@ def leave(code: int) -> NoReturn:
 def _is_command() -> bool:
     """Tells whether this process was started as `python -m alexnet_tf....` or `pipelines....`."""
     spec = sys.modules["__main__"].__spec__
-    return spec is not None and spec.name.startswith(("alexnet_tf.", "pipelines."))
+    return spec is not None and spec.name.startswith(interrupts.PACKAGES)

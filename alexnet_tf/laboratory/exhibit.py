@@ -53,11 +53,9 @@ class Exhibit:
         """
         contents = {f"{self.name}.png": png(self.picture)}
         caption = dataclasses.asdict(self.about) | {"seen": self.seen}
-        named = [*caption.items(), *self.numbers.items()]
-        both = dict(named)
-        if len(both) < len(named):
+        if caption.keys() & self.numbers.keys():
             raise ValueError(f"{self.name}: a number is called as a part of its caption")
-        contents[f"{self.name}.json"] = json.dumps(both, indent=1).encode()
+        contents[f"{self.name}.json"] = json.dumps(caption | self.numbers, indent=1).encode()
         contents |= self.files
         if self.arrays:
             file = io.BytesIO()

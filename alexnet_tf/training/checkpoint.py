@@ -159,12 +159,12 @@ def load(
     directory = pathlib.Path(run_dir) / "checkpoints"
     for _ in range(_ATTEMPTS):
         last = read_last(directory)
-        if last is None and (directory.parent / "saved_model.pb").exists():
-            raise UserError(
-                f"{name}={str(run_dir)!r} is an export; expected the run that it was made of. Name "
-                "that, or load it with tf.saved_model.load."
-            )
         if last is None:
+            if (directory.parent / "saved_model.pb").exists():
+                raise UserError(
+                    f"{name}={str(run_dir)!r} is an export; expected the run that it was made of. "
+                    "Name that, or load it with tf.saved_model.load."
+                )
             raise UserError(
                 f"{name}={str(run_dir)!r} holds no checkpoint; expected "
                 "checkpoints/step-*/arrays.npz. Train first, or name another."

@@ -107,11 +107,11 @@ def _check_length(run_dir: pathlib.Path, config: Config, stored: Config, num_exa
     before, now = stored.num_steps(num_examples), config.num_steps(num_examples)
     if before != now:
         run = config.run
+        typed = f"steps={run.steps}" if run.steps else f"epochs={run.epochs:g}"
         raise UserError(
-            f"{f'steps={run.steps}' if run.steps else f'epochs={run.epochs:g}'}: the run in "
-            f"{str(run_dir)!r} was begun for {before} steps, these are {now}, and "
-            f"optimizer.schedule={config.optimizer.schedule} depends on that. Expected the same "
-            "length; for another one name another --run_dir."
+            f"{typed}: the run in {str(run_dir)!r} was begun for {before} steps, these are {now}, "
+            f"and optimizer.schedule={config.optimizer.schedule} depends on that. Expected the "
+            "same length; for another one name another --run_dir."
         )
 
 

@@ -181,18 +181,18 @@ class TrainState:
         """Lists weights and slots by name, as `arrays` does."""
         weights, trained = named_weights(self.model), self.model.trainable_variables
         slots = {
-            slot: {id(weight): held for weight, held in zip(trained, every, strict=True)}
+            slot: dict(zip(map(id, trained), every, strict=True))
             for slot, every in self.optimizer.slots.items()
         }
         means = {id(variable): mean for variable, mean in self.optimizer.statistics}
         slots["average"] = slots.get("average", {}) | means
         found = dict(weights)
-        for slot, held in slots.items():
+        for slot, of in slots.items():
             for name, weight in weights.items():
                 is_joined = isinstance(weight, Joined)
                 parts = weight.parts if is_joined else [weight]
-                if id(parts[0]) in held:  # of two towers, both are or neither
-                    parts = [held[id(part)] for part in parts]
+                if id(parts[0]) in of:  # of two towers, both are or neither
+                    parts = [of[id(part)] for part in parts]
                     found[f"{name}/{slot}"] = Joined(parts) if is_joined else parts[0]
         return found
 

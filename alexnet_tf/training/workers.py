@@ -84,14 +84,13 @@ class Workers:
         kind = next((x for x in _MISTAKES if isinstance(self.mistake, _MISTAKES[x])), None)
         mistake = kind and [kind, str(self.mistake)]
         heard = self._exchanged(json.dumps([said, mistake]))
-        if any(mistake for _, mistake in heard):
+        mistakes = [(index, mistake) for index, (_, mistake) in enumerate(heard) if mistake]
+        if mistakes:
             self.part()
-        if self.mistake:
-            raise self.mistake
-        for index, (_, mistake) in enumerate(heard):
-            if mistake:
-                kind, text = mistake
-                raise _MISTAKES[kind](f"{self._cluster.name(index)}: {text}")
+            if self.mistake:
+                raise self.mistake
+            index, (kind, text) = mistakes[0]
+            raise _MISTAKES[kind](f"{self._cluster.name(index)}: {text}")
         return [words for words, _ in heard]
 
     def part(self) -> None:

@@ -145,9 +145,11 @@ class Archive:
 
     def _is_litter(self, name: str, top: str) -> bool:
         """Tells whether a folder is one that systems leave behind, without a picture."""
+        if name not in LITTER:
+            return False
         path = _join(top, name)
-        inside = [x for x in self._folders if name in LITTER and (x == path or _is_in(x, path))]
-        return name in LITTER and not any(map(self.file_names, inside))
+        inside = (x for x in self._folders if x == path or _is_in(x, path))
+        return not any(map(self.file_names, inside))
 
     def sort(self, labels: dict[str, str], mount: str, source: str) -> None:
         """Moves files that lie side by side into folders of their classes.

@@ -14,6 +14,7 @@ from pipelines.config import (
     ResizeFilter,
     ResizeRule,
 )
+from pipelines.records import description
 from pipelines.typed import Typed
 
 ORIGINAL = "original"
@@ -28,8 +29,8 @@ CHROMA = "4:2:0"
 class Format(enum.StrEnum):
     """How a picture is stored."""
 
-    JPEG = "jpeg"
-    RAW = "raw"
+    JPEG = description.JPEG
+    RAW = description.RAW
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

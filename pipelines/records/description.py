@@ -11,6 +11,8 @@ from pipelines.typed import Typed
 
 FILE = "dataset.json"
 FORMAT_VERSION = 1
+RAW, JPEG = "raw", "jpeg"
+"""Formats of pictures."""
 WHOLE = "all"
 """Key of the only split of a set without train and val; data.held_out divides it at reading."""
 
@@ -121,14 +123,11 @@ def from_text(text: str) -> Description:
                 f"format_version={version}: expected {FORMAT_VERSION}. Read it with the version of "
                 "this program that wrote it, or pack the pictures again."
             )
-        splits = {name: _split(split) for name, split in found.pop("splits").items()}
-        statistics = found.pop("statistics")
+        splits, statistics = found.pop("splits"), found.pop("statistics")
         description = Description(
-            splits=splits,
-            statistics=statistics and _statistics(statistics),
+            splits={name: _split(split) for name, split in splits.items()},
+            statistics=statistics and Statistics(**statistics),
             undecoded=tuple(Undecoded(**one) for one in found.pop("undecoded")),
-            classes=tuple(found.pop("classes")),
-            left_out=tuple(map(tuple, found.pop("left_out"))),
             **found,
         )
         _check(description)
@@ -143,6 +142,11 @@ def _check(found: Description) -> None:
     Raises:
       ValueError: in a few words.
     """
+    if found.format not in (RAW, JPEG):
+        raise ValueError(
+            f"format={found.format!r}: expected raw or jpeg. Read it with the version of this "
+            "program that wrote it, or pack the pictures again."
+        )
     if not found.splits:
         raise ValueError("splits are none, but one is expected")
     for name, split in found.splits.items():
@@ -155,19 +159,14 @@ def _check(found: Description) -> None:
         split = found.splits.get(one.split)
         if split is None or not 0 <= one.index < split.num_examples:
             raise ValueError(f"undecoded names {one.index} of {one.split!r}, which is no example")
-    cut = found.inputs.resize if found.size is not None or found.format == "raw" else None
-    if found.format == "raw" and found.size != cut:
+    side = found.inputs.resize
+    if found.format == RAW and found.size != side:
         raise ValueError(
-            f"size={found.size}, but squares have resize={cut}, and raw ones are stored as they are"
+            f"size={found.size}, but squares have resize={side}, and raw ones are stored as they "
+            "are"
         )
 
 
 def _split(found: dict) -> PackedSplit:
     shards = tuple(Shard(**shard) for shard in found.pop("shards"))
-    return PackedSplit(shards=shards, class_counts=tuple(found.pop("class_counts")), **found)
-
-
-def _statistics(found: dict) -> Statistics:
-    axes = tuple(map(tuple, found.pop("color_axes")))
-    means, stdevs = tuple(found.pop("rgb_mean")), tuple(found.pop("color_stdevs"))
-    return Statistics(rgb_mean=means, color_axes=axes, color_stdevs=stdevs, **found)
+    return PackedSplit(shards=shards, **found)

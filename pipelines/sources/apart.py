@@ -45,6 +45,15 @@ def check_pictures_apart(output: str, source: str) -> None:
     Raises:
       ValueError: it lies in the folder.
     """
+    _check_apart_from_source(output, source, has_pictures=True)
+
+
+def check_cache_apart(cache_dir: str, source: str) -> None:
+    """Refuses a `data.cache_dir` that would be taken for a class of `data.source`, as above."""
+    _check_apart_from_source(cache_dir, source, setting="data.cache_dir")
+
+
+def _check_apart_from_source(place: str, source: str, **how) -> None:
     kind, _, root = source.partition(":")
     if kind == "folder":
-        check_apart(output, f"data.source={source!r}", root, has_pictures=True)
+        check_apart(place, f"data.source={source!r}", root, **how)

@@ -8,15 +8,12 @@ from pipelines import staging, storage
 from pipelines.config import SQUARE_FIELDS, InputConfig
 from pipelines.kept import differing
 from pipelines.records import description, index
-from pipelines.records.description import Description, PackedSplit
+from pipelines.records.description import RAW, Description, PackedSplit
 from pipelines.sources import indexed, labels, raw_records
 from pipelines.sources.indexed import IndexedSource, Shard
 from pipelines.sources.layout import first_names
 from pipelines.sources.parts import Part, part, parts
 from pipelines.sources.raw_records import RawSource
-
-RAW, JPEG = "raw", "jpeg"
-"""Formats of a packed set."""
 
 
 def packed(
@@ -115,7 +112,7 @@ def _description(root: str) -> Description:
       ValueError: there is none, or it cannot be read.
     """
     try:
-        found = description.from_text(storage.read(storage.join(root, description.FILE)).decode())
+        return description.from_text(storage.read(storage.join(root, description.FILE)).decode())
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ValueError(
             f"{_where(root)}: there is no {description.FILE} in it; expected a folder that python "
@@ -124,12 +121,6 @@ def _description(root: str) -> Description:
         ) from error
     except (OSError, ValueError) as error:
         raise ValueError(f"{_where(root)}: {description.FILE}: {error}") from error
-    if found.format not in (RAW, JPEG):
-        raise ValueError(
-            f"{_where(root)}: format={found.format!r}: expected raw or jpeg. Read it with the "
-            "version of this program that wrote it, or pack the pictures again."
-        )
-    return found
 
 
 def _check_fits(where: str, found: Description, inputs: InputConfig) -> None:

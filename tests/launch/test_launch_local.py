@@ -212,6 +212,18 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(local, words, variables, mess
     assert local.workers() == []
 
 
+def test_the_strategy_may_be_said_as_well(local):
+    assert local.run("2", "train", "--strategy=multi_worker")[0] == 0
+    assert len(local.workers()) == 2
+
+
+def test_its_commands_are_those_that_there_are():
+    (listed,) = re.findall(r'^commands=" (.*) "$', LOCAL.read_text(), re.MULTILINE)
+    package = LOCAL.parents[1] / "alexnet_tf"
+    commands = [x.stem for x in package.glob("*.py") if "run_command(main)" in x.read_text()]
+    assert listed.split() == sorted(commands)
+
+
 def test_more_workers_than_memory_holds_are_refused(local):
     code, out, (line,) = local.run("99999", "train")
     assert (code, out, local.workers()) == (2, [], [])

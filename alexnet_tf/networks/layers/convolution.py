@@ -86,25 +86,23 @@ class BaseConvolution(keras.layers.Layer):
 
 
 def add_bias(y: tf.Tensor, bias: tf.Tensor, training: bool) -> tf.Tensor:
-    """Adds a bias to each channel, or each unit.
+    """Adds a bias to each channel, each unit, or each of them at each place.
 
-    The gradient of tf.nn.bias_add adds in bfloat16, where a sum no longer grows once it is 256
-    times as large as what is added (TF 2.21, CPU); that of `+` adds in float32.
+    Its gradient has to add in float32, or a sum no longer grows once it is so many times as large
+    as what is added, 256 times in bfloat16. That of tf.nn.bias_add does so but in bfloat16, that of
+    `+` but in float16 (TF 2.21, CPU).
 
     Args:
       y: float [N, H, W, C] or [N, C].
-      bias: float [C].
+      bias: float [C] or [H, W, C].
       training: whether there will be a gradient; without one Grappler fuses tf.nn.bias_add.
     """
     bias = tf.cast(bias, y.dtype)
     if training and y.dtype == tf.bfloat16:
         return y + bias
+    if len(bias.shape) > 1:
+        return tf.cast(tf.cast(y, tf.float32) + tf.cast(bias, tf.float32), y.dtype)
     return tf.nn.bias_add(y, bias, data_format="NHWC")
-
-
-def plus(y: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
-    """Adds a bias of any shape. The gradient of a plain `+` adds in float16 (TF 2.21, CPU)."""
-    return tf.cast(tf.cast(y, tf.float32) + tf.cast(bias, tf.float32), y.dtype)
 
 
 @keras.saving.register_keras_serializable("alexnet_tf")

@@ -51,8 +51,8 @@ class Dense(keras.layers.Dense):
         if not training:
             return super().call(inputs, training=training)
         found = getattr(_thread, "products", None)
-        is_faster = self.compute_dtype == "float32" or found is not None
-        y = (_product if is_faster else tf.matmul)(inputs, tf.convert_to_tensor(self.kernel))
+        product = _product if self.compute_dtype == "float32" else tf.matmul
+        y = product(inputs, tf.convert_to_tensor(self.kernel))
         if found is not None and self.kernel.trainable:
             found.append(Product(self._kernel, inputs, y))
         return self.activation(add_bias(y, self.bias, training) if self.use_bias else y)

@@ -83,7 +83,7 @@ class Subsampling(keras.layers.Layer):
         """Takes means, scales, adds the bias and activates."""
         mean = tf.nn.avg_pool2d(x, 2, 2, "VALID", data_format="NHWC")
         mean, gain, bias = (tf.cast(each, tf.float32) for each in (mean, self.gain, self.bias))
-        return self.activation(tf.cast(mean * gain + bias, x.dtype))  # as `plus` in convolution.py
+        return self.activation(tf.cast(mean * gain + bias, x.dtype))  # sums of `add_bias`
 
     def compute_output_shape(self, input_shape):
         """Returns (N, H / 2, W / 2, C)."""

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from alexnet_tf.networks.layers.convolution import BaseConvolution, plus
+from alexnet_tf.networks.layers.convolution import BaseConvolution, add_bias
 
 
 @keras.saving.register_keras_serializable("alexnet_tf")
@@ -30,7 +30,7 @@ class LocallyConnected(BaseConvolution):
         gather = _compiled_patches if training else _patches
         patches = gather(x, self.kernel_size, self.stride, height, width)
         y = tf.transpose(tf.matmul(patches, self.kernel), [2, 0, 1, 3])
-        return self.activation(plus(y, self.bias) if self.use_bias else y)
+        return self.activation(add_bias(y, self.bias, training) if self.use_bias else y)
 
 
 def _patches(x, side: int, stride: int, height: int, width: int):

@@ -35,5 +35,5 @@ def test_a_folder_of_the_system_does_not_hide_that_all_else_lies_in_one(
     if is_passed_over:
         assert p.names(p.inventory(tar, tmp_path)) == ["a/1.jpg", "b/1.jpg"]
         return
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="no picture in the class folder 'data'"):
         p.inventory(tar, tmp_path)

@@ -54,6 +54,7 @@ def test_a_later_version_is_refused():
 @pytest.mark.parametrize(
     "change, words",
     [
+        ({"format": "webp"}, "format='webp': expected raw or jpeg. Read it with the version of"),
         ({"splits": {}}, "splits are none, but one is expected"),
         ({"squares": None}, "squares=None: expected an object with named values"),
         ({"squares": {}}, "squares={}: expected how they were cut"),
@@ -81,7 +82,7 @@ def test_what_contradicts_itself_is_refused(change, words):
     "change, words",
     [
         ({"num_examples": "3"}, "num_examples='3': expected a whole number"),
-        ({"class_counts": 2}, "no description of a packed data set"),
+        ({"class_counts": 2}, "class_counts=2: expected a list"),
         ({"shards": [{"name": 5}]}, "no description of a packed data set"),
     ],
 )

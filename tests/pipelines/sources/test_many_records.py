@@ -51,7 +51,7 @@ def write(root) -> None:
         Description(
             format="jpeg",
             size=None,
-            squares={},
+            squares={"resize": 256},
             classes=tuple(f"n{i:08}" for i in range(1000)),
             splits={"train": split, "val": split},
             statistics=None,
